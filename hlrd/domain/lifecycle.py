@@ -1,0 +1,182 @@
+"""The states of orders, tasks, users, numbers and cards, and every move between them.
+
+Rule 1: whatever changes a state is in this file, as a row of a table.
+Rule 2: this file does no I/O and reads no clock, so the tables are the whole truth;
+`docs/states.md` is drawn from them and a test fails when the two differ.
+"""
+
+from collections.abc import Mapping
+from enum import StrEnum
+from typing import Final, TypeVar
+
+
+class IllegalTransition(AssertionError):
+    """A bug of ours: caught nowhere."""
+
+
+class OrderState(StrEnum):
+    RECEIVED = "received"  #: 已接收: being checked, not yet durable, not yet answered
+    QUEUED = "queued"  #: 排队: durable; waits for its turn within its user
+    PARKED = "parked"  #: 网元挂起: durable, waits in the journal until memory has room
+    EXECUTING = "executing"  #: 执行中
+    COMPENSATING = "compensating"  #: 回滚中: undoing in reverse order
+    FALLOUT = "fallout"  #: 异常: needs a person; blocks its user
+    SUCCEEDED = "succeeded"  #: 竣工
+    FAILED = "failed"  #: 失败: nothing of it is left on the network
+
+
+class OrderEvent(StrEnum):
+    JOURNALED = "journaled"  #: the accept record is durable
+    OVERFLOWED = "overflowed"  #: memory is full, or the user has parked orders before it
+    UNPARKED = "unparked"
+    STARTED = "started"  #: it is first within its user
+    STEPS_DONE = "stepsDone"
+    STEP_FAILED_BACKWARD = "stepFailedBackward"  #: for good, and the kind is undone
+    STEP_FAILED_FORWARD = "stepFailedForward"  #: for good, and the kind only goes forward
+    UNDONE = "undone"
+    UNDO_FAILED = "undoFailed"
+    NO_LONGER_POSSIBLE = "noLongerPossible"  #: an earlier order of the user took its ground away
+    RESENT = "resent"  #: by staff
+
+
+ORDER: Final[Mapping[tuple[OrderState, OrderEvent], OrderState]] = {
+    (OrderState.RECEIVED, OrderEvent.JOURNALED): OrderState.QUEUED,
+    (OrderState.QUEUED, OrderEvent.OVERFLOWED): OrderState.PARKED,
+    (OrderState.PARKED, OrderEvent.UNPARKED): OrderState.QUEUED,
+    (OrderState.QUEUED, OrderEvent.STARTED): OrderState.EXECUTING,
+    (OrderState.QUEUED, OrderEvent.NO_LONGER_POSSIBLE): OrderState.FAILED,
+    (OrderState.EXECUTING, OrderEvent.STEPS_DONE): OrderState.SUCCEEDED,
+    (OrderState.EXECUTING, OrderEvent.STEP_FAILED_BACKWARD): OrderState.COMPENSATING,
+    (OrderState.EXECUTING, OrderEvent.STEP_FAILED_FORWARD): OrderState.FALLOUT,
+    (OrderState.COMPENSATING, OrderEvent.UNDONE): OrderState.FAILED,
+    (OrderState.COMPENSATING, OrderEvent.UNDO_FAILED): OrderState.FALLOUT,
+    (OrderState.FALLOUT, OrderEvent.RESENT): OrderState.QUEUED,
+}
+
+
+class TaskState(StrEnum):
+    WAITING = "waiting"  #: for the tasks before it
+    READY = "ready"  #: in the lane of its NE
+    SENT = "sent"  #: written to a session, no reply yet
+    IN_DOUBT = "inDoubt"  #: written, reply lost: the NE is read back before a resend
+    READING = "reading"  #: the read-back is written, no reply yet
+    DELAYED = "delayed"  #: waits for its next try
+    DONE = "done"
+    FAILED = "failed"
+
+
+class TaskEvent(StrEnum):
+    RELEASED = "released"  #: the tasks before it are done
+    WRITTEN = "written"
+    CONFIRMED = "confirmed"  #: done, or found applied
+    REFUSED = "refused"  #: for good
+    POSTPONED = "postponed"  #: busy, passing fault, session gone
+    LOST = "lost"  #: no answer
+    FOUND_ABSENT = "foundAbsent"
+    DUE = "due"
+    DOUBTED = "doubted"  #: recovered from the journal: it may have been sent before
+
+
+TASK: Final[Mapping[tuple[TaskState, TaskEvent], TaskState]] = {
+    (TaskState.WAITING, TaskEvent.RELEASED): TaskState.READY,
+    (TaskState.WAITING, TaskEvent.DOUBTED): TaskState.IN_DOUBT,
+    (TaskState.READY, TaskEvent.WRITTEN): TaskState.SENT,
+    (TaskState.SENT, TaskEvent.CONFIRMED): TaskState.DONE,
+    (TaskState.SENT, TaskEvent.REFUSED): TaskState.FAILED,
+    (TaskState.SENT, TaskEvent.POSTPONED): TaskState.DELAYED,
+    (TaskState.SENT, TaskEvent.LOST): TaskState.IN_DOUBT,
+    (TaskState.DELAYED, TaskEvent.DUE): TaskState.READY,
+    (TaskState.IN_DOUBT, TaskEvent.WRITTEN): TaskState.READING,
+    (TaskState.READING, TaskEvent.CONFIRMED): TaskState.DONE,
+    (TaskState.READING, TaskEvent.REFUSED): TaskState.FAILED,
+    (TaskState.READING, TaskEvent.FOUND_ABSENT): TaskState.READY,
+    (TaskState.READING, TaskEvent.POSTPONED): TaskState.IN_DOUBT,
+    (TaskState.READING, TaskEvent.LOST): TaskState.IN_DOUBT,
+}
+
+
+class UserState(StrEnum):
+    PROVISIONING = "provisioning"  #: bound, its opening order not closed
+    ACTIVE = "active"  #: 正常; may be suspended for any set of reasons
+    TERMINATED = "terminated"  #: 销户
+
+
+class UserEvent(StrEnum):
+    OPENED = "opened"
+    OPENING_FAILED = "openingFailed"
+    CLOSED = "closed"
+
+
+USER: Final[Mapping[tuple[UserState, UserEvent], UserState | None]] = {
+    (UserState.PROVISIONING, UserEvent.OPENED): UserState.ACTIVE,
+    (UserState.PROVISIONING, UserEvent.OPENING_FAILED): None,  # the user never was
+    (UserState.ACTIVE, UserEvent.CLOSED): UserState.TERMINATED,
+}
+
+
+class NumberState(StrEnum):
+    IDLE = "idle"  #: 空闲
+    LEASED = "leased"  #: idle, in the memory of a node
+    IN_USE = "inUse"  #: 在用: bound
+    QUARANTINED = "quarantined"  #: 冷冻, until a date
+    LOCKED = "locked"  #: 封存: the HLR is not proven clean, or staff locked it
+
+
+class NumberEvent(StrEnum):
+    LEASED = "leased"
+    LEASE_LOST = "leaseLost"  #: its node died
+    BOUND = "bound"
+    ROLLED_BACK = "rolledBack"  #: the opening failed and the HLR is proven clean
+    ROLL_BACK_UNPROVEN = "rollBackUnproven"
+    TERMINATED = "terminated"
+    RECYCLED = "recycled"  #: 回收
+
+
+NUMBER: Final[Mapping[tuple[NumberState, NumberEvent], NumberState]] = {
+    (NumberState.IDLE, NumberEvent.LEASED): NumberState.LEASED,
+    (NumberState.LEASED, NumberEvent.LEASE_LOST): NumberState.IDLE,
+    (NumberState.LEASED, NumberEvent.BOUND): NumberState.IN_USE,
+    (NumberState.IDLE, NumberEvent.BOUND): NumberState.IN_USE,
+    (NumberState.IN_USE, NumberEvent.ROLLED_BACK): NumberState.IDLE,
+    (NumberState.IN_USE, NumberEvent.ROLL_BACK_UNPROVEN): NumberState.LOCKED,
+    (NumberState.IN_USE, NumberEvent.TERMINATED): NumberState.QUARANTINED,
+    (NumberState.QUARANTINED, NumberEvent.RECYCLED): NumberState.IDLE,
+}
+
+
+class CardState(StrEnum):
+    IN_STOCK = "inStock"  #: 在库
+    LEASED = "leased"  #: in stock, in the memory of a node
+    IN_USE = "inUse"  #: 在用
+    SCRAPPED = "scrapped"  #: 作废: a card that was live never returns to stock
+
+
+class CardEvent(StrEnum):
+    LEASED = "leased"
+    LEASE_LOST = "leaseLost"
+    BOUND = "bound"
+    ROLLED_BACK = "rolledBack"
+    ROLL_BACK_UNPROVEN = "rollBackUnproven"
+    TERMINATED = "terminated"
+
+
+CARD: Final[Mapping[tuple[CardState, CardEvent], CardState]] = {
+    (CardState.IN_STOCK, CardEvent.LEASED): CardState.LEASED,
+    (CardState.LEASED, CardEvent.LEASE_LOST): CardState.IN_STOCK,
+    (CardState.LEASED, CardEvent.BOUND): CardState.IN_USE,
+    (CardState.IN_STOCK, CardEvent.BOUND): CardState.IN_USE,
+    (CardState.IN_USE, CardEvent.ROLLED_BACK): CardState.IN_STOCK,
+    (CardState.IN_USE, CardEvent.ROLL_BACK_UNPROVEN): CardState.SCRAPPED,
+    (CardState.IN_USE, CardEvent.TERMINATED): CardState.SCRAPPED,
+}
+
+S = TypeVar("S", bound=StrEnum)
+E = TypeVar("E", bound=StrEnum)
+T = TypeVar("T")
+
+
+def advance(table: Mapping[tuple[S, E], T], state: S, event: E) -> T:
+    try:
+        return table[state, event]
+    except KeyError:
+        raise IllegalTransition(f"{event} in {state}") from None

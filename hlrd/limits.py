@@ -1,0 +1,90 @@
+"""Every bound of hlrd, with its unit and its reason, and the relations that must hold between them.
+
+What an operator must tune per site is in `config.py`; what stands here is part of the design.
+"""
+
+from typing import Final
+
+BATCH_ORDERS_MAX: Final = 10_000
+"""Orders in one POST. A larger file belongs to several POSTs, so that progress is visible."""
+
+BODY_BYTES_MAX: Final = 16 * 2**20
+"""One request body. 10,000 orders of 1.6 kB."""
+
+ORDER_BYTES_MAX: Final = 16 * 2**10
+"""One order of a batch. A sane one is 300 to 1,000 bytes."""
+
+ORDERS_IN_MEMORY_MAX: Final = 24_000
+"""Accepted orders kept in memory; the rest waits in the journal. At about 5 kB each, 120 MB."""
+
+ORDERS_OPEN_MAX: Final = 1_000_000
+"""Accepted and not closed, in memory or parked. A parked order costs about 300 bytes of index."""
+
+ORDERS_ARRIVING_MAX: Final = 20_000
+"""Read from a socket and not yet durable. Above it the journal is behind: refuse, do not queue."""
+
+URGENT_SHARE: Final = 0.1
+"""Part of ORDERS_OPEN_MAX and ORDERS_ARRIVING_MAX that only priorities 0 and 1 may fill."""
+
+UNPARK_ORDERS: Final = 2_000
+"""Orders read back from the journal at once, when memory has room for as many."""
+
+LOOKUP_ORDERS_MAX: Final = 2_000
+"""Orders whose user and duplicate are read in one query."""
+
+FLUSH_ROWS_MAX: Final = 2_000
+"""Rows of one COPY. Measured: beyond 2,000 the rate no longer grows and the latency does."""
+
+JOURNAL_CONNECTIONS: Final = 2
+"""The backlog is split over two COPY streams. Measured: 62k against 36k rows/s with one."""
+
+TASK_ATTEMPTS_MAX: Final = 8
+"""Counted tries of a task that may be given up (opening). The last follows after about a minute."""
+
+RETRY_DELAY_S_MIN: Final = 0.05
+RETRY_DELAY_S_MAX: Final = 30.0
+
+NE_REPLY_TIMEOUT_S: Final = 30.0
+"""Default of the longest wait for one reply. Past it the task is in doubt, not failed."""
+
+FRAME_BYTES_MAX: Final = 256 * 2**10
+"""One reply of an NE. The longest honest one, LST SUB with DETAIL, stays under 16 kB."""
+
+PRIORITIES: Final = 6
+"""0 emergency, 1 paid or waiting, 2 single, 3 arrears stop, 4 batch, 5 repair."""
+
+PRIORITY_URGENT_MAX: Final = 1
+"""Priorities 0 and 1 have a reserved share of every NE and of admission."""
+
+LANE_AGEING_S: Final = 60.0
+"""Waiting this long lifts a task by one priority class, so that no class ever starves."""
+
+RESERVED_SESSIONS_FROM: Final = 8
+"""An NE with at least this many sessions keeps one for urgent tasks alone."""
+
+SYNC_WAIT_S_MAX: Final = 60.0
+"""Longest wait of a synchronous order (`Prefer: wait=N`, `deadline_ms`)."""
+
+LONG_POLL_S_MAX: Final = 60.0
+RECEIPTS_PAGE_MAX: Final = 1_000
+
+ACCEPT_TIME_AHEAD_S_MAX: Final = 600.0
+"""How far an upstream clock may run ahead of ours."""
+
+LEASE_NUMBERS: Final = 8_192
+"""Numbers (or cards) leased by one durable update: half a second of work at full speed."""
+
+LEASE_LOW_WATER: Final = 4_096
+"""A lease is renewed in the background when fewer are left in memory."""
+
+KEEPALIVE_TIMEOUT_S: Final = 30.0
+"""Idle or slow-header clients are cut after it. aiohttp's default of an hour invites slowloris."""
+
+BODY_READ_TIMEOUT_S: Final = 30.0
+"""A body that takes longer is cut; aiohttp itself never does."""
+
+assert LEASE_LOW_WATER < LEASE_NUMBERS, "a lease would be renewed as soon as it is taken"
+assert UNPARK_ORDERS <= ORDERS_IN_MEMORY_MAX, "unparked orders would overflow memory"
+assert BATCH_ORDERS_MAX <= ORDERS_ARRIVING_MAX * (1 - URGENT_SHARE), "a full batch is never taken"
+assert BATCH_ORDERS_MAX <= ORDERS_IN_MEMORY_MAX, "one batch would be parked at once"
+assert RETRY_DELAY_S_MIN < RETRY_DELAY_S_MAX

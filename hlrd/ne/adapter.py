@@ -1,0 +1,85 @@
+"""What a dialect must say: the whole difference between one kind of NE and another.
+
+An adapter is pure. It holds its NE's settings and nothing that changes, and is shared by every
+session of that NE. Which command to send when, on which session, how often: that is not its business.
+"""
+
+from abc import ABC, abstractmethod
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import ClassVar, Generic, TypeVar
+
+from hlrd.codec.base import Decoder
+from hlrd.domain.identity import CardKey
+from hlrd.domain.operation import Operation, Task
+from hlrd.domain.outcome import Outcome
+
+R = TypeVar("R")
+
+
+@dataclass(frozen=True, slots=True)
+class Account:
+    """How hlrd presents itself to one NE."""
+
+    host: str
+    port: int
+    user: str = ""
+    password: str = field(default="", repr=False)
+    options: Mapping[str, str] = field(default_factory=dict)  #: what only this dialect knows
+
+
+class Adapter(ABC, Generic[R]):
+    """`R` is the reply its decoder gives: text for MML, an HTTPReply for SOAP."""
+
+    dialect: ClassVar[str]
+    operations: ClassVar[frozenset[Operation]]  #: what it can be asked
+
+    def __init__(self, account: Account) -> None:
+        self.account = account
+
+    @abstractmethod
+    def decoder(self) -> Decoder[R]:
+        """A fresh one for a new connection."""
+
+    def login(self) -> bytes | None:
+        """The first request of a connection; None where the dialect has no login."""
+        return None
+
+    def classify_login(self, reply: R) -> Outcome:
+        """DONE: logged in. PERMANENT: refused, wrong account. BUSY: session limit reached."""
+        raise NotImplementedError
+
+    def logout(self) -> bytes | None:
+        """The last request of a connection that ends in good order."""
+        return None
+
+    @abstractmethod
+    def keepalive(self) -> bytes:
+        """A harmless query. It keeps an idle session open, proves life, and probes a breaker."""
+
+    @abstractmethod
+    def encode(self, task: Task, key: CardKey | None) -> bytes:
+        """The whole request. `key` is given for ADD_KEY alone."""
+
+    @abstractmethod
+    def classify(self, task: Task, reply: R) -> Outcome:
+        """What the reply to `encode(task)` means, by the dialect's table."""
+
+    @abstractmethod
+    def read_back(self, task: Task) -> bytes | None:
+        """The query that tells whether `task` took effect.
+
+        None where the dialect's own command does: it is absolute and answers "already so".
+        """
+
+    def compare(self, task: Task, reply: R) -> Outcome:
+        """The reply to `read_back(task)`: APPLIED, ABSENT or DIFFERENT, or a fault of the query."""
+        return self.classify(task, reply)
+
+    def echoes(self, request: bytes, reply: R) -> bool:
+        """Whether `reply` answers `request`. A wrong echo means a session out of step."""
+        return True
+
+    @abstractmethod
+    def masked(self, task: Task) -> str:
+        """The command as people may see it: no Ki, no password."""

@@ -1,0 +1,227 @@
+"""The seams of the engine: what it needs from the world, each as small as its use.
+
+Nothing here blocks or awaits. A port takes what it is given and answers later by calling back the
+engine's matching `on_…` method from the same thread; it never calls back from within the call.
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from enum import StrEnum
+from typing import Protocol
+
+from hlrd.domain.identity import ICCID, IMSI, MSISDN, Binding, Card, CardKey, SealedKey, UserId
+from hlrd.domain.lifecycle import NumberState, UserState
+from hlrd.domain.operation import Task
+from hlrd.domain.suspension import Reasons
+
+
+class Clock(Protocol):
+    def monotonic(self) -> float:
+        """Seconds, for intervals."""
+        ...
+
+    def wall(self) -> datetime:
+        """UTC with time zone, for records and people."""
+        ...
+
+
+class Intent(StrEnum):
+    EXECUTE = "execute"
+    READ_BACK = "readBack"
+
+
+@dataclass(slots=True)
+class Command:
+    """One request on one session and its reply (联机指令), as the engine hands it to an NE."""
+
+    id: int
+    task: Task
+    intent: Intent
+
+
+class NE(Protocol):
+    """One network element: its sessions, its rate, its breaker. Implemented by `ne.driver`.
+
+    Answers each command exactly once with `engine.on_outcome(command, outcome)`, whatever happens,
+    and calls `engine.on_free(name)` when it can take commands again after it could not.
+    """
+
+    name: str
+    settle_s: float  #: how long a lost command may still stand in the NE's queue
+
+    def free(self) -> int:
+        """Commands it takes now; 0 while the breaker is open or the rate is spent."""
+        ...
+
+    def window(self) -> int:
+        """Commands it could have in flight at once as it stands."""
+        ...
+
+    def wants(self, waiting: int) -> None:
+        """How many tasks wait; opens sessions by it."""
+        ...
+
+    def execute(self, command: Command) -> None:
+        """Send now. Only while `free() > 0`."""
+        ...
+
+
+@dataclass(frozen=True, slots=True)
+class User:
+    """What hlrd intends for one user on the network; the journal's truth."""
+
+    state: UserState
+    binding: Binding | None  #: None once terminated
+    reasons: Reasons
+
+
+@dataclass(frozen=True, slots=True)
+class StoredOrder:
+    """An order as the journal holds it; enough to run it again from the start."""
+
+    id: int
+    source: str
+    order_id: str
+    kind: str
+    user_id: UserId
+    priority: int
+    payload: bytes
+    accepted_at: datetime
+    binding: Binding | None  #: the binding this order made, for those that draw
+    user: User | None  #: as of now
+
+
+@dataclass(frozen=True, slots=True)
+class Wanted:
+    """What intake must know of one order before it can judge it."""
+
+    token: int  #: the engine's own, given back in `Facts`
+    source: str
+    order_id: str
+    user_id: UserId
+    msisdn: MSISDN | None = None  #: named by the order, to be bound
+    imsi: IMSI | None = None
+    iccid: ICCID | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Repeat:
+    """An order of the same source and id that is durable already."""
+
+    id: int
+    content_hash: bytes
+    state: str  #: OrderState; QUEUED for any that is open
+    binding: Binding | None
+    receipt: bytes | None  #: the final receipt's body, once closed
+
+
+@dataclass(frozen=True, slots=True)
+class NumberFact:
+    hlr: str
+    province: str
+    state: NumberState
+
+
+@dataclass(frozen=True, slots=True)
+class Facts:
+    token: int
+    repeat: Repeat | None
+    user: User | None
+    number: NumberFact | None  #: None: in no range, or none was named
+    card: Card | None  #: None: not in stock, or none was named
+    card_is_free: bool = False
+    imsi_is_free: bool = True
+
+
+class Lookup(Protocol):
+    """Reads for intake, in batches; answers in the order of asking."""
+
+    def resolve(self, wanted: Wanted) -> None:
+        """Answered by `engine.on_resolved(facts)`, many at a time."""
+        ...
+
+    def unpark(self, order_ids: Sequence[int], users: Sequence[UserId]) -> None:
+        """Answered by `engine.on_unparked(stored)`: these orders, and every other open order of
+        their users, in order of id."""
+        ...
+
+
+class BindingEnd(StrEnum):
+    """What becomes of number and card when a binding ends."""
+
+    ROLLED_BACK = "rolledBack"  #: never live: number idle, card back in stock
+    UNPROVEN = "unproven"  #: the HLR is not proven clean: number locked, card scrapped
+    TERMINATED = "terminated"  #: number quarantined, card scrapped
+
+
+@dataclass(frozen=True, slots=True)
+class Acceptance:
+    """The accept record of an order. Durable before the order is answered."""
+
+    id: int
+    source: str
+    order_id: str
+    kind: str
+    user_id: UserId
+    operator_id: str
+    province: str
+    priority: int
+    content_hash: bytes
+    payload: bytes
+    accepted_at: datetime
+    binding: Binding | None
+
+
+@dataclass(frozen=True, slots=True)
+class Closing:
+    """The close record of an order: receipt and every effect on the user, in one commit.
+
+    With `is_final` false it is the interim receipt of a fallout, and carries no effect.
+    """
+
+    order_id: int
+    source: str
+    user_id: UserId
+    state: str
+    receipt: bytes
+    trail: bytes  #: tasks and commands as they went, JSON
+    closed_at: datetime
+    is_final: bool = True
+    user: User | None = None  #: the user's new state, when it changed
+    binding_end: BindingEnd | None = None
+    binding: Binding | None = None  #: the one that ends
+    quarantine_days: int | None = None
+
+
+class Clash(StrEnum):
+    """Which unique key refused an accept record."""
+
+    ORDER = "order"
+    USER = "user"
+    NUMBER = "number"
+    CARD = "card"
+
+
+class Journal(Protocol):
+    """Group commit. Records become durable in batches; the order of the calls is kept per user."""
+
+    def accept(self, record: Acceptance) -> None:
+        """Answered by `engine.on_accepted(id)` or `engine.on_clash(id, clash)`."""
+        ...
+
+    def close(self, record: Closing) -> None:
+        """Answered by `engine.on_closed(order_id)` for a final one."""
+        ...
+
+    def backlog(self) -> int:
+        """Records not yet durable."""
+        ...
+
+
+class Vault(Protocol):
+    """Seals card keys for storage and opens them for the wire."""
+
+    def seal(self, imsi: IMSI, key: CardKey) -> SealedKey: ...
+
+    def open(self, imsi: IMSI, sealed: SealedKey) -> CardKey: ...
