@@ -1,0 +1,155 @@
+"""Settings: TOML file, then environment (`HLRD_DATABASE__DSN`), every error at once.
+
+`hlrd.example.toml` shows each setting with its default and meaning; a test holds the two together.
+"""
+
+import tomllib
+from pathlib import Path
+from typing import Any, Literal
+
+from pydantic import BaseModel, ConfigDict, Field, SecretStr, field_validator, model_validator
+from pydantic_settings import BaseSettings, PydanticBaseSettingsSource, SettingsConfigDict
+
+from hlrd import limits
+from hlrd.domain.errors import HlrdError
+from hlrd.domain.order import Source
+
+
+class ConfigError(HlrdError):
+    """The configuration is not usable; the text lists everything that is wrong with it."""
+
+
+class _Section(BaseModel):
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+
+class Database(_Section):
+    dsn: SecretStr | None = None  #: absent: an embedded server below `data_dir`
+    data_dir: Path = Path(".hlrd/postgres")
+
+
+class HTTP(_Section):
+    host: str = "127.0.0.1"
+    port: int = Field(8080, ge=0, le=65535)
+    admin_host: str = "127.0.0.1"  #: health and metrics, on a port of their own
+    admin_port: int = Field(8081, ge=0, le=65535)
+
+
+class Token(_Section):
+    source: Source
+    token: SecretStr = Field(min_length=16)
+
+
+class Keys(_Section):
+    """The key-encryption keys for card keys at rest: 64 hex digits each."""
+
+    current: str  #: the id that new cards are sealed under
+    keys: dict[str, SecretStr]
+
+    @model_validator(mode="after")
+    def _usable(self) -> "Keys":
+        if self.current not in self.keys:
+            raise ValueError(f"current = {self.current!r} names no key of keys")
+        for name, key in self.keys.items():
+            try:
+                ok = len(bytes.fromhex(key.get_secret_value())) == 32
+            except ValueError:
+                ok = False
+            if not ok:
+                raise ValueError(f"key {name!r} is not 64 hex digits (openssl rand -hex 32)")
+        return self
+
+
+class NESettings(_Section):
+    name: str = Field(pattern=r"\A[a-z][a-z0-9_-]{0,31}\Z")
+    dialect: str
+    host: str
+    port: int = Field(ge=1, le=65535)
+    user: str = ""
+    password: SecretStr = SecretStr("")
+    sessions_min: int = Field(1, ge=0)
+    sessions_max: int = Field(16, ge=1, le=1024)
+    commands_per_s: float | None = Field(None, gt=0)  #: the contracted rate; absent: no cap
+    connect_timeout_s: float = Field(5.0, gt=0)
+    reply_timeout_s: float = Field(limits.NE_REPLY_TIMEOUT_S, gt=0)
+    settle_s: float = Field(1.0, ge=0)  #: the NE's own command time-out, before a read-back
+    keepalive_s: float = Field(60.0, gt=0)  #: an idle session proves its life this often
+    idle_close_s: float = Field(120.0, gt=0)  #: a surplus session idle this long is closed
+    breaker_failures: int = Field(5, ge=1)  #: faults of the NE in a row that open the breaker
+    breaker_probe_s: float = Field(0.5, gt=0)  #: an open breaker probes this often
+    templates: dict[str, int] = Field(default_factory=lambda: {"GPRS+SMS": 1})
+    options: dict[str, str] = Field(default_factory=dict)
+
+    @model_validator(mode="after")
+    def _consistent(self) -> "NESettings":
+        if self.sessions_min > self.sessions_max:
+            raise ValueError("sessions_min is above sessions_max")
+        return self
+
+
+class Orders(_Section):
+    state_master: Literal["BOSS", "CRM", "backup"] = "backup"
+    quarantine_days: int = Field(90, ge=0, le=365)
+    drain_s: float = Field(30.0, gt=0)  #: longest graceful stop
+
+
+class Settings(BaseSettings):
+    model_config = SettingsConfigDict(
+        env_prefix="HLRD_", env_nested_delimiter="__", extra="forbid", frozen=True
+    )
+
+    node: str = Field("hlrd", pattern=r"\A[a-z][a-z0-9_-]{0,31}\Z")
+    log_level: Literal["debug", "info", "warning", "error"] = "info"
+    database: Database = Field(default_factory=Database)
+    http: HTTP = Field(default_factory=HTTP)
+    tokens: list[Token] = Field(min_length=1)
+    keys: Keys
+    orders: Orders = Field(default_factory=Orders)
+    ne: list[NESettings] = Field(default_factory=list)
+
+    @field_validator("tokens")
+    @classmethod
+    def _tokens_differ(cls, tokens: list[Token]) -> list[Token]:
+        if len({token.token.get_secret_value() for token in tokens}) != len(tokens):
+            raise ValueError("two sources share a token; the source is told by it")
+        return tokens
+
+    @field_validator("ne")
+    @classmethod
+    def _names_differ(cls, elements: list[NESettings]) -> list[NESettings]:
+        names = [element.name for element in elements]
+        twice = sorted({name for name in names if names.count(name) > 1})
+        if twice:
+            raise ValueError(f"two network elements are named {twice}")
+        return elements
+
+    @classmethod
+    def settings_customise_sources(
+        cls,
+        settings_cls: type[BaseSettings],
+        init_settings: PydanticBaseSettingsSource,
+        env_settings: PydanticBaseSettingsSource,
+        dotenv_settings: PydanticBaseSettingsSource,
+        file_secret_settings: PydanticBaseSettingsSource,
+    ) -> tuple[PydanticBaseSettingsSource, ...]:
+        return env_settings, init_settings
+
+
+def load(path: Path) -> Settings:
+    """Read the file and the environment; raise one ConfigError that lists all that is wrong."""
+    from pydantic import ValidationError
+
+    try:
+        document: dict[str, Any] = tomllib.loads(path.read_text("utf-8"))
+    except OSError as error:
+        raise ConfigError(f"cannot read {path}: {error.strerror}") from error
+    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
+        raise ConfigError(f"{path} is not TOML: {error}") from error
+    try:
+        return Settings(**document)
+    except ValidationError as error:
+        lines = [
+            f"  {'.'.join(str(part) for part in problem['loc']) or '(top)'}: {problem['msg']}"
+            for problem in error.errors(include_input=False, include_url=False)
+        ]
+        raise ConfigError(f"{path} is not usable:\n" + "\n".join(lines)) from None

@@ -1,0 +1,200 @@
+"""Every Prometheus metric of hlrd; nothing else in the tree makes one.
+
+Base units, `_total` for counters, labels from closed sets only: an MSISDN, IMSI, user or order id is
+never a label. On a hot path take the child once (`.labels(…)`) and keep it.
+"""
+
+from typing import Final
+
+from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram
+
+REGISTRY: Final = CollectorRegistry(auto_describe=True)
+
+_FAST_S: Final = (0.0005, 0.001, 0.002, 0.005, 0.01, 0.02, 0.05, 0.1, 0.2, 0.5, 1.0, 5.0, 30.0)
+_ORDER_S: Final = (0.01, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0, 30.0, 60.0, 300.0, 3600.0)
+_ROWS: Final = (1, 10, 50, 100, 250, 500, 1000, 2000)
+
+ORDERS_RECEIVED: Final = Counter(
+    "hlrd_orders_received_total",
+    "Orders read from upstream, before any check.",
+    ["kind", "source"],
+    registry=REGISTRY,
+)
+ORDERS_REFUSED: Final = Counter(
+    "hlrd_orders_refused_total",
+    "Orders refused before anything was reserved.",
+    ["code"],
+    registry=REGISTRY,
+)
+ORDERS_ACCEPTED: Final = Counter(
+    "hlrd_orders_accepted_total", "Orders durable in the journal.", ["kind"], registry=REGISTRY
+)
+ORDERS_REPEATED: Final = Counter(
+    "hlrd_orders_repeated_total",
+    "Re-posted orders that were given the stored answer.",
+    registry=REGISTRY,
+)
+ORDERS_CLOSED: Final = Counter(
+    "hlrd_orders_closed_total", "Orders closed.", ["kind", "result"], registry=REGISTRY
+)
+ORDER_DURATION: Final = Histogram(
+    "hlrd_order_duration_seconds",
+    "From acceptance to the durable receipt.",
+    ["kind"],
+    buckets=_ORDER_S,
+    registry=REGISTRY,
+)
+ORDERS_OPEN: Final = Gauge(
+    "hlrd_orders_open",
+    "Accepted and not closed, by where they are.",
+    ["priority", "place"],
+    registry=REGISTRY,
+)
+ORDERS_OLDEST_AGE: Final = Gauge(
+    "hlrd_orders_oldest_age_seconds",
+    "Age of the oldest open order.",
+    ["priority"],
+    registry=REGISTRY,
+)
+ORDERS_FALLOUT: Final = Gauge(
+    "hlrd_orders_fallout", "Orders that wait for a person.", registry=REGISTRY
+)
+ORDERS_RECOVERED: Final = Counter(
+    "hlrd_orders_recovered_total", "Open orders taken over at start.", registry=REGISTRY
+)
+
+NE_IN_FLIGHT: Final = Gauge(
+    "hlrd_ne_in_flight_commands", "Commands written and not answered.", ["ne"], registry=REGISTRY
+)
+NE_WINDOW: Final = Gauge(
+    "hlrd_ne_window_commands",
+    "Commands that could be in flight at once.",
+    ["ne"],
+    registry=REGISTRY,
+)
+NE_SESSIONS: Final = Gauge(
+    "hlrd_ne_sessions", "Sessions by state.", ["ne", "state"], registry=REGISTRY
+)
+NE_READY: Final = Gauge(
+    "hlrd_ne_ready_tasks",
+    "Tasks that wait for a place in the window.",
+    ["ne", "priority"],
+    registry=REGISTRY,
+)
+NE_BREAKER_OPEN: Final = Gauge(
+    "hlrd_ne_breaker_open",
+    "1 while nothing is sent because the NE does not answer.",
+    ["ne"],
+    registry=REGISTRY,
+)
+NE_COMMAND_DURATION: Final = Histogram(
+    "hlrd_ne_command_duration_seconds",
+    "From write to reply.",
+    ["ne", "operation"],
+    buckets=_FAST_S,
+    registry=REGISTRY,
+)
+NE_OUTCOMES: Final = Counter(
+    "hlrd_ne_outcomes_total", "Replies by class.", ["ne", "verdict"], registry=REGISTRY
+)
+NE_UNKNOWN_CODES: Final = Counter(
+    "hlrd_ne_unknown_codes_total",
+    "Replies whose code is in no table; taken as permanent.",
+    ["ne"],
+    registry=REGISTRY,
+)
+NE_SESSION_ENDS: Final = Counter(
+    "hlrd_ne_session_ends_total",
+    "Sessions that ended, by cause.",
+    ["ne", "cause"],
+    registry=REGISTRY,
+)
+TASKS_RETRIED: Final = Counter(
+    "hlrd_tasks_retried_total",
+    "Commands sent again after a passing fault.",
+    ["ne"],
+    registry=REGISTRY,
+)
+TASKS_READ_BACK: Final = Counter(
+    "hlrd_tasks_read_back_total",
+    "Read-backs by what they found.",
+    ["ne", "found"],
+    registry=REGISTRY,
+)
+TASKS_IN_DOUBT: Final = Gauge(
+    "hlrd_tasks_in_doubt",
+    "Tasks written, unanswered and not read back yet.",
+    ["ne"],
+    registry=REGISTRY,
+)
+
+POOL_NUMBERS: Final = Gauge(
+    "hlrd_pool_numbers", "Numbers of a pool by state.", ["pool", "state"], registry=REGISTRY
+)
+POOL_ALLOCATION_DURATION: Final = Histogram(
+    "hlrd_pool_allocation_duration_seconds",
+    "From the wish for a number to its durable binding.",
+    buckets=_FAST_S,
+    registry=REGISTRY,
+)
+POOL_LEASED: Final = Gauge(
+    "hlrd_pool_leased_numbers",
+    "Numbers leased and not handed out, in memory.",
+    ["pool"],
+    registry=REGISTRY,
+)
+POOL_LEASES: Final = Counter("hlrd_pool_leases_total", "Leases taken.", ["what"], registry=REGISTRY)
+POOL_EXHAUSTED: Final = Counter(
+    "hlrd_pool_exhausted_total",
+    "Draws refused because nothing was left.",
+    ["what"],
+    registry=REGISTRY,
+)
+STOCK_CARDS: Final = Gauge("hlrd_stock_cards", "SIM cards by state.", ["state"], registry=REGISTRY)
+
+JOURNAL_BATCH: Final = Histogram(
+    "hlrd_journal_batch_rows", "Rows of one group commit.", buckets=_ROWS, registry=REGISTRY
+)
+JOURNAL_FLUSH_DURATION: Final = Histogram(
+    "hlrd_journal_flush_duration_seconds", "One group commit.", buckets=_FAST_S, registry=REGISTRY
+)
+JOURNAL_BACKLOG: Final = Gauge(
+    "hlrd_journal_backlog_rows", "Records not yet durable.", registry=REGISTRY
+)
+JOURNAL_FAILURES: Final = Counter(
+    "hlrd_journal_failures_total",
+    "Group commits that had to be done again, by cause.",
+    ["cause"],
+    registry=REGISTRY,
+)
+
+RECEIPTS_PENDING: Final = Gauge(
+    "hlrd_receipts_pending",
+    "Receipts that their source has not fetched past.",
+    ["source"],
+    registry=REGISTRY,
+)
+RECEIPTS_FETCHED: Final = Counter(
+    "hlrd_receipts_fetched_total", "Receipts handed out.", ["source"], registry=REGISTRY
+)
+
+HTTP_REQUESTS: Final = Counter(
+    "hlrd_http_requests_total",
+    "Requests by route and status.",
+    ["route", "status"],
+    registry=REGISTRY,
+)
+HTTP_DURATION: Final = Histogram(
+    "hlrd_http_request_duration_seconds",
+    "Requests by route.",
+    ["route"],
+    buckets=_FAST_S,
+    registry=REGISTRY,
+)
+LOOP_LAG: Final = Histogram(
+    "hlrd_event_loop_lag_seconds",
+    "How late a timer of the event loop fired.",
+    buckets=_FAST_S,
+    registry=REGISTRY,
+)
+INFO: Final = Gauge("hlrd_build_info", "1, with the version.", ["version"], registry=REGISTRY)
