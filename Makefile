@@ -1,0 +1,83 @@
+# Everything a newcomer types. `make` alone says what there is.
+PYTHON ?= python3
+VENV ?= .venv
+ORDERS ?= 10000
+SEEDS ?= 20000
+
+BIN := $(VENV)/bin
+READY := $(VENV)/.ready
+TOOLS := build/tools
+
+.DEFAULT_GOAL := help
+.DELETE_ON_ERROR:
+.PHONY: help demo run test check format bench sim docs lock clean
+
+help: ## this list
+	@echo 'usage: make TARGET [NAME=value]'; echo
+	@sed -n 's/^\([a-z]*\):.*## \(.*\)/  \1|\2/p' $(MAKEFILE_LIST) | awk -F'|' '{printf "%-9s %s\n", $$1, $$2}'
+	@echo; echo '  VENV=folder keeps the virtual environment elsewhere; PYTHON=python3.12 builds it by another Python'
+
+demo: $(READY) ## activate 10,000 members on four emulated HLRs and prove it; CHAOS=1 with faults and a kill -9; ORDERS=n
+	@$(BIN)/python -m loadtest.demo --orders $(ORDERS) $(if $(filter-out 0,$(CHAOS)),--chaos)
+
+run: $(READY) ## daemon and emulators stay up on fixed ports until Ctrl-C, with curl examples
+	@$(BIN)/python -m loadtest.run
+
+test: check ## check, then every test; the last line is pytest's own
+	@command -v promtool >/dev/null || [ -x $(TOOLS)/usr/bin/promtool ] \
+		|| tests/unpack_deb.sh prometheus usr/bin/promtool $(TOOLS) || true
+	@PATH="$$PATH:$(CURDIR)/$(TOOLS)/usr/bin"; \
+	if command -v promtool >/dev/null; then $(BIN)/python -m pytest $(ARGS); else \
+		echo 'LEFT OUT: the tests marked "promtool" (the metrics page against promtool check metrics).'; \
+		echo '          They need promtool, of Debian package prometheus: apt-get install prometheus'; \
+		$(BIN)/python -m pytest -m 'not promtool' $(ARGS); \
+	fi
+
+check: $(READY) ## format, lint, types and the floors of the tree, without running anything
+	$(BIN)/ruff format --check .
+	$(BIN)/ruff check .
+	$(BIN)/mypy
+	$(BIN)/lint-imports
+
+format: $(READY) ## put every file into the one format
+	$(BIN)/ruff format .
+	$(BIN)/ruff check --fix-only .
+
+bench: $(READY) ## orders/s and CPU per order end to end, into docs/performance.md and build/bench/
+	@$(BIN)/python -m loadtest.bench
+
+sim: $(READY) ## the engine under SEEDS=n random schedules of faults and crashes
+	@$(BIN)/python -m tests.sim --seeds $(SEEDS)
+
+docs: $(READY) ## write again what is drawn from tables: docs/states.md, docs/metrics.md
+	@$(BIN)/python -m tests.draw
+
+lock: ## write requirements.lock anew from pyproject.toml: newest versions allowed, with hashes
+	$(PYTHON) -m venv build/lock
+	build/lock/bin/pip install --quiet uv
+	echo 'setuptools>=77' | build/lock/bin/uv pip compile --quiet --upgrade --extra test \
+		--python-version 3.11 --python-platform linux --generate-hashes \
+		--no-header --no-annotate --no-emit-index-url --output-file requirements.lock pyproject.toml -
+
+clean: ## remove everything built, the virtual environment and the data of make run
+	rm -rf $(VENV) build dist .hlrd .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache
+	find . -name __pycache__ -type d -prune -exec rm -rf {} +
+	rm -rf *.egg-info
+
+# A Debian without python3-venv has no pip to put into a new environment; its package python3-pip-whl
+# carries one, and needs no installing.
+$(READY): requirements.lock pyproject.toml
+	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' 2>/dev/null || { \
+		echo 'hlrd needs Python 3.11 or newer; name one: make PYTHON=python3.11 $(MAKECMDGOALS)' >&2; exit 1; }
+	@echo 'installing into $(VENV) (once)'
+	@if [ -x $(BIN)/pip ]; then :; \
+	elif $(PYTHON) -c 'import ensurepip' 2>/dev/null; then $(PYTHON) -m venv $(VENV); \
+	else \
+		$(PYTHON) -m venv --without-pip $(VENV) && \
+		tests/unpack_deb.sh python3-pip-whl usr/share/python-wheels build/pip && \
+		$(BIN)/python "$$(echo build/pip/usr/share/python-wheels/pip-*.whl)/pip" install --quiet \
+			--no-index build/pip/usr/share/python-wheels/pip-*.whl; \
+	fi || { echo 'this Python has no venv or pip: apt-get install python3-venv, then make again' >&2; exit 1; }
+	@$(BIN)/python -m pip install --quiet --disable-pip-version-check --require-hashes -r requirements.lock
+	@$(BIN)/python -m pip install --quiet --disable-pip-version-check --no-deps --no-build-isolation -e .
+	@touch $@
