@@ -10,9 +10,11 @@ from datetime import datetime
 from enum import StrEnum
 from typing import Protocol
 
+from hlrd.domain.errors import Refusal
 from hlrd.domain.identity import ICCID, IMSI, MSISDN, Binding, Card, CardKey, SealedKey, UserId
 from hlrd.domain.lifecycle import NumberState, UserState
 from hlrd.domain.operation import Task
+from hlrd.domain.order import WorkOrder
 from hlrd.domain.suspension import Reasons
 
 
@@ -225,3 +227,30 @@ class Vault(Protocol):
     def seal(self, imsi: IMSI, key: CardKey) -> SealedKey: ...
 
     def open(self, imsi: IMSI, sealed: SealedKey) -> CardKey: ...
+
+
+# Intake: what the API hands to the engine and is given back.
+
+
+@dataclass(slots=True)
+class Submission:
+    """One order as it was read from upstream: decoded, or refused for what it says."""
+
+    source: str
+    order: WorkOrder | None
+    refusal: Refusal | None = None  #: already known when the order could not be decoded
+
+
+@dataclass(slots=True)
+class Answer:
+    """What upstream is told of one order, once it is durable, refused or (if asked for) closed."""
+
+    order_id: str | None  #: upstream's; None when the order could not be decoded
+    refusal: Refusal | None = None
+    id: int = 0
+    state: str = ""  #: OrderState
+    is_repeat: bool = False  #: the order was durable before; this is the stored answer
+    msisdn: str | None = None
+    imsi: str | None = None
+    iccid: str | None = None
+    receipt: bytes | None = None  #: JSON of the final receipt, once closed
