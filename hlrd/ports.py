@@ -12,10 +12,10 @@ from typing import Protocol
 
 from hlrd.domain.errors import Refusal
 from hlrd.domain.identity import ICCID, IMSI, MSISDN, Binding, Card, CardKey, SealedKey, UserId
-from hlrd.domain.lifecycle import NumberState, UserState
+from hlrd.domain.lifecycle import NumberState
 from hlrd.domain.operation import Task
 from hlrd.domain.order import WorkOrder
-from hlrd.domain.suspension import Reasons
+from hlrd.domain.user import User
 
 
 class Clock(Protocol):
@@ -67,15 +67,6 @@ class NE(Protocol):
     def execute(self, command: Command) -> None:
         """Send now. Only while `free() > 0`."""
         ...
-
-
-@dataclass(frozen=True, slots=True)
-class User:
-    """What hlrd intends for one user on the network; the journal's truth."""
-
-    state: UserState
-    binding: Binding | None  #: None once terminated
-    reasons: Reasons
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,0 +1,38 @@
+"""What a new order of a user may do while an earlier one is in flight: domain rule 3.5, cell by cell."""
+
+from collections.abc import Mapping
+from enum import StrEnum
+from typing import Final
+
+
+class Nature(StrEnum):
+    """Kinds of order that behave alike towards others of the same user."""
+
+    OPEN = "open"
+    SUSPEND = "suspend"
+    RESUME = "resume"
+    TERMINATE = "terminate"
+
+
+class Ruling(StrEnum):
+    WAIT = "wait"  #: taken; runs after the earlier one
+    REFUSE = "refuse"
+
+
+_WAIT, _REFUSE = Ruling.WAIT, Ruling.REFUSE
+
+RULINGS: Final[Mapping[Nature, Mapping[Nature, Ruling]]] = {
+    # in flight: what becomes of a new …
+    Nature.OPEN: {
+        Nature.OPEN: _REFUSE, Nature.SUSPEND: _WAIT, Nature.RESUME: _WAIT, Nature.TERMINATE: _WAIT,
+    },
+    Nature.SUSPEND: {
+        Nature.OPEN: _REFUSE, Nature.SUSPEND: _WAIT, Nature.RESUME: _WAIT, Nature.TERMINATE: _WAIT,
+    },
+    Nature.RESUME: {
+        Nature.OPEN: _REFUSE, Nature.SUSPEND: _WAIT, Nature.RESUME: _WAIT, Nature.TERMINATE: _WAIT,
+    },
+    Nature.TERMINATE: {  # a suspension or a second termination waits, and then changes nothing
+        Nature.OPEN: _REFUSE, Nature.SUSPEND: _WAIT, Nature.RESUME: _REFUSE, Nature.TERMINATE: _WAIT,
+    },
+}  # fmt: skip
