@@ -83,6 +83,31 @@ KEEPALIVE_TIMEOUT_S: Final = 30.0
 BODY_READ_TIMEOUT_S: Final = 30.0
 """A body that takes longer is cut; aiohttp itself never does."""
 
+HTTP_CONNECTIONS_MAX: Final = 1_024
+"""Open connections of the API. Upstream systems are few and keep theirs; one more is told 503."""
+
+HTTP_LINE_BYTES_MAX: Final = 4 * 2**10
+"""The request line, and any one header."""
+
+HTTP_HEADERS_MAX: Final = 64
+
+BODIES_BYTES_MAX: Final = 8 * BODY_BYTES_MAX
+"""All request bodies being read and decoded at once; a body of unknown length counts in full."""
+
+BATCH_COMMAS_MAX: Final = 64 * BATCH_ORDERS_MAX
+"""Commas in the JSON of one batch, an order having some 15. Told before decoding, since an array
+of millions of small elements costs hundreds of megabytes before its length is known."""
+
+DECODE_SLICE_ORDERS: Final = 500
+"""Orders decoded in one turn of the event loop: about 3 ms."""
+
+SETTLE_TIMEOUT_S: Final = 60.0
+"""Longest wait for orders to become durable or refused. After it upstream is told to ask again."""
+
+LOT_PROBLEMS_MAX: Final = 100
+"""Bad lines of a SIM lot named in one answer."""
+
+assert BODY_BYTES_MAX <= BODIES_BYTES_MAX, "the largest body would never be read"
 assert LEASE_LOW_WATER < LEASE_NUMBERS, "a lease would be renewed as soon as it is taken"
 assert UNPARK_ORDERS <= ORDERS_IN_MEMORY_MAX, "unparked orders would overflow memory"
 assert BATCH_ORDERS_MAX <= ORDERS_ARRIVING_MAX * (1 - URGENT_SHARE), "a full batch is never taken"

@@ -1,0 +1,170 @@
+"""What the API asks of the rest of hlrd, each as small as its routes need.
+
+Whatever is read here may already be out of date when the client sees it, except that an order an
+`Intake` answered without a refusal is durable.
+"""
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
+from datetime import datetime
+from typing import Protocol
+
+from hlrd.domain.identity import ICCID, IMSI, MSISDN, Binding, CardKey
+from hlrd.ports import Answer, Submission
+
+
+class Intake(Protocol):
+    def submit(
+        self,
+        orders: Sequence[Submission],
+        on_answers: Callable[[list[Answer]], None],
+        *,
+        wait_until_closed: bool = False,
+    ) -> None:
+        """Judge these orders.
+
+        `on_answers` is called once, later, with one answer per order in their order, as soon as all
+        are durable or refused; with `wait_until_closed` (a single order only) when it is closed.
+        """
+        ...
+
+
+class Desk(Protocol):
+    """What staff and inquirers may ask of the engine."""
+
+    def show(self, order: int, /) -> Mapping[str, object] | None:
+        """State and live tasks of an order in memory, ready for JSON; None for any other."""
+        ...
+
+    def resend(self, order: int, /) -> None:
+        """Put a fallout order back to its queue. NotFound, or Conflict if it is no fallout."""
+        ...
+
+
+@dataclass(frozen=True, slots=True)
+class OrderRecord:
+    """An order as the journal holds it."""
+
+    id: int
+    source: str
+    order_id: str
+    kind: str
+    state: str
+    user_id: str
+    operator_id: str
+    province: str
+    priority: int
+    accepted_at: datetime
+    closed_at: datetime | None
+    payload: bytes  #: the order's JSON, without its Ki
+    binding: Binding | None  #: the one this order made
+    receipts: Sequence[bytes] = ()  #: interim ones first, the final one last
+    trail: bytes | None = None  #: JSON of tasks and commands as they went, once closed
+
+
+class Orders(Protocol):
+    async def by_id(self, order: int, /) -> OrderRecord | None: ...
+
+    async def by_order_id(self, source: str, order_id: str, /) -> OrderRecord | None: ...
+
+
+class Receipts(Protocol):
+    async def after(
+        self, source: str, cursor: int, limit: int, wait_s: float
+    ) -> list[tuple[int, bytes]]:
+        """Receipts of `source` past `cursor`, oldest first, each with its own cursor.
+
+        Waits up to `wait_s` seconds for the first; empty when none came.
+        """
+        ...
+
+
+@dataclass(frozen=True, slots=True)
+class RangeRow:
+    first: str
+    last: str
+    province: str
+    hlr: str
+
+
+@dataclass(frozen=True, slots=True)
+class PoolRow:
+    name: str
+    ranges: Sequence[RangeRow] = ()
+    numbers: Mapping[str, int] = field(default_factory=dict)  #: by NumberState
+
+
+@dataclass(frozen=True, slots=True)
+class NumberRow:
+    msisdn: str
+    pool: str
+    province: str
+    hlr: str
+    state: str  #: NumberState
+    user_id: str | None = None
+    iccid: str | None = None
+    quarantined_until: datetime | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class LotRow:
+    name: str
+    province: str
+    hlr: str
+    cards: Mapping[str, int] = field(default_factory=dict)  #: by CardState
+
+
+@dataclass(frozen=True, slots=True)
+class NewCard:
+    """One line of a SIM lot, checked, its key as the vendor delivered it."""
+
+    iccid: ICCID
+    imsi: IMSI
+    key: CardKey
+
+
+class Inventory(Protocol):
+    async def create_pool(self, name: str) -> None:
+        """Conflict if the name is taken."""
+        ...
+
+    async def add_range(
+        self, pool: str, *, first: MSISDN, last: MSISDN, province: str, hlr: str
+    ) -> None:
+        """NotFound for the pool; Conflict if a number of the range is in any range already."""
+        ...
+
+    async def pools(self) -> Sequence[PoolRow]: ...
+
+    async def pool(self, name: str) -> PoolRow | None: ...
+
+    async def number(self, msisdn: MSISDN) -> NumberRow | None: ...
+
+    async def import_lot(
+        self, name: str, *, province: str, hlr: str, cards: Sequence[NewCard]
+    ) -> int:
+        """All cards or none, and how many were new; the same lot sent again adds nothing.
+
+        Conflict if a card is in stock with other data.
+        """
+        ...
+
+    async def lots(self) -> Sequence[LotRow]: ...
+
+    async def lot(self, name: str) -> LotRow | None: ...
+
+
+class Element(Protocol):
+    """One network element; implemented by `ne.driver`."""
+
+    name: str
+
+    def show(self) -> Mapping[str, object]:
+        """Dialect, address, sessions, window, breaker: ready for JSON, no password."""
+        ...
+
+
+@dataclass(frozen=True, slots=True)
+class Status:
+    ready: bool
+    reason: str = ""  #: why not: starting, draining, the journal stalls
