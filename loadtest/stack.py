@@ -1,0 +1,222 @@
+"""A whole system on loopback: emulated HLRs and DSMP, the daemon with its own PostgreSQL.
+
+Every process is one of its own, its log and data are in one folder, and leaving `running` ends them
+all, whatever happened inside; PostgreSQL too, which a killed daemon leaves behind.
+"""
+
+import asyncio
+import json
+import os
+import shutil
+import signal
+import socket
+import tempfile
+from collections.abc import AsyncIterator, Mapping
+from contextlib import asynccontextmanager, suppress
+from pathlib import Path
+from typing import Any, Final
+
+import aiohttp
+import msgspec
+import psutil
+
+from hlrd.domain.order import Source
+from loadtest.faults import Profile
+from loadtest.process import Process, StackError, until
+from loadtest.settings import HLR_USER, Credentials, Shape, daemon_toml
+
+DAEMON_READY_S: Final = 60.0
+"""Making a database cluster on a slow disk takes longest."""
+
+DRAIN_S: Final = 40.0
+"""The daemon's own graceful stop (30 s), and a little."""
+
+
+class Stack:
+    """Use `running`; a Stack by itself has started nothing."""
+
+    def __init__(self, folder: Path, shape: Shape, credentials: Credentials) -> None:
+        self.folder = folder
+        self.shape = shape
+        self.credentials = credentials
+        self.config = folder / "hlrd.toml"
+        self.data_dir = folder / "postgres"
+        self.elements: dict[str, Process] = {}
+        self.control_ports: dict[str, int] = {}
+        self.daemon = Process("hlrd", ["hlrd", "serve", "--config", str(self.config)], folder)
+        self._ports: dict[str, int] = {}
+        self._http_port = shape.http_port or free_port()
+        self._admin_port = shape.admin_port or free_port()
+        self.http = aiohttp.ClientSession(connector=aiohttp.TCPConnector(limit=0))
+
+    @property
+    def url(self) -> str:
+        return f"http://127.0.0.1:{self._http_port}"
+
+    @property
+    def admin_url(self) -> str:
+        return f"http://127.0.0.1:{self._admin_port}"
+
+    def token(self, source: Source) -> str:
+        return self.credentials.tokens[source]
+
+    async def start(self) -> None:
+        for number, name in enumerate(self.shape.hlr_names):
+            self._start_hlr(name, seed=self.shape.seed + number)
+        self._start_dsmp()
+        for name, process in self.elements.items():
+            ports = await process.ready()
+            self._ports[name], self.control_ports[name] = ports["port"], ports["control"]
+        self.config.touch(mode=0o600)
+        self.config.write_text(
+            daemon_toml(
+                self.shape,
+                self.credentials,
+                data_dir=self.data_dir,
+                http_port=self._http_port,
+                admin_port=self._admin_port,
+                ne_ports=self._ports,
+            )
+        )
+        await self.start_daemon()
+
+    async def start_daemon(self) -> None:
+        self.daemon.start()
+        await self.daemon_ready()
+
+    async def daemon_ready(self, deadline_s: float = DAEMON_READY_S) -> None:
+        ends_at = asyncio.get_running_loop().time() + deadline_s
+        while not await self._is_ready():
+            self.daemon.refuse_if_ended()
+            if asyncio.get_running_loop().time() > ends_at:
+                raise StackError(
+                    f"hlrd is not ready within {deadline_s:.0f} s:\n{self.daemon.tail()}"
+                )
+            await asyncio.sleep(0.05)
+
+    async def restart_element(self, name: str) -> None:
+        """Start a killed NE again, on the ports it had."""
+        self.elements[name].start()
+        await self.elements[name].ready()
+
+    async def stop(self) -> None:
+        """End everything, the upstream side first. Never raises for what has ended already."""
+        await self.daemon.end(deadline_s=DRAIN_S)
+        await asyncio.gather(*(process.end(deadline_s=5) for process in self.elements.values()))
+        await end_postgres(self.data_dir)
+        await self.http.close()
+
+    def kill(self) -> None:
+        """The last resort, when `stop` was itself cut short."""
+        for process in (self.daemon, *self.elements.values()):
+            process.kill()
+        postmaster = postmaster_pid(self.data_dir)
+        if postmaster is not None:
+            os.kill(postmaster, signal.SIGQUIT)
+
+    async def control(self, ne: str, method: str, path: str, body: object = None) -> Any:
+        """One request to an emulator's control port; NDJSON comes back as a list."""
+        url = f"http://127.0.0.1:{self.control_ports[ne]}{path}"
+        data = None if body is None else msgspec.json.encode(body)
+        async with self.http.request(method, url, data=data) as response:
+            response.raise_for_status()
+            content = await response.read()
+        if response.content_type == "application/x-ndjson":
+            return [json.loads(line) for line in content.splitlines()]
+        return json.loads(content)
+
+    async def put_faults(self, profile: Profile, *, elements: list[str] | None = None) -> None:
+        for name in elements if elements is not None else self.shape.hlr_names:
+            await self.control(name, "PUT", "/faults", profile)
+
+    def pids(self) -> Mapping[str, list[int]]:
+        """Process ids by part, for measuring: daemon, postgres, emulators."""
+        postmaster = postmaster_pid(self.data_dir)
+        return {
+            "daemon": [self.daemon.pid],
+            "postgres": [] if postmaster is None else [postmaster],
+            "emulators": [process.pid for process in self.elements.values()],
+        }
+
+    async def _is_ready(self) -> bool:
+        with suppress(aiohttp.ClientError, TimeoutError):
+            timeout = aiohttp.ClientTimeout(total=2)
+            async with self.http.get(f"{self.admin_url}/readyz", timeout=timeout) as response:
+                return response.status == 200
+        return False
+
+    def _start_hlr(self, name: str, *, seed: int) -> None:
+        account = ["--user", HLR_USER, "--password", self.credentials.hlr_password]
+        sessions = ["--sessions-max", str(self.shape.hlr_sessions)]
+        memory = (
+            ["--state-file", str(self.folder / f"{name}.state")] if self.shape.hlrs_remember else []
+        )
+        self._start_element(
+            name, "loadtest.hlr", self.shape.hlr_faults, seed, [*account, *sessions, *memory]
+        )
+
+    def _start_dsmp(self) -> None:
+        self._start_element("dsmp1", "loadtest.dsmp", self.shape.dsmp_faults, self.shape.seed, [])
+
+    def _start_element(
+        self, name: str, module: str, faults: Profile, seed: int, more: list[str]
+    ) -> None:
+        ports = {"--port": free_port(), "--control-port": free_port()}
+        arguments = [module, "--name", name]
+        for option, port in ports.items():
+            arguments += [option, str(port)]
+        arguments += ["--faults", msgspec.json.encode(faults).decode(), "--seed", str(seed), *more]
+        self.elements[name] = Process(name, arguments, self.folder)
+        self.elements[name].start()
+
+
+@asynccontextmanager
+async def running(
+    shape: Shape, *, folder: Path | None = None, credentials: Credentials | None = None
+) -> AsyncIterator[Stack]:
+    """A started stack; in a temporary folder that is kept only if something goes wrong inside."""
+    home = folder or Path(tempfile.mkdtemp(prefix="hlrd-"))
+    is_kept = folder is not None
+    stack = Stack(home, shape, credentials or Credentials.random())
+    try:
+        await stack.start()
+        yield stack
+    except Exception as error:
+        is_kept = True
+        error.add_note(f"logs and data are kept in {home}")
+        raise
+    finally:
+        try:
+            await asyncio.shield(stack.stop())
+        finally:
+            stack.kill()
+            if not is_kept:
+                shutil.rmtree(home, ignore_errors=True)
+
+
+def free_port() -> int:
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        port: int = probe.getsockname()[1]
+        return port
+
+
+def postmaster_pid(data_dir: Path) -> int | None:
+    """Of the PostgreSQL that runs on this folder, if one does."""
+    try:
+        pid = int((data_dir / "postmaster.pid").read_text().splitlines()[0])
+    except (OSError, ValueError, IndexError):
+        return None
+    return pid if psutil.pid_exists(pid) else None
+
+
+async def end_postgres(data_dir: Path) -> None:
+    """A killed daemon leaves its server running: fast shutdown, then at once."""
+    pid = postmaster_pid(data_dir)
+    for sent in (signal.SIGINT, signal.SIGQUIT):
+        if pid is None or not psutil.pid_exists(pid):
+            return
+        with suppress(ProcessLookupError):
+            os.kill(pid, sent)
+        with suppress(StackError):
+            await until(lambda: not psutil.pid_exists(pid), deadline_s=15, what="PostgreSQL ends")
