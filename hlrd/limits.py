@@ -23,8 +23,15 @@ ORDERS_OPEN_MAX: Final = 1_000_000
 ORDERS_ARRIVING_MAX: Final = 20_000
 """Read from a socket and not yet durable. Above it the journal is behind: refuse, do not queue."""
 
-URGENT_SHARE: Final = 0.1
-"""Part of ORDERS_OPEN_MAX and ORDERS_ARRIVING_MAX that only priorities 0 and 1 may fill."""
+ADMISSION_SHARES: Final = (1.0, 1.0, 0.9, 0.9, 0.8, 0.8)
+"""By priority, the part of ORDERS_OPEN_MAX and ORDERS_ARRIVING_MAX it may fill: bulk is refused
+first, the urgent last."""
+
+USER_ORDERS_OPEN_MAX: Final = 64
+"""Open orders of one user; they run one by one, so more would only grow old."""
+
+RETRY_AFTER_S_MAX: Final = 60.0
+"""Longest advice of a 429: the queue may drain sooner than its present rate says."""
 
 UNPARK_ORDERS: Final = 2_000
 """Orders read back from the journal at once, when memory has room for as many."""
@@ -37,6 +44,19 @@ FLUSH_ROWS_MAX: Final = 2_000
 
 JOURNAL_CONNECTIONS: Final = 2
 """The backlog is split over two COPY streams. Measured: 62k against 36k rows/s with one."""
+
+FLUSH_SPLIT_ROWS: Final = 256
+"""Pending records from which a second connection helps. Below, one larger batch is cheaper."""
+
+STORE_CONNECT_TIMEOUT_S: Final = 5.0
+STORE_TIMEOUT_S: Final = 10.0
+"""Longest wait for one statement or group commit. After it the commit is in doubt: read back."""
+
+STORE_RETRY_DELAY_S_MAX: Final = 2.0
+"""PostgreSQL out of reach is tried again this often at least; a failover takes seconds."""
+
+LOW_WATER_INTERVAL_S: Final = 5.0
+"""How often the smallest open order id is written down, so that a start scans little history."""
 
 TASK_ATTEMPTS_MAX: Final = 8
 """Counted tries of a task that may be given up (opening). The last follows after about a minute."""
@@ -110,6 +130,7 @@ LOT_PROBLEMS_MAX: Final = 100
 assert BODY_BYTES_MAX <= BODIES_BYTES_MAX, "the largest body would never be read"
 assert LEASE_LOW_WATER < LEASE_NUMBERS, "a lease would be renewed as soon as it is taken"
 assert UNPARK_ORDERS <= ORDERS_IN_MEMORY_MAX, "unparked orders would overflow memory"
-assert BATCH_ORDERS_MAX <= ORDERS_ARRIVING_MAX * (1 - URGENT_SHARE), "a full batch is never taken"
+assert BATCH_ORDERS_MAX <= ORDERS_ARRIVING_MAX * min(ADMISSION_SHARES), "a full batch is never taken"
+assert len(ADMISSION_SHARES) == PRIORITIES
 assert BATCH_ORDERS_MAX <= ORDERS_IN_MEMORY_MAX, "one batch would be parked at once"
 assert RETRY_DELAY_S_MIN < RETRY_DELAY_S_MAX

@@ -1,0 +1,60 @@
+"""How hlrd connects to PostgreSQL: the same session settings for every connection."""
+
+from typing import TYPE_CHECKING, Any, Final, TypeAlias
+
+import asyncpg
+
+from hlrd import limits
+from hlrd.store.errors import translated
+
+if TYPE_CHECKING:
+    Connection: TypeAlias = asyncpg.Connection[asyncpg.Record]
+    Pool: TypeAlias = asyncpg.Pool[asyncpg.Record]
+    Record: TypeAlias = asyncpg.Record
+else:
+    Connection = asyncpg.Connection
+    Pool = asyncpg.Pool
+    Record = asyncpg.Record
+
+_SESSION: Final = {
+    "timezone": "UTC",
+    "jit": "off",  # no statement of ours runs long enough to earn a compilation
+    "synchronous_commit": "on",  # an answered order survives a power cut, whatever the server says
+    "idle_in_transaction_session_timeout": f"{int(limits.STORE_TIMEOUT_S * 1000)}",
+    "tcp_keepalives_idle": "10",
+    "tcp_keepalives_interval": "5",
+    "tcp_keepalives_count": "3",
+}
+
+
+async def connect(dsn: str, purpose: str, **session: str) -> Connection:
+    """One connection of its own, shown as `hlrd <purpose>` in pg_stat_activity.
+
+    `session` sets further parameters, such as `**writing_as(node, epoch)`.
+    """
+    with translated():
+        return await asyncpg.connect(
+            dsn, timeout=limits.STORE_CONNECT_TIMEOUT_S, server_settings=_settings(purpose, session)
+        )
+
+
+async def open_pool(dsn: str, purpose: str, size: int) -> Pool:
+    """Connections for reads and rare writes, opened as they are needed."""
+    with translated():
+        return await asyncpg.create_pool(
+            dsn,
+            min_size=0,
+            max_size=size,
+            timeout=limits.STORE_CONNECT_TIMEOUT_S,
+            command_timeout=limits.STORE_TIMEOUT_S,
+            server_settings=_settings(purpose, {}),
+        )
+
+
+def writing_as(node: str, epoch: int) -> dict[str, Any]:
+    """Session parameters that `fence()` compares with the node's row."""
+    return {"hlrd.node": node, "hlrd.epoch": str(epoch)}
+
+
+def _settings(purpose: str, session: dict[str, str]) -> dict[str, str]:
+    return {**_SESSION, "application_name": f"hlrd {purpose}", **session}
