@@ -1,0 +1,232 @@
+"""HTTP/1.1 between peers that keep their connection (RFC 9112), with no socket in sight.
+
+Both halves stand here: `Target` and `HTTPReplies` for the one that asks, `HTTPRequests` and `reply`
+for the one that answers. Only what a kept connection needs is spoken: each message says its own
+length, so one that runs to the end of the connection is refused.
+"""
+
+import re
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from functools import lru_cache
+from http import HTTPStatus
+from types import MappingProxyType
+from typing import Final, Generic, TypeVar
+
+from httptools import HttpParserError, HttpParserUpgrade, HttpRequestParser, HttpResponseParser
+
+from hlrd import limits
+from hlrd.domain.errors import ProtocolError
+
+_TOKEN: Final = re.compile(r"[A-Za-z0-9!#$%&'*+.^_`|~-]+\Z")
+_HEADER_VALUE: Final = re.compile(r"[!-~](?:[ -~]*[!-~])?\Z")
+_PATH: Final = re.compile(r"/[!-~]*\Z")
+_HOST: Final = re.compile(r"[A-Za-z0-9.:\[\]_-]+\Z")
+_SECONDS: Final = re.compile(rb"[0-9]{1,6}\Z")
+_NO_HEADERS: Final[Mapping[str, str]] = MappingProxyType({})
+
+M = TypeVar("M")
+
+
+@dataclass(frozen=True, slots=True)
+class HTTPReply:
+    status: int
+    body: bytes
+    keep_alive: bool = True  #: false: the peer closes behind this reply
+    retry_after_s: float | None = None  #: None also when the peer named a date
+
+
+@dataclass(frozen=True, slots=True)
+class HTTPRequest:
+    method: str
+    target: str
+    body: bytes
+    keep_alive: bool = True
+
+
+class Target:
+    """One path of one host, and how to ask for it. All text is checked here, once."""
+
+    def __init__(
+        self,
+        path: str,
+        host: str,
+        *,
+        content_type: str = "text/xml; charset=utf-8",
+        headers: Mapping[str, str] = _NO_HEADERS,
+    ) -> None:
+        if not _PATH.match(path):
+            raise ValueError(f"an HTTP path starts with / and has no blanks, unlike {path!r}")
+        if not _HOST.match(host):
+            raise ValueError(f"not the name or address of a host: {host!r}")
+        named = _lines({"Host": host, **headers})
+        typed = _lines({"Content-Type": content_type})
+        self._get = f"GET {path} HTTP/1.1\r\n{named}\r\n".encode()
+        self._post = f"POST {path} HTTP/1.1\r\n{named}{typed}Content-Length: ".encode()
+
+    def get(self) -> bytes:
+        return self._get
+
+    def post(self, body: bytes) -> bytes:
+        return b"%b%d\r\n\r\n%b" % (self._post, len(body), body)
+
+
+def reply(
+    status: int,
+    body: bytes = b"",
+    *,
+    content_type: str = "text/xml; charset=utf-8",
+    keep_alive: bool = True,
+    retry_after_s: int | None = None,
+) -> bytes:
+    head = _reply_head(status, content_type, keep_alive, retry_after_s)
+    return b"%b%d\r\n\r\n%b" % (head, len(body), body)
+
+
+@lru_cache(maxsize=64)
+def _reply_head(
+    status: int, content_type: str, keep_alive: bool, retry_after_s: int | None
+) -> bytes:
+    headers = {"Content-Type": content_type, "Connection": "keep-alive" if keep_alive else "close"}
+    if retry_after_s is not None:
+        headers["Retry-After"] = str(retry_after_s)
+    status_line = f"HTTP/1.1 {status} {HTTPStatus(status).phrase}\r\n"
+    return f"{status_line}{_lines(headers)}Content-Length: ".encode()
+
+
+def _lines(headers: Mapping[str, str]) -> str:
+    for name, value in headers.items():
+        if not (_TOKEN.match(name) and _HEADER_VALUE.match(value)):
+            raise ValueError(f"not fit for an HTTP header: {name!r}: {value!r}")
+    return "".join(f"{name}: {value}\r\n" for name, value in headers.items())
+
+
+class _Messages(Generic[M]):
+    """What requests and replies share: collects one message after the other, and bounds each.
+
+    The methods `on_…` are called by the parser.
+    """
+
+    def __init__(self, parse: Callable[[bytes], None]) -> None:
+        self._parse = parse
+        self._complete: list[M] = []
+        self._unheard = 0
+        self._begin()
+
+    def feed(self, data: bytes) -> list[M]:
+        """Take what arrived, however cut, and return the messages it completed.
+
+        Raises ProtocolError when the peer broke the frame, or before a frame above
+        limits.FRAME_BYTES_MAX would be buffered; the instance is of no use afterwards.
+        """
+        self._has_heard = False
+        try:
+            self._parse(data)
+        except HttpParserUpgrade as error:
+            raise ProtocolError("the peer wants to leave HTTP") from error
+        except HttpParserError as error:
+            raise ProtocolError(self._broken or f"not HTTP/1.1: {error}") from error
+        self._bound_the_unheard(len(data))
+        if not self._complete:
+            return []
+        complete, self._complete = self._complete, []
+        return complete
+
+    def on_header(self, name: bytes, value: bytes) -> None:
+        self._count(len(name) + len(value))
+        if self._is_in_body:
+            return  # a trailer
+        key = name.lower()
+        if key == b"content-length":
+            self._has_length = True
+            self._bound(int(value))
+        elif key == b"transfer-encoding":
+            self._has_length = value.lower().rstrip().endswith(b"chunked")
+        elif key == b"retry-after":
+            self._retry_after = value.strip()
+
+    def on_headers_complete(self) -> None:
+        self._is_in_body = True
+
+    def on_body(self, body: bytes) -> None:
+        self._count(len(body))
+        self._body.append(body)
+
+    def on_message_complete(self) -> None:
+        self._finish(self._body[0] if len(self._body) == 1 else b"".join(self._body))
+        self._begin()
+
+    def _finish(self, body: bytes) -> None:
+        raise NotImplementedError
+
+    def _begin(self) -> None:
+        self._size = 0
+        self._body: list[bytes] = []
+        self._is_in_body = False
+        self._has_length = False
+        self._has_heard = True
+        self._retry_after = b""
+        self._broken = ""
+
+    def _count(self, size: int) -> None:
+        self._has_heard = True
+        self._size += size
+        self._bound(self._size)
+
+    def _bound(self, size: int) -> None:
+        if size > limits.FRAME_BYTES_MAX:
+            self._break(f"an HTTP message above {limits.FRAME_BYTES_MAX} bytes")
+
+    def _bound_the_unheard(self, size: int) -> None:
+        """A header line that never ends is kept by the parser, which bounds nothing."""
+        self._unheard = 0 if self._has_heard else self._unheard + size
+        self._bound(self._unheard)
+
+    def _break(self, reason: str) -> None:
+        self._broken = reason
+        raise ProtocolError(reason)
+
+
+class HTTPReplies(_Messages[HTTPReply]):
+    """A `codec.base.Decoder`: the replies on one connection that asks."""
+
+    def __init__(self) -> None:
+        self._parser = HttpResponseParser(self)
+        super().__init__(self._parser.feed_data)
+
+    def on_headers_complete(self) -> None:
+        self._is_in_body = True
+        status = self._parser.get_status_code()
+        if not (self._has_length or status < 200 or status in (204, 304)):
+            self._break(f"an HTTP {status} without a length, on a connection to be kept")
+
+    def _finish(self, body: bytes) -> None:
+        status = self._parser.get_status_code()
+        if status < 200:
+            return  # 100 Continue and its like announce the reply
+        named = self._retry_after
+        retry_after_s = float(named) if _SECONDS.match(named) else None
+        keep_alive = self._parser.should_keep_alive()
+        self._complete.append(HTTPReply(status, body, keep_alive, retry_after_s))
+
+
+class HTTPRequests(_Messages[HTTPRequest]):
+    """The requests on one connection that answers; several may come glued together."""
+
+    def __init__(self) -> None:
+        self._parser = HttpRequestParser(self)
+        super().__init__(self._parser.feed_data)
+
+    def on_url(self, url: bytes) -> None:
+        self._count(len(url))
+        self._target += url
+
+    def _begin(self) -> None:
+        super()._begin()
+        self._target = b""
+
+    def _finish(self, body: bytes) -> None:
+        method = self._parser.get_method().decode()
+        target = self._target.decode("latin-1")
+        keep_alive = self._parser.should_keep_alive()
+        self._complete.append(HTTPRequest(method, target, body, keep_alive))
