@@ -151,7 +151,7 @@ def decode(document: bytes | msgspec.Raw) -> WorkOrder:
     try:
         order = _DECODER.decode(document)
     except msgspec.ValidationError as error:
-        raise _refusal(str(error)) from None
+        raise refusal_of(error) from None
     except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
         raise BadRequest("JSON_INVALID", f"not a JSON document: {error}") from None
     _normalize(order)
@@ -221,8 +221,9 @@ def _normalize(order: WorkOrder) -> None:
             identity.CardKey(order.ki, order.keyid, order.algorithm, order.card_type)
 
 
-def _refusal(message: str) -> Refusal:
+def refusal_of(error: msgspec.ValidationError) -> Refusal:
     """msgspec's message turned into a field path and a sentence, without the offending value."""
+    message = str(error)
     found = _PATH.search(message)
     path = found[1] if found else ""
     text = message[: found.start()] if found else message
@@ -234,6 +235,8 @@ def _refusal(message: str) -> Refusal:
         return BadRequest("FIELD_UNKNOWN", "no such field for this kind", _join(path, unknown[1]))
     if text.startswith("Invalid value") and path == "type":
         return BadRequest("KIND_UNKNOWN", "no such kind of order (docs/orders.md)", "type")
+    if text.startswith("Invalid enum value"):
+        return BadRequest("FIELD_INVALID", "not one of the values this field takes", path)
     return BadRequest("FIELD_INVALID", text, path)
 
 
