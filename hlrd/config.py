@@ -61,7 +61,7 @@ class Keys(_Section):
 
 
 class NESettings(_Section):
-    name: str = Field(pattern=r"\A[a-z][a-z0-9_-]{0,31}\Z")
+    name: str = Field(pattern=r"\A[a-z][a-z0-9_-]{0,31}\z")
     dialect: str
     host: str
     port: int = Field(ge=1, le=65535)
@@ -98,7 +98,7 @@ class Settings(BaseSettings):
         env_prefix="HLRD_", env_nested_delimiter="__", extra="forbid", frozen=True
     )
 
-    node: str = Field("hlrd", pattern=r"\A[a-z][a-z0-9_-]{0,31}\Z")
+    node: str = Field("hlrd", pattern=r"\A[a-z][a-z0-9_-]{0,31}\z")
     log_level: Literal["debug", "info", "warning", "error"] = "info"
     database: Database = Field(default_factory=Database)
     http: HTTP = Field(default_factory=HTTP)
