@@ -1,0 +1,323 @@
+"""Man-machine language over TCP, both sides: `ADD KI:IMSI="…",K4SNO=1;` and its framed reply.
+
+    +++    HLR1        2026-01-31 08:00:00+08:00
+    O&M    #42                                        (SMU, and no RETCODE below, on older releases)
+    %%LST SUB:IMSI="001010000000001";%%
+    RETCODE = 0  SUCCESS0001:Operation is successful
+
+    The result is as follows
+    ------------------------
+    ISDN  =  8610649000001
+    (Number of results = 1)
+
+    ---    END
+
+A reply ends with the line `--- END` and with nothing else: rules and blanks vary between releases.
+A block whose last line is "To be continued" goes on in the next one.
+"""
+
+import re
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from typing import Final
+
+from hlrd import limits
+from hlrd.domain.errors import HlrdError, ProtocolError
+
+COMMAND_BYTES_MAX: Final = 8 * 2**10
+"""One command. The longest honest one, ADD KI, stays under 300 bytes."""
+
+MASK: Final = "****"
+SECRETS: Final = frozenset({"PWD", "KIVALUE", "OPCVALUE"})
+
+
+class UnsafeValue(HlrdError):
+    """A value that could break out of its place in a command. Nothing was built; the text does not
+    quote it, as it may be a secret.
+    """
+
+
+@dataclass(slots=True)
+class MMLReply:
+    """One whole reply, its blocks joined."""
+
+    echo: bytes = field(repr=False)  #: the command as the NE read it; may hold a key
+    codes: tuple[int, ...]  #: of RETCODE, else of ERRn; (0,) is success
+    status: str  #: SUCCESS0001, ERR3001; empty where the NE gives only RETCODE
+    text: str
+    body: bytes = field(default=b"", repr=False)
+
+    def values(self) -> dict[str, str]:
+        """The `NAME = VALUE` lines of the body."""
+        return {
+            name.decode("ascii"): _text(value.strip())
+            for name, value in _VALUE_LINE.findall(self.body)
+        }
+
+
+@dataclass(slots=True)
+class MMLCommand:
+    """One command as it came in. `name` is empty when it breaks the grammar."""
+
+    name: str  #: verb and object in capitals: `ADD KI`, `LGI`
+    params: dict[str, str] = field(repr=False)
+    text: bytes = field(repr=False)  #: as received, with its semicolon
+
+
+_END_LINE: Final = re.compile(rb"---[ \t]*END[ \t\r]*")
+_CONTINUED: Final = b"To be continued"
+_CONTINUED_WITHIN: Final = 64  #: bytes before the END line in which it is looked for
+_BLOCK: Final = re.compile(
+    rb"\s*\+\+\+[ \t]+[^\r\n]*\r?\n"
+    rb"[^\r\n#]*#[ \t]*[0-9]+[ \t]*\r?\n"
+    rb"%%([^\r\n]*)%%[ \t]*\r?\n\s*"
+    rb"(?:RETCODE[ \t]*=[ \t]*([0-9]{1,10}(?![0-9])|\[[0-9, ]{1,200}\])[ \t]*)?"
+    rb"(?:(SUCCESS|ERR)([0-9]{1,10})[ \t]*:?[ \t]*)?([^\r\n]*)\r?\n"
+)
+_NUMBER: Final = re.compile(rb"[0-9]{1,10}")
+_VALUE_LINE: Final = re.compile(rb"^[ \t]*([A-Za-z][A-Za-z0-9_]*)[ \t]*=([^\r\n]*)", re.MULTILINE)
+
+
+class MMLReplies:
+    """The client's decoder. Replies come out the same however TCP cuts them."""
+
+    def __init__(self) -> None:
+        self._pending = bytearray()
+        self._scanned = 0  #: no END line ends before this offset of `_pending`
+        self._blocks: list[MMLReply] = []  #: of a reply that is to be continued
+        self._blocks_bytes = 0
+
+    def feed(self, data: bytes) -> list[MMLReply]:
+        if not self._pending:
+            return self._take(data)
+        self._pending += data
+        whole = self._pending
+        self._pending = bytearray()
+        return self._take(whole)
+
+    def _take(self, data: bytes | bytearray) -> list[MMLReply]:
+        replies: list[MMLReply] = []
+        start, scanned = 0, self._scanned
+        while True:
+            end_line, end, scanned = _find_end(data, start, scanned)
+            if end < 0:
+                break
+            self._bound(end - start)
+            block = _parse(data, start, end_line)
+            if _goes_on(data, start, end_line):
+                self._blocks.append(block)
+                self._blocks_bytes += end - start
+            else:
+                replies.append(self._whole(block))
+            start = end
+        self._keep(data, start, scanned)
+        return replies
+
+    def _whole(self, last: MMLReply) -> MMLReply:
+        if not self._blocks:
+            return last
+        blocks, self._blocks, self._blocks_bytes = self._blocks, [], 0
+        return _join([*blocks, last])
+
+    def _keep(self, data: bytes | bytearray, start: int, scanned: int) -> None:
+        self._bound(len(data) - start)
+        if isinstance(data, bytearray):
+            del data[:start]
+            self._pending = data
+        elif start < len(data):
+            self._pending = bytearray(data[start:])
+        self._scanned = scanned - start
+        if self._pending.isspace():  # line ends after END belong to no reply
+            self._pending.clear()
+            self._scanned = 0
+
+    def _bound(self, size: int) -> None:
+        if self._blocks_bytes + size > limits.FRAME_BYTES_MAX:
+            raise ProtocolError(f"an MML reply is longer than {limits.FRAME_BYTES_MAX} bytes")
+
+
+def _find_end(data: bytes | bytearray, start: int, scanned: int) -> tuple[int, int, int]:
+    """Offsets of the next END line and of what follows it, both -1 if there is none yet, and the
+    offset to look on from.
+    """
+    while True:
+        at = data.find(b"END", scanned)
+        if at < 0:
+            return -1, -1, max(scanned, len(data) - 2)
+        newline = data.find(b"\n", at + 3)
+        if newline < 0:
+            return -1, -1, at
+        line = max(start, data.rfind(b"\n", start, at) + 1)
+        if _END_LINE.fullmatch(data, line, newline):
+            return line, newline + 1, newline + 1
+        scanned = at + 3
+
+
+def _goes_on(data: bytes | bytearray, start: int, end_line: int) -> bool:
+    at = data.find(_CONTINUED, max(start, end_line - _CONTINUED_WITHIN), end_line)
+    if at < 0:
+        return False
+    line = data.rfind(b"\n", start, at) + 1
+    return not data[line:at].strip() and b"\n" not in data[at:end_line].rstrip()
+
+
+def _parse(data: bytes | bytearray, start: int, end_line: int) -> MMLReply:
+    match = _BLOCK.match(data, start, end_line)
+    if match is None:
+        raise ProtocolError("an MML reply without header, echo or result line")
+    echo, retcode, kind, number, text = match.groups()
+    if retcode is None and kind is None:
+        raise ProtocolError("an MML reply without RETCODE, SUCCESS or ERR")
+    codes = _codes(retcode if retcode is not None else b"0" if kind == b"SUCCESS" else number)
+    status = "" if kind is None else (kind + number).decode("ascii")
+    return MMLReply(bytes(echo), codes, status, _text(text), bytes(data[match.end() : end_line]))
+
+
+def _codes(raw: bytes) -> tuple[int, ...]:
+    """One code, or a list in brackets."""
+    if raw[:1] != b"[":
+        return (int(raw),)
+    codes = tuple(int(code) for code in _NUMBER.findall(raw))
+    if not codes:
+        raise ProtocolError("an MML reply with an empty list of result codes")
+    return codes
+
+
+def _join(blocks: list[MMLReply]) -> MMLReply:
+    first = blocks[0]
+    if any(block.echo != first.echo for block in blocks):
+        raise ProtocolError("the blocks of one MML reply echo different commands")
+    codes = tuple(dict.fromkeys(code for block in blocks for code in block.codes))
+    body = b"".join(block.body for block in blocks)
+    return MMLReply(first.echo, codes, first.status, first.text, body)
+
+
+def _text(raw: bytes) -> str:
+    """Releases differ in the character set of their texts; codes never depend on it."""
+    try:
+        return raw.decode("utf-8")
+    except UnicodeDecodeError:
+        return raw.decode("gb18030", errors="replace")
+
+
+_NAME: Final = rb"[A-Za-z][A-Za-z0-9_]{0,31}"
+_SAFE: Final = r"[!#-&(-+\--9<>-~]"  #: printable ASCII but `"`, `'`, `,`, `:`, `;`, `=` and blank
+_VALUE: Final = rb'"[ !#-~]*+"|' + _SAFE.encode() + b"++"
+_PARAM: Final = re.compile(rb"\s*+(" + _NAME + rb")\s*+=\s*+(" + _VALUE + rb")\s*+,?")
+_WHOLE: Final = re.compile(
+    rb"\s*+([A-Za-z]{1,16})(?:[ \t]++("
+    + _NAME
+    + rb"))?\s*+(?::\s*+((?:"
+    + _NAME
+    + rb"\s*+=\s*+(?:"
+    + _VALUE
+    + rb")\s*+(?:,\s*+(?=[A-Za-z])|(?=;)))*+))?;"
+)
+_TO_SEMICOLON: Final = re.compile(rb'(?:[^;"]++|"[^"]*+")*+;')
+
+
+class MMLCommands:
+    """The server's decoder: commands in order, however they are glued or split."""
+
+    def __init__(self) -> None:
+        self._pending = b""
+
+    def feed(self, data: bytes) -> list[MMLCommand]:
+        """Raises ProtocolError before more than COMMAND_BYTES_MAX of one command is kept."""
+        if self._pending:
+            data = self._pending + data
+        commands: list[MMLCommand] = []
+        start = 0
+        while match := _TO_SEMICOLON.match(data, start):
+            _bound_command(match.end() - start)
+            start = match.end()
+            commands.append(parse_command(match[0]))
+        self._pending = data[start:].lstrip()
+        _bound_command(len(self._pending))
+        return commands
+
+
+def _bound_command(size: int) -> None:
+    if size > COMMAND_BYTES_MAX:
+        raise ProtocolError(f"an MML command is longer than {COMMAND_BYTES_MAX} bytes")
+
+
+def parse_command(text: bytes) -> MMLCommand:
+    """`text` up to its semicolon. A command that breaks the grammar comes back without a name."""
+    text = text.strip()
+    match = _WHOLE.fullmatch(text)
+    if match is None or not text.isascii():
+        return MMLCommand("", {}, text)
+    verb, noun, rest = match.groups()
+    found = _PARAM.findall(rest) if rest else []
+    params = {
+        name.decode("ascii").upper(): value.decode("ascii").strip('"') for name, value in found
+    }
+    if len(params) != len(found):
+        return MMLCommand("", {}, text)  # which of two values for one name counts is not defined
+    name = verb if noun is None else verb + b" " + noun
+    return MMLCommand(name.decode("ascii").upper(), params, text)
+
+
+_FullMatch = Callable[[str], "re.Match[str] | None"]
+_QUOTED: Final[dict[str, _FullMatch]] = {
+    "IMSI": re.compile(r"[0-9]{6,15}").fullmatch,
+    "ISDN": re.compile(r"[0-9]{5,15}").fullmatch,
+    "KIVALUE": re.compile(r"[0-9A-Fa-f]{32}").fullmatch,
+    "OPNAME": re.compile(_SAFE + "{1,64}").fullmatch,
+    "PWD": re.compile(_SAFE + "{1,64}").fullmatch,
+}
+_BARE: Final[_FullMatch] = re.compile(r"[A-Za-z0-9_]{1,32}").fullmatch
+"""Numbers and enumerations."""
+
+
+def command(name: str, **params: str) -> bytes:
+    """The whole command. Raises UnsafeValue for any value outside its own narrow alphabet, none of
+    which holds `; : , " ' =`, a blank, a control or a non-ASCII character.
+    """
+    parts = []
+    for key, value in params.items():
+        quoted = _QUOTED.get(key)
+        if not (quoted or _BARE)(value):
+            raise UnsafeValue(f"the value of {key} for {name} has characters that MML cannot carry")
+        parts.append(f'{key}="{value}"' if quoted else f"{key}={value}")
+    return f"{name}:{','.join(parts)};".encode("ascii")
+
+
+_SECRET_VALUE: Final = re.compile(
+    r"\b(" + "|".join(sorted(SECRETS)) + r")(\s*=\s*)(\"[^\"]*\"?|[^,;\s]*)", re.IGNORECASE
+)
+
+
+def masked(text: str) -> str:
+    """A command as people may see it, well-formed or not."""
+    return _SECRET_VALUE.sub(rf'\1\2"{MASK}"', text)
+
+
+def is_echo(sent: bytes, echo: bytes) -> bool:
+    """Whether `echo` repeats `sent`. An NE may trim it, change its case or mask its secrets."""
+    if sent == echo:
+        return True
+    ours, theirs = (parse_command(text.strip().removesuffix(b";") + b";") for text in (sent, echo))
+    return bool(ours.name) and ours.name == theirs.name and _plain(ours) == _plain(theirs)
+
+
+def _plain(command: MMLCommand) -> dict[str, str]:
+    return {name: value for name, value in command.params.items() if name not in SECRETS}
+
+
+def block(
+    *, ne: str, stamp: str, number: int, echo: str, retcode: str, result: str, body: str = ""
+) -> str:
+    """One block of a reply. An empty `retcode` gives the older layout, which has no such line."""
+    source, code = ("O&M", f"RETCODE = {retcode}  ") if retcode else ("SMU", "")
+    return (
+        f"+++    {ne}        {stamp}\r\n{source}    #{number}\r\n%%{echo}%%\r\n"
+        f"{code}{result}\r\n\r\n{body}---    END\r\n"
+    )
+
+
+def table(values: Mapping[str, str]) -> list[str]:
+    """The body lines of one record's query."""
+    rows = [f"{name:>12}  =  {value}" for name, value in values.items()]
+    return ["The result is as follows", "-" * 24, *rows, "(Number of results = 1)"]
