@@ -37,6 +37,7 @@ class Outcome:
     code: str = ""
     text: str = ""
     then: Operation | None = None  #: the command owed or missing, for FOLLOW_UP and PREREQUISITE
+    is_known: bool = True  #: False: its code is in no table of the dialect; taken as permanent
 
 
 class Step(StrEnum):
