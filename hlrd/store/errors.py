@@ -1,6 +1,5 @@
 """Where the errors of PostgreSQL and of its connection become ours, and nowhere else."""
 
-import asyncio
 from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Final
@@ -58,7 +57,7 @@ def translated() -> Iterator[None]:
     """
     try:
         yield
-    except (asyncio.TimeoutError, asyncpg.QueryCanceledError) as error:
+    except (TimeoutError, asyncpg.QueryCanceledError) as error:
         raise StoreTimeout("PostgreSQL did not answer in time") from error
     except _PASSING as error:
         raise StoreUnavailable(f"PostgreSQL: {error}") from error
