@@ -1,0 +1,158 @@
+"""An upstream system as it should behave: batches over keep-alive HTTP, patient when told to be.
+
+What was not answered is posted again under the same order ids until it is; receipts are fetched by
+cursor, at least once each.
+"""
+
+import asyncio
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
+from random import Random
+from typing import Any, Final
+
+import aiohttp
+import msgspec
+from aiohttp import hdrs
+from msgspec import Struct
+
+_RECONNECT_S: Final = 0.25
+_POST_TIMEOUT: Final = aiohttp.ClientTimeout(total=90, sock_connect=5)
+_POLL_WAIT_S: Final = 5
+_POLL_TIMEOUT: Final = aiohttp.ClientTimeout(total=_POLL_WAIT_S + 30, sock_connect=5)
+_POLL_PAUSE_S: Final = 0.02
+"""Between two pages, so that pages fill up instead of costing a request per receipt."""
+_BUSY: Final = frozenset({429, 503})
+
+
+class Refused(Exception):
+    """An order that is refused for what it says; it would be refused for ever."""
+
+
+class Refusal(Struct):
+    status: int
+    code: str
+    detail: str
+    field: str = ""
+    retry_after_s: float | None = None
+
+
+class Line(Struct):
+    """One order's answer within a batch."""
+
+    order_id: str | None
+    state: str
+    id: str | int = 0
+    repeated: bool = False
+    msisdn: str | None = None
+    imsi: str | None = None
+    iccid: str | None = None
+    refusal: Refusal | None = None
+
+
+class BatchAnswer(Struct):
+    answers: list[Line]
+
+
+_BATCH: Final = msgspec.json.Decoder(BatchAnswer)
+
+
+@dataclass(slots=True)
+class Counters:
+    """What the upstream side lived through."""
+
+    posts: int = 0
+    posts_lost: int = 0  #: no answer: connection lost or timed out
+    posts_busy: int = 0  #: answered 429 or 503
+    orders_repeated: int = 0  #: the daemon had them already
+
+
+@dataclass(slots=True)
+class Upstream:
+    """One source system, told by its token."""
+
+    http: aiohttp.ClientSession
+    url: str
+    token: str = field(repr=False)
+    random: Random = field(default_factory=Random)
+    counters: Counters = field(default_factory=Counters)
+
+    async def post(self, orders: Sequence[tuple[str, bytes]]) -> dict[str, Line]:
+        """Post until each order is durable; answers by order id. Ends only by being cancelled.
+
+        Raises Refused for the first order that will never be taken.
+        """
+        left = dict(orders)
+        taken: dict[str, Line] = {}
+        while left:
+            lines, wait_s = await self._try_post(left)
+            for line in lines:
+                if line.order_id is not None and line.refusal is None:
+                    taken[line.order_id] = line
+                    del left[line.order_id]
+            if left:
+                await asyncio.sleep(wait_s * (1 + self.random.random() / 2))
+        return taken
+
+    async def receipts(self, cursor: str) -> tuple[str, Sequence[Mapping[str, Any]]]:
+        """The next page past `cursor` and the cursor after it; empty when none came in time."""
+        url = f"{self.url}/v1/receipts"
+        params = {"after": cursor, "wait": str(_POLL_WAIT_S), "limit": "1000"}
+        async with self.http.get(
+            url, params=params, headers=self._headers(), timeout=_POLL_TIMEOUT
+        ) as response:
+            response.raise_for_status()
+            page = msgspec.json.decode(await response.read())
+        return str(page["cursor"]), page["receipts"]
+
+    async def follow(
+        self, on_receipt: Callable[[Mapping[str, Any]], None], *, cursor: str = "0"
+    ) -> None:
+        """Every receipt from `cursor` on, across restarts of the daemon; until cancelled."""
+        while True:
+            try:
+                cursor, page = await self.receipts(cursor)
+            except (aiohttp.ClientError, TimeoutError, OSError):
+                await asyncio.sleep(_RECONNECT_S)
+                continue
+            for receipt in page:
+                on_receipt(receipt)
+            await asyncio.sleep(_POLL_PAUSE_S)
+
+    async def _try_post(self, orders: Mapping[str, bytes]) -> tuple[list[Line], float]:
+        """The answers of one request, and how long to wait before the next."""
+        self.counters.posts += 1
+        body = b"[" + b",".join(orders.values()) + b"]"
+        try:
+            async with self.http.post(
+                f"{self.url}/v1/work-orders",
+                data=body,
+                headers=self._headers(),
+                timeout=_POST_TIMEOUT,
+            ) as response:
+                content = await response.read()
+        except (aiohttp.ClientError, TimeoutError, OSError):
+            self.counters.posts_lost += 1
+            return [], _RECONNECT_S
+        if response.status in _BUSY:
+            self.counters.posts_busy += 1
+            return [], float(response.headers.get(hdrs.RETRY_AFTER, 1))
+        if response.status >= 400:
+            raise Refused(f"batch refused with {response.status}: {content[:500]!r}")
+        return self._judge(_BATCH.decode(content).answers)
+
+    def _judge(self, lines: list[Line]) -> tuple[list[Line], float]:
+        wait_s = _RECONNECT_S
+        self.counters.orders_repeated += sum(line.repeated for line in lines)
+        for line in lines:
+            if line.refusal is None:
+                continue
+            if line.refusal.status not in _BUSY:
+                raise Refused(
+                    f"{line.order_id}: {line.refusal.code} {line.refusal.field}:"
+                    f" {line.refusal.detail}"
+                )
+            wait_s = max(wait_s, line.refusal.retry_after_s or 1.0)
+        return lines, wait_s
+
+    def _headers(self) -> dict[str, str]:
+        return {hdrs.AUTHORIZATION: f"Bearer {self.token}", hdrs.CONTENT_TYPE: "application/json"}
