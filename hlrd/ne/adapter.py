@@ -80,6 +80,10 @@ class Adapter(ABC, Generic[R]):
         """Whether `reply` answers `request`. A wrong echo means a session out of step."""
         return True
 
+    def is_last(self, reply: R) -> bool:
+        """Whether the NE closes the connection behind `reply`."""
+        return False
+
     @abstractmethod
     def masked(self, task: Task) -> str:
         """The command as people may see it: no Ki, no password."""
