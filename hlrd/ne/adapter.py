@@ -10,11 +10,16 @@ from dataclasses import dataclass, field
 from typing import ClassVar, Generic, TypeVar
 
 from hlrd.codec.base import Decoder
+from hlrd.domain.errors import HlrdError
 from hlrd.domain.identity import CardKey
 from hlrd.domain.operation import Operation, Task
 from hlrd.domain.outcome import Outcome
 
 R = TypeVar("R")
+
+
+class AccountError(HlrdError):
+    """The settings of an NE are of no use to its dialect; raised when the adapter is built."""
 
 
 @dataclass(frozen=True, slots=True)
