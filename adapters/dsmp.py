@@ -1,0 +1,283 @@
+"""DSMP (MISC): order relations by SyncOrderRelationReq 1.5.0, SOAP 1.1 over kept HTTP connections.
+
+The action codes differ between peers; which table holds is the option `peer`. See docs/ne/dsmp.md.
+"""
+
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass
+from functools import lru_cache
+from typing import Final
+
+from hlrd.codec import soap
+from hlrd.codec.http import HTTPReplies, HTTPReply, Target
+from hlrd.codec.soap import Message, Template
+from hlrd.domain.errors import ProtocolError
+from hlrd.domain.identity import CardKey
+from hlrd.domain.operation import Cause, Operation, Task
+from hlrd.domain.outcome import Outcome, Verdict
+from hlrd.ne.adapter import Account, Adapter
+
+NAMESPACE: Final = "http://www.monternet.com/dsmp/schemas/"
+REQUEST: Final = "SyncOrderRelationReq"
+REPLY: Final = "SyncOrderRelationResp"
+VERSION: Final = "1.5.0"
+
+OPEN: Final = Operation.OPEN_RELATION
+PAUSE: Final = Operation.PAUSE_RELATION
+RESUME: Final = Operation.RESUME_RELATION
+CLOSE: Final = Operation.CLOSE_RELATION
+
+
+@dataclass(frozen=True, slots=True)
+class Peer:
+    """How one kind of platform numbers what everybody means."""
+
+    actions: Mapping[Operation, int]  #: ActionID
+    reasons: Mapping[Cause, int]  #: ActionReasonID
+
+
+_BOSS_REASONS: Final = {Cause.ORDERED: 1, Cause.STOPPED: 3, Cause.RESUMED: 4, Cause.CLOSED: 6}
+_SYSTEM_REASONS: Final = {Cause.ORDERED: 1, Cause.STOPPED: 2, Cause.RESUMED: 2, Cause.CLOSED: 2}
+
+PEERS: Final[Mapping[str, Peer]] = {
+    "misc": Peer({OPEN: 1, CLOSE: 2, RESUME: 3, PAUSE: 4}, _BOSS_REASONS),
+    "market": Peer({OPEN: 1, PAUSE: 2, CLOSE: 3, RESUME: 4}, _SYSTEM_REASONS),
+    "crm": Peer({OPEN: 1, CLOSE: 2, PAUSE: 3, RESUME: 4}, _BOSS_REASONS),
+}
+
+OPTIONS: Final[Mapping[str, str]] = {
+    "path": "/dsmp",
+    "peer": "misc",
+    "device_id": "0001",
+    "sp_id": "900001",
+    "sp_service_id": "IOTBASE",
+}
+"""Every option with its default."""
+
+
+@dataclass(frozen=True, slots=True)
+class Row:
+    verdict: Verdict
+    text: str
+    fits: Operation | None = None  #: the only action that may be answered so; None: any
+    then: Operation | None = None
+
+
+DONE, NO_CHANGE, PREREQUISITE = Verdict.DONE, Verdict.NO_CHANGE, Verdict.PREREQUISITE
+BUSY, TRANSIENT, PERMANENT = Verdict.BUSY, Verdict.TRANSIENT, Verdict.PERMANENT
+
+CODES: Final[Mapping[int, Row]] = {
+    0: Row(DONE, "done"),
+    1: Row(TRANSIENT, "unknown error"),
+    4000: Row(PERMANENT, "invalid MsgType"),
+    4001: Row(PERMANENT, "invalid ActionID"),
+    4002: Row(PERMANENT, "invalid ActionReasonID"),
+    4003: Row(PERMANENT, "invalid SPID"),
+    4004: Row(PERMANENT, "invalid SPServiceID"),
+    4005: Row(PERMANENT, "invalid PseudoCode"),
+    4006: Row(PERMANENT, "invalid AccessMode"),
+    4007: Row(NO_CHANGE, "the relation is active already", OPEN),
+    4008: Row(TRANSIENT, "the platform failed to open the relation", OPEN),
+    4009: Row(PREREQUISITE, "the relation exists and is paused", OPEN, RESUME),
+    4010: Row(TRANSIENT, "the platform failed to close the relation", CLOSE),
+    4011: Row(NO_CHANGE, "no relation to close", CLOSE),
+    4012: Row(TRANSIENT, "the platform failed to pause the relation", PAUSE),
+    4013: Row(PERMANENT, "no relation to pause", PAUSE),
+    4014: Row(NO_CHANGE, "the relation is paused already", PAUSE),
+    4015: Row(NO_CHANGE, "the relation is active already", RESUME),
+    4016: Row(PERMANENT, "no relation to resume", RESUME),
+    4017: Row(TRANSIENT, "the platform failed to resume the relation", RESUME),
+    9000: Row(TRANSIENT, "disk fault of the peer"),
+    9001: Row(TRANSIENT, "network fault of the peer"),
+    9002: Row(TRANSIENT, "network error of the peer"),
+    9003: Row(BUSY, "gateway busy, queued there"),
+    9004: Row(BUSY, "gateway busy and its queue full: stop sending"),
+    9005: Row(BUSY, "DSMP busy, queued there"),
+    9006: Row(BUSY, "DSMP busy and its queue full: stop sending"),
+    9007: Row(BUSY, "above the agreed rate: slow down"),
+    9008: Row(TRANSIENT, "DSMP not available"),
+    9009: Row(TRANSIENT, "gateway not available"),
+    9010: Row(PERMANENT, "no right to call this interface"),
+    9011: Row(PERMANENT, "no right to send this message to the gateway"),
+    9012: Row(PERMANENT, "version not supported"),
+    9013: Row(PERMANENT, "message type not supported"),
+    9014: Row(PERMANENT, "the peer cannot parse the message, or misses a field"),
+    9015: Row(PERMANENT, "message refused"),
+}
+"""hRet, and what it means for the command that it answers."""
+
+_CODE: Final = re.compile(r"\s*([0-9]{1,9})\s*\Z")
+_MSISDN: Final = re.compile(r"[0-9]{11}(?:[0-9]{2})?\Z")
+_TRANSACTION: Final = re.compile(r"[0-9A-Za-z]{1,64}\Z")
+_OPTION: Final = re.compile(r"[!-~]{1,64}\Z")
+_SENT_TRANSACTION: Final = re.compile(rb"<TransactionID[^>]*>([0-9A-Za-z]+)<")
+
+
+@lru_cache(maxsize=16)
+def _parse(body: bytes) -> Message:
+    """`echoes` and `classify` look at the same reply one after the other: it is parsed once."""
+    return soap.parse(body, NAMESPACE)
+
+
+class DSMP(Adapter[HTTPReply]):
+    dialect = "dsmp"
+    operations = frozenset({OPEN, PAUSE, RESUME, CLOSE})
+
+    def __init__(self, account: Account) -> None:
+        super().__init__(account)
+        options = _options(account.options)
+        self._peer = PEERS[options["peer"]]
+        self._service = options["sp_service_id"]
+        self._target = Target(
+            options["path"], f"{account.host}:{account.port}", headers={"SOAPAction": '""'}
+        )
+        self._template = _template(options)
+
+    def decoder(self) -> HTTPReplies:
+        return HTTPReplies()
+
+    def keepalive(self) -> bytes:
+        """Any HTTP answer to it proves life; a SOAP endpoint answers a GET cheaply."""
+        return self._target.get()
+
+    def encode(self, task: Task, key: CardKey | None) -> bytes:
+        """Values are checked again here, and what is filled in is escaped besides."""
+        msisdn = task.binding.msisdn
+        if not (_MSISDN.match(msisdn) and _TRANSACTION.match(task.transaction)):
+            raise ValueError("an MSISDN or a TransactionID that is not fit for the wire")
+        action, reason = self._numbers(task)
+        return self._target.post(
+            self._template.fill((task.transaction, msisdn, msisdn, action, reason))
+        )
+
+    def classify(self, task: Task, reply: HTTPReply) -> Outcome:
+        """Raises ProtocolError when HTTP says 200 and the content is not an answer to a request."""
+        if reply.status != 200:
+            return _classify_http(reply)
+        message = _parse(reply.body)
+        if message.name == soap.FAULT:
+            return _classify_fault(message)
+        return _classify_code(task.operation, _code(message))
+
+    def read_back(self, task: Task) -> None:
+        """The command is its own query: absolute, the same TransactionID, answered "already"."""
+        return
+
+    def echoes(self, request: bytes, reply: HTTPReply) -> bool:
+        """Only an answer of the DSMP itself names a TransactionID; a GET asks for none."""
+        sent = _SENT_TRANSACTION.search(request)
+        if sent is None or reply.status != 200:
+            return True
+        try:
+            message = _parse(reply.body)
+        except ProtocolError:
+            return False
+        return message.name == soap.FAULT or _transactions(message) == {sent[1].decode()}
+
+    def masked(self, task: Task) -> str:
+        action, reason = self._numbers(task)
+        return (
+            f"{REQUEST}:TransactionID={task.transaction},MSISDN={task.binding.msisdn},"
+            f"ActionID={action},ActionReasonID={reason},SPServiceID={self._service}"
+        )
+
+    def _numbers(self, task: Task) -> tuple[str, str]:
+        return str(self._peer.actions[task.operation]), str(self._peer.reasons[task.cause])
+
+
+def _options(given: Mapping[str, str]) -> Mapping[str, str]:
+    """Raises ValueError that names the option and what it can be."""
+    unknown = sorted(set(given) - set(OPTIONS))
+    if unknown:
+        raise ValueError(f"dsmp has no option {unknown}; it has {sorted(OPTIONS)}")
+    options = {**OPTIONS, **given}
+    for name, value in options.items():
+        if not _OPTION.match(value):
+            raise ValueError(f"dsmp option {name} is 1 to 64 visible ASCII characters")
+    if options["peer"] not in PEERS:
+        raise ValueError(f"dsmp option peer is one of {sorted(PEERS)}, not {options['peer']!r}")
+    return options
+
+
+def _template(options: Mapping[str, str]) -> Template:
+    """The order of the elements is the interface's own; None is what each message fills in."""
+    return Template(
+        REQUEST,
+        NAMESPACE,
+        header={"TransactionID": None},
+        fields={
+            "Version": VERSION,
+            "MsgType": REQUEST,
+            "Send_Address/DeviceType": "0",  # DSMP (MISC), in whose place hlrd sends
+            "Send_Address/DeviceID": options["device_id"],
+            "Dest_Address/DeviceType": "400",  # the platform that serves
+            "Dest_Address/DeviceID": "0",
+            "FeeUser_ID/UserIDType": "1",  # MSISDN
+            "FeeUser_ID/MSISDN": None,
+            "FeeUser_ID/PseudoCode": "",
+            "DestUser_ID/UserIDType": "1",
+            "DestUser_ID/MSISDN": None,
+            "DestUser_ID/PseudoCode": "",
+            "LinkID": "",  # of a temporary relation only
+            "ActionID": None,
+            "ActionReasonID": None,
+            "SPID": options["sp_id"],
+            "SPServiceID": options["sp_service_id"],
+            "AccessMode": "1",
+            "FeatureStr": "",  # base64 of what the user sent: nothing, with an order
+        },
+    )
+
+
+def _transactions(message: Message) -> set[str]:
+    """Peers put it into the header, the body, or both."""
+    named = (message.header.get("TransactionID"), message.fields.get("TransactionID"))
+    return {text.strip() for text in named if text is not None}
+
+
+def _code(message: Message) -> int:
+    found = _CODE.match(message.fields.get("hRet", ""))
+    if message.name != REPLY or found is None:
+        raise ProtocolError(f"SOAP, but not a {REPLY} with an hRet")
+    return int(found[1])
+
+
+def _classify_code(operation: Operation, code: int) -> Outcome:
+    row = CODES.get(code)
+    if row is None:
+        return Outcome(PERMANENT, str(code), "a code that no table of this dialect knows")
+    if row.fits is not None and row.fits is not operation:
+        text = f"{row.text}: the answer to another action; is the option peer right?"
+        return Outcome(PERMANENT, str(code), text)
+    return Outcome(row.verdict, str(code), row.text, row.then)
+
+
+def _classify_http(reply: HTTPReply) -> Outcome:
+    code = f"HTTP {reply.status}"
+    if reply.status in (429, 503):
+        after = "" if reply.retry_after_s is None else f", come back in {reply.retry_after_s:.0f} s"
+        return Outcome(BUSY, code, f"too much at once{after}")
+    if reply.status >= 500:
+        return _fault_in(reply) or Outcome(TRANSIENT, code, "the peer or a proxy failed")
+    if reply.status == 408:
+        return Outcome(TRANSIENT, code, "the peer waited too long for the request")
+    return Outcome(PERMANENT, code, "not served here: check path, address and rights")
+
+
+def _fault_in(reply: HTTPReply) -> Outcome | None:
+    """SOAP 1.1 sends its faults with status 500."""
+    try:
+        message = _parse(reply.body)
+    except ProtocolError:
+        return None
+    return _classify_fault(message) if message.name == soap.FAULT else None
+
+
+def _classify_fault(message: Message) -> Outcome:
+    """SOAP 1.1, 4.4.1: Server may pass by itself; the others blame the message."""
+    code = message.fields.get("faultcode", "").strip()[:64]
+    text = message.fields.get("faultstring", "").strip()[:200]
+    kind = code.rpartition(":")[2].partition(".")[0]
+    blames_us = kind in ("Client", "VersionMismatch", "MustUnderstand")
+    return Outcome(PERMANENT if blames_us else TRANSIENT, code or "Fault", text)
