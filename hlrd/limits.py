@@ -124,13 +124,16 @@ DECODE_SLICE_ORDERS: Final = 500
 SETTLE_TIMEOUT_S: Final = 60.0
 """Longest wait for orders to become durable or refused. After it upstream is told to ask again."""
 
+SETTLE_POLL_S: Final = 0.05
+"""How often an order that was still not durable at its client's deadline is looked for."""
+
 LOT_PROBLEMS_MAX: Final = 100
 """Bad lines of a SIM lot named in one answer."""
 
 assert BODY_BYTES_MAX <= BODIES_BYTES_MAX, "the largest body would never be read"
 assert LEASE_LOW_WATER < LEASE_NUMBERS, "a lease would be renewed as soon as it is taken"
 assert UNPARK_ORDERS <= ORDERS_IN_MEMORY_MAX, "unparked orders would overflow memory"
-assert BATCH_ORDERS_MAX <= ORDERS_ARRIVING_MAX * min(ADMISSION_SHARES), "a full batch is never taken"
+assert min(ADMISSION_SHARES) * ORDERS_ARRIVING_MAX >= BATCH_ORDERS_MAX, "no full batch would fit"
 assert len(ADMISSION_SHARES) == PRIORITIES
 assert BATCH_ORDERS_MAX <= ORDERS_IN_MEMORY_MAX, "one batch would be parked at once"
 assert RETRY_DELAY_S_MIN < RETRY_DELAY_S_MAX

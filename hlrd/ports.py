@@ -79,6 +79,7 @@ class StoredOrder:
     kind: str
     user_id: UserId
     priority: int
+    content_hash: bytes
     payload: bytes
     accepted_at: datetime
     binding: Binding | None  #: the binding this order made, for those that draw

@@ -1,4 +1,4 @@
-"""What a new order of a user may do while an earlier one is in flight: domain rule 3.5, cell by cell."""
+"""What a new order may do while an earlier one of its user is in flight, cell by cell."""
 
 from collections.abc import Mapping
 from enum import StrEnum
@@ -32,7 +32,8 @@ RULINGS: Final[Mapping[Nature, Mapping[Nature, Ruling]]] = {
     Nature.RESUME: {
         Nature.OPEN: _REFUSE, Nature.SUSPEND: _WAIT, Nature.RESUME: _WAIT, Nature.TERMINATE: _WAIT,
     },
-    Nature.TERMINATE: {  # a suspension or a second termination waits, and then changes nothing
+    # A suspension or a second termination behind a termination waits, and then changes nothing.
+    Nature.TERMINATE: {
         Nature.OPEN: _REFUSE, Nature.SUSPEND: _WAIT, Nature.RESUME: _REFUSE, Nature.TERMINATE: _WAIT,
     },
 }  # fmt: skip

@@ -1,4 +1,4 @@
-"""Work orders (工单) as upstream posts them: one typed struct per kind, decoded and checked in one go.
+"""Work orders (工单) as upstream posts them: one typed struct per kind, decoded and checked at once.
 
 Every field rule that needs no knowledge beyond the order itself is here; what needs the user, the
 stock or other orders is in `engine.intake`.

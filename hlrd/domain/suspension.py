@@ -1,8 +1,8 @@
 """Why a user is suspended: a set of independent reasons, each with a level of its own.
 
 The effective level is the highest of the set, and only a change of it costs a command; a resume
-clears its own reason and no other. (Seed CRM与BOSS重点问题讨论, slides 25 and 26, store the reason of
-a stop, 停机原因; the set of reasons is how this operator's own IoT interface encodes it.)
+clears its own reason and no other. (Seed CRM与BOSS重点问题讨论, slides 25 and 26, store the reason
+of a stop, 停机原因; the set of reasons is how this operator's own IoT interface encodes it.)
 """
 
 from collections.abc import Mapping

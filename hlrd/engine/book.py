@@ -1,0 +1,140 @@
+"""The orders in memory, and the lane of each user that they run in.
+
+An order is in the book from the moment it is read until it is refused, parked or durably closed; a
+lane as long as it has anything of its user. What is not here is in the journal.
+"""
+
+from collections import deque
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, field
+from datetime import datetime
+
+from hlrd.domain.catalogue import OrderKind
+from hlrd.domain.identity import Binding, UserId
+from hlrd.domain.lifecycle import ORDER, TASK, OrderEvent, OrderState, TaskEvent, TaskState, advance
+from hlrd.domain.operation import Task
+from hlrd.domain.order import WorkOrder
+from hlrd.domain.outcome import Outcome
+from hlrd.domain.plan import Impossible, Plan
+from hlrd.domain.user import User
+from hlrd.ports import Answer, Intent
+
+
+@dataclass(slots=True)
+class Sent:
+    """One command as it went, for the order's trail."""
+
+    intent: Intent
+    at: datetime
+    started: float  #: monotonic seconds
+    elapsed_s: float = 0.0
+    outcome: Outcome | None = None
+
+
+@dataclass(slots=True, eq=False)
+class OpenTask:
+    """A task on its way."""
+
+    task: Task
+    order: "OpenOrder"
+    state: TaskState = TaskState.WAITING
+    attempt: int = 1  #: the counted try that is next or under way
+    ready_since: float = 0.0
+    lane_priority: int = -1  #: the NE lane it waits in; an entry in any other lane is stale
+    was_exists: bool = False  #: in doubt because an add found something there, not for silence
+    owed_by: "OpenTask | None" = None  #: the task that waits for this prerequisite
+    is_follow_up: bool = False  #: owed after a task that is done; its failure undoes nothing
+    outcome: Outcome | None = None  #: the last
+    sent: list[Sent] = field(default_factory=list)
+
+    def move(self, event: TaskEvent) -> None:
+        self.state = advance(TASK, self.state, event)
+
+
+@dataclass(slots=True, eq=False)
+class OpenOrder:
+    """An order that is not closed."""
+
+    id: int
+    source: str
+    order: WorkOrder
+    kind: OrderKind
+    user_id: UserId
+    priority: int
+    content_hash: bytes
+    received_at: datetime
+    received: float  #: monotonic seconds
+    operator_id: str
+    urgency: int = 0  #: its priority, or that of a more urgent order waiting behind it
+    state: OrderState = OrderState.RECEIVED
+    is_in_hand: bool = False  #: number and card of `binding` are taken and not yet durably bound
+    binding: Binding | None = None  #: what the order binds, or acts on
+    is_doubted: bool = False  #: any of its tasks may have been sent by a run before this one
+    plan: Plan | None = None
+    stages: tuple[tuple[OpenTask, ...], ...] = ()
+    stage: int = 0
+    pending: int = 0  #: tasks of the stage not done
+    history: list[OpenTask] = field(default_factory=list)  #: every task, also of an undo
+    failure: OpenTask | None = None  #: the task that made it fail
+    impossible: Impossible | None = None  #: why it could not even be planned
+    started_at: datetime | None = None  #: of the first command
+    receipt: bytes = b""  #: once it ended
+    on_durable: list[Callable[[Answer], None]] = field(default_factory=list)
+
+    def move(self, event: OrderEvent) -> None:
+        self.state = advance(ORDER, self.state, event)
+
+
+@dataclass(slots=True, eq=False)
+class Lane:
+    """One user: its orders in upstream order, of which only the first runs."""
+
+    user_id: UserId
+    queue: deque[OpenOrder] = field(default_factory=deque)
+    user: User | None = None  #: as the closed orders, and an opening in the queue, leave it
+    is_known: bool = False  #: `user` was read, or follows from an order here
+    arriving: int = 0  #: orders read and not judged; each holds the lane
+    waiting: int = 0  #: of these, the ones that wait for a number; later orders wait behind them
+
+
+class Book:
+    def __init__(self) -> None:
+        self.orders: dict[int, OpenOrder] = {}
+        self.lanes: dict[UserId, Lane] = {}
+        self._by_key: dict[tuple[str, str], OpenOrder] = {}
+
+    def __len__(self) -> int:
+        return len(self.orders)
+
+    def __iter__(self) -> Iterator[OpenOrder]:
+        return iter(self.orders.values())
+
+    def by_key(self, source: str, order_id: str) -> OpenOrder | None:
+        return self._by_key.get((source, order_id))
+
+    def add(self, order: OpenOrder) -> Lane:
+        self.orders[order.id] = order
+        self._by_key[order.source, order.order.order_id] = order
+        lane = self.lanes.get(order.user_id)
+        if lane is None:
+            lane = self.lanes[order.user_id] = Lane(order.user_id)
+        return lane
+
+    def enqueue(self, lane: Lane, order: OpenOrder) -> None:
+        lane.queue.append(order)
+
+    def remove(self, order: OpenOrder) -> Lane:
+        """Forget `order`; its lane too when nothing of the user is left."""
+        del self.orders[order.id]
+        del self._by_key[order.source, order.order.order_id]
+        lane = self.lanes[order.user_id]
+        if lane.queue and lane.queue[0] is order:
+            lane.queue.popleft()
+        elif order in lane.queue:
+            lane.queue.remove(order)
+        self.release(lane)
+        return lane
+
+    def release(self, lane: Lane) -> None:
+        if not lane.queue and not lane.arriving:
+            self.lanes.pop(lane.user_id, None)

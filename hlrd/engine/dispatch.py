@@ -1,0 +1,108 @@
+"""Tasks to NEs: who waits for which NE, and what is sent when an NE can take it."""
+
+from collections.abc import Callable, Mapping
+
+from hlrd import limits, metrics
+from hlrd.domain.lifecycle import TaskEvent, TaskState
+from hlrd.domain.outcome import Outcome, Verdict
+from hlrd.engine.book import OpenTask, Sent
+from hlrd.engine.ne_lane import NELane
+from hlrd.ports import NE, Clock, Command, Intent
+
+
+class Dispatch:
+    """Holds every task from ready to answered."""
+
+    def __init__(
+        self,
+        *,
+        clock: Clock,
+        nes: Mapping[str, NE],
+        on_outcome: Callable[[OpenTask, Outcome], None],
+    ) -> None:
+        self._clock = clock
+        self._nes = nes
+        self._lanes = {name: NELane() for name in nes}
+        self._on_outcome = on_outcome
+        self._sent: dict[int, OpenTask] = {}
+        self._command_id = 0
+        self.is_stopped = False  #: draining: nothing more is sent
+
+    def knows(self, ne: str) -> bool:
+        return ne in self._nes
+
+    def in_flight(self) -> int:
+        return len(self._sent)
+
+    def settle_s(self, ne: str) -> float:
+        return self._nes[ne].settle_s
+
+    def put(self, task: OpenTask) -> None:
+        """Make `task` wait for its NE; it is sent as soon as it may."""
+        name = task.task.ne
+        self._lanes[name].put(task, self._clock.monotonic())
+        self.pump(name)
+
+    def lift(self, task: OpenTask) -> None:
+        if task.lane_priority >= 0:
+            self._lanes[task.task.ne].lift(task)
+
+    def pump(self, name: str) -> None:
+        """Send what waits for this NE and what it can take."""
+        lane = self._lanes[name]
+        if not len(lane):
+            return
+        ne = self._nes[name]
+        free = 0 if self.is_stopped else ne.free()
+        while free > 0:
+            task = lane.pop(self._clock.monotonic(), urgent_only=self._is_reserved(ne, free))
+            if task is None:
+                break
+            self._send(ne, task)
+            free -= 1
+        ne.wants(len(lane))
+
+    def answer(self, command: Command, outcome: Outcome) -> None:
+        task = self._sent.pop(command.id)
+        sent = task.sent[-1]
+        sent.elapsed_s = self._clock.monotonic() - sent.started
+        sent.outcome = task.outcome = outcome
+        self._on_outcome(task, outcome)
+        self.pump(command.task.ne)
+
+    def observe(self) -> None:
+        """Refresh the gauges."""
+        doubted = dict.fromkeys(self._nes, 0)
+        for task in self._sent.values():
+            doubted[task.task.ne] += task.state is TaskState.READING
+        for name, lane in self._lanes.items():
+            metrics.TASKS_IN_DOUBT.labels(name).set(doubted[name])
+            for priority in range(limits.PRIORITIES):
+                metrics.NE_READY.labels(name, str(priority)).set(lane.count(priority))
+
+    @staticmethod
+    def _is_reserved(ne: NE, free: int) -> bool:
+        """Whether the last free place is the one kept for urgent tasks."""
+        return free == 1 and ne.window() >= limits.RESERVED_SESSIONS_FROM
+
+    def _send(self, ne: NE, task: OpenTask) -> None:
+        intent = Intent.READ_BACK if task.state is TaskState.IN_DOUBT else Intent.EXECUTE
+        self._command_id += 1
+        command = Command(self._command_id, task.task, intent)
+        at = self._clock.wall()
+        task.move(TaskEvent.WRITTEN)
+        task.sent.append(Sent(intent, at, self._clock.monotonic()))
+        if task.order.started_at is None:
+            task.order.started_at = at
+        self._sent[command.id] = task
+        ne.execute(command)
+
+
+def found(outcome: Outcome) -> str:
+    """The label of a read-back's result."""
+    return outcome.verdict if outcome.verdict in _FOUND else "fault"
+
+
+_FOUND = frozenset(
+    {Verdict.APPLIED, Verdict.ABSENT, Verdict.DIFFERENT, Verdict.DONE, Verdict.NO_CHANGE}
+)

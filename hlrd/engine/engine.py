@@ -1,0 +1,325 @@
+"""The engine as the world sees it: one method an event, and what it holds joined together."""
+
+from collections import defaultdict
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from typing import Any
+
+from hlrd import limits, metrics
+from hlrd.domain import order as orders
+from hlrd.domain.catalogue import BY_NAME
+from hlrd.domain.errors import Conflict, NotFound
+from hlrd.domain.identity import UserId
+from hlrd.domain.lifecycle import OrderEvent, OrderState
+from hlrd.domain.outcome import Outcome
+from hlrd.domain.plan import Routes
+from hlrd.engine import completion
+from hlrd.engine.book import Book, Lane, OpenOrder, OpenTask
+from hlrd.engine.dispatch import Dispatch
+from hlrd.engine.execution import Execution
+from hlrd.engine.intake import Intake
+from hlrd.engine.parking import Parking
+from hlrd.pool.allocator import Allocator
+from hlrd.ports import (
+    NE,
+    Answer,
+    Clash,
+    Clock,
+    Command,
+    Facts,
+    Journal,
+    Lookup,
+    StoredOrder,
+    Submission,
+    Vault,
+)
+
+
+class Engine:
+    """Not thread-safe: every call comes from one event loop, and none from within a port."""
+
+    def __init__(
+        self,
+        *,
+        clock: Clock,
+        chance: Callable[[], float],
+        journal: Journal,
+        lookup: Lookup,
+        allocator: Allocator,
+        vault: Vault,
+        nes: Mapping[str, NE],
+        routes: Routes,
+        state_master: str,
+        order_ids: Iterator[int],
+        first_own_id: int,
+    ) -> None:
+        """`chance` gives numbers in [0, 1). Orders with an id below `first_own_id` come from an
+        earlier run, which may have sent any part of them.
+        """
+        self._clock = clock
+        self._journal = journal
+        self._lookup = lookup
+        self._first_own_id = first_own_id
+        self._book = Book()
+        self._parking = Parking()
+        self._fallout: dict[int, tuple[UserId, int]] = {}
+        self._blocked: set[UserId] = set()
+        self._resending: set[int] = set()
+        self._waiters: defaultdict[int, list[Callable[[bytes], None]]] = defaultdict(list)
+        self._is_unparking = False
+        self._dispatch = Dispatch(clock=clock, nes=nes, on_outcome=self._on_task_outcome)
+        settle_s = max((ne.settle_s for ne in nes.values()), default=0.0)
+        self._execution = Execution(
+            clock=clock,
+            chance=chance,
+            dispatch=self._dispatch,
+            routes=routes,
+            doubt_until=clock.monotonic() + settle_s,
+            on_end=self._end,
+        )
+        self._intake = Intake(
+            clock=clock,
+            book=self._book,
+            parking=self._parking,
+            execution=self._execution,
+            allocator=allocator,
+            journal=journal,
+            lookup=lookup,
+            vault=vault,
+            routes=routes,
+            state_master=state_master,
+            order_ids=order_ids,
+        )
+
+    # From the API.
+
+    def submit(
+        self, submissions: Sequence[Submission], on_answers: Callable[[list[Answer]], None]
+    ) -> None:
+        """Judge these orders; `on_answers` gets one answer each, in order, once all are durable
+        or refused."""
+        self._intake.submit(submissions, on_answers)
+
+    def when_closed(self, order_id: int, on_receipt: Callable[[bytes], None]) -> Callable[[], None]:
+        """Call back once with the final receipt of an open order; returns how to call this off."""
+        self._waiters[order_id].append(on_receipt)
+
+        def forget() -> None:
+            waiters = self._waiters.get(order_id)
+            if waiters and on_receipt in waiters:
+                waiters.remove(on_receipt)
+                if not waiters:
+                    del self._waiters[order_id]
+
+        return forget
+
+    def show(self, order_id: int) -> dict[str, Any] | None:
+        """State and tasks of an order in memory; None for one that is parked or closed."""
+        order = self._book.orders.get(order_id)
+        if order is None:
+            state = {"state": OrderState.FALLOUT} if order_id in self._fallout else None
+            return state
+        return {
+            "state": order.state,
+            "urgency": order.urgency,
+            "tasks": completion.trail(order.history),
+        }
+
+    def resend(self, order_id: int) -> None:
+        """Take an order out of fallout and run it again from a read-back of every task."""
+        if order_id not in self._fallout:
+            raise NotFound("NOT_IN_FALLOUT", "no order of that id waits for a person", "id")
+        if order_id in self._resending:
+            raise Conflict("RESEND_RUNNING", "this order is being resent", "id")
+        self._resending.add(order_id)
+        self._lookup.unpark([order_id], [self._fallout[order_id][0]])
+
+    # From the journal.
+
+    def recover(self, open_orders: Sequence[tuple[int, UserId, int]]) -> None:
+        """Take over open orders of an earlier run: (id, user, priority), in order of id."""
+        for order_id, user_id, priority in open_orders:
+            self._parking.add(order_id, user_id, priority)
+        metrics.ORDERS_RECOVERED.inc(len(open_orders))
+
+    def on_resolved(self, facts: Sequence[Facts]) -> None:
+        self._intake.on_resolved(facts)
+
+    def on_leased(self) -> None:
+        self._intake.on_leased()
+
+    def on_accepted(self, order_ids: Sequence[int]) -> None:
+        for order_id in order_ids:
+            order = self._book.orders[order_id]
+            order.move(OrderEvent.JOURNALED)
+            self._intake.on_accepted(order)
+            if self._must_park(order):
+                self._park(order)
+            else:
+                self._execution.start(self._book.lanes[order.user_id])
+
+    def on_clash(self, order_id: int, clash: Clash) -> None:
+        self._intake.on_clash(self._book.orders[order_id], clash)
+
+    def on_closed(self, order_ids: Sequence[int]) -> None:
+        now = self._clock.monotonic()
+        self._intake.rate.count(len(order_ids), now)
+        for order_id in order_ids:
+            order = self._book.orders[order_id]
+            metrics.ORDER_DURATION.labels(order.kind.name).observe(now - order.received)
+            metrics.ORDERS_CLOSED.labels(order.kind.name, order.state).inc()
+            lane = self._book.remove(order)
+            self._execution.start(lane)
+            for on_receipt in self._waiters.pop(order_id, ()):
+                on_receipt(order.receipt)
+        self.refill()
+
+    def on_unparked(self, stored: Sequence[StoredOrder]) -> None:
+        """Orders read back from the journal, each user's in order of id."""
+        self._is_unparking = False
+        resent = {item.user_id for item in stored if item.id in self._resending}
+        for item in stored:
+            if item.id in self._book.orders or item.user_id in self._blocked - resent:
+                continue
+            self._load(item)
+        for user_id in resent:
+            self._blocked.discard(user_id)
+        for user_id in {item.user_id for item in stored}:
+            lane = self._book.lanes.get(user_id)
+            if lane is not None:
+                self._execution.start(lane)
+        self.refill()
+
+    # From the network and the clock.
+
+    def on_outcome(self, command: Command, outcome: Outcome) -> None:
+        self._dispatch.answer(command, outcome)
+
+    def _on_task_outcome(self, task: OpenTask, outcome: Outcome) -> None:
+        self._execution.on_outcome(task, outcome)
+
+    def on_free(self, ne: str) -> None:
+        self._dispatch.pump(ne)
+
+    def on_timer(self) -> None:
+        self._execution.on_timer()
+
+    def next_due(self) -> float | None:
+        """When `on_timer` is to be called next, in monotonic seconds."""
+        return self._execution.timers.next_due()
+
+    # Stopping and watching.
+
+    def drain(self) -> None:
+        """Take nothing more and send nothing more; what is open stays in the journal."""
+        self._intake.is_draining = True
+        self._dispatch.is_stopped = True
+
+    def is_quiet(self) -> bool:
+        """Drained: nothing in flight, nothing unanswered, nothing to be made durable."""
+        return not (
+            self._dispatch.in_flight() or self._intake.arriving() or self._journal.backlog()
+        )
+
+    def observe(self) -> None:
+        """Refresh the gauges that are cheaper to count now than to keep."""
+        counts = [0] * limits.PRIORITIES
+        oldest = [0.0] * limits.PRIORITIES
+        now = self._clock.monotonic()
+        for order in self._book:
+            counts[order.priority] += 1
+            oldest[order.priority] = max(oldest[order.priority], now - order.received)
+        for priority in range(limits.PRIORITIES):
+            label = str(priority)
+            metrics.ORDERS_OPEN.labels(label, "memory").set(counts[priority])
+            metrics.ORDERS_OPEN.labels(label, "parked").set(self._parking.count(priority))
+            metrics.ORDERS_OLDEST_AGE.labels(label).set(oldest[priority])
+        metrics.ORDERS_FALLOUT.set(len(self._fallout))
+        self._dispatch.observe()
+
+    def open_orders(self) -> int:
+        return len(self._book) + len(self._parking)
+
+    # Ends.
+
+    def _end(self, order: OpenOrder) -> None:
+        closing = completion.closing(order, self._clock.wall())
+        order.receipt = closing.receipt
+        lane = self._book.lanes[order.user_id]
+        if closing.is_final:
+            _take_effect(lane, order)
+            self._journal.close(closing)
+        else:
+            self._journal.close(closing)
+            self._set_aside(order, lane)
+
+    def _set_aside(self, order: OpenOrder, lane: Lane) -> None:
+        """Move a fallout order, and those behind it, out of memory until a person acts."""
+        self._fallout[order.id] = (order.user_id, order.priority)
+        self._blocked.add(order.user_id)
+        for behind in list(lane.queue):
+            if behind.state is OrderState.RECEIVED:
+                continue  # parked when it is durable: its user has parked orders by then
+            self._parking.hold(behind.user_id, behind.priority)
+            self._book.remove(behind)
+
+    # Parking.
+
+    def _must_park(self, order: OpenOrder) -> bool:
+        return self._parking.has(order.user_id) or len(self._book) > limits.ORDERS_IN_MEMORY_MAX
+
+    def _park(self, order: OpenOrder) -> None:
+        order.move(OrderEvent.OVERFLOWED)
+        if order.user_id in self._blocked:
+            self._parking.hold(order.user_id, order.priority)
+        else:
+            self._parking.add(order.id, order.user_id, order.priority)
+        self._book.remove(order)
+
+    def refill(self) -> None:
+        """Read parked orders back when memory has room for as many as one read brings."""
+        room = limits.ORDERS_IN_MEMORY_MAX - len(self._book)
+        if self._is_unparking or room < limits.UNPARK_ORDERS or self._intake.is_draining:
+            return
+        order_ids = self._parking.take(limits.UNPARK_ORDERS)
+        if order_ids:
+            self._is_unparking = True
+            self._lookup.unpark(order_ids, ())
+
+    def _load(self, item: StoredOrder) -> None:
+        kind = BY_NAME[item.kind]
+        order = orders.decode(item.payload)
+        entry = OpenOrder(
+            id=item.id,
+            source=item.source,
+            order=order,
+            kind=kind,
+            user_id=item.user_id,
+            priority=item.priority,
+            urgency=item.priority,
+            content_hash=item.content_hash,
+            received_at=item.accepted_at,
+            received=self._clock.monotonic()
+            - (self._clock.wall() - item.accepted_at).total_seconds(),
+            operator_id=order.operator_id,
+            state=OrderState.PARKED,
+            binding=item.binding,
+            is_doubted=item.id < self._first_own_id or item.id in self._resending,
+        )
+        lane = self._book.add(entry)
+        if not lane.is_known:
+            lane.user, lane.is_known = item.user, True
+        entry.move(OrderEvent.UNPARKED)
+        self._book.enqueue(lane, entry)
+        self._execution.hurry(lane, entry.priority)
+        self._parking.loaded(item.user_id, item.priority)
+        if item.id in self._resending:
+            self._resending.discard(item.id)
+            del self._fallout[item.id]
+
+
+def _take_effect(lane: Lane, order: OpenOrder) -> None:
+    """What the order leaves of its user, for the orders behind it."""
+    if order.state is OrderState.SUCCEEDED and order.plan is not None:
+        lane.user = order.plan.user
+    elif order.kind.opens_user:
+        lane.user = None

@@ -1,0 +1,530 @@
+"""From an order as it was read to an accept record in the journal, or a refusal.
+
+In this order: load, repeat, right of the source, times, conflict with what is in flight, user and
+resources; then, and only then, a number is drawn. Whatever is refused holds nothing.
+"""
+
+from collections import deque
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass, replace
+from typing import Final
+
+from hlrd import limits, metrics
+from hlrd.domain import order as orders
+from hlrd.domain.catalogue import BY_SHAPE
+from hlrd.domain.conflict import RULINGS, Ruling
+from hlrd.domain.errors import BadRequest, Busy, Conflict, NotAllowed, NotFound, Refusal
+from hlrd.domain.identity import ICCID, IMSI, MSISDN, Binding, CardKey, UserId
+from hlrd.domain.lifecycle import NumberState, OrderState, UserState
+from hlrd.domain.order import MemberActivate, Source, UserOpen, WorkOrder
+from hlrd.domain.plan import Routes, services_key
+from hlrd.domain.suspension import NO_REASONS
+from hlrd.domain.user import User
+from hlrd.engine.admission import DrainRate, judge
+from hlrd.engine.book import Book, Lane, OpenOrder
+from hlrd.engine.execution import Execution
+from hlrd.engine.parking import Parking
+from hlrd.pool.allocator import Allocator, Drawn, Exhausted, Lack, Pending
+from hlrd.ports import (
+    Acceptance,
+    Answer,
+    Clash,
+    Clock,
+    Facts,
+    Journal,
+    Lookup,
+    Repeat,
+    Submission,
+    Vault,
+    Wanted,
+)
+
+REFUSAL_OF_CLASH: Final = {
+    Clash.USER: ("USER_EXISTS", "the user is open already", "user_id"),
+    Clash.NUMBER: ("NUMBER_TAKEN", "the number was bound a moment ago", "msisdn"),
+    Clash.CARD: ("CARD_TAKEN", "the card was bound a moment ago", "iccid"),
+}
+
+
+class Batch:
+    """The answers to one call of `submit`, given back together when the last one is known."""
+
+    def __init__(self, size: int, on_answers: Callable[[list[Answer]], None]) -> None:
+        self._answers: list[Answer | None] = [None] * size
+        self._left = size
+        self._on_answers = on_answers
+
+    def give(self, index: int, answer: Answer) -> None:
+        assert self._answers[index] is None, "an order is answered once"
+        self._answers[index] = answer
+        self._left -= 1
+        if self._left == 0:
+            self._on_answers([answer for answer in self._answers if answer is not None])
+
+
+@dataclass(slots=True)
+class _Arrival:
+    """An order between its reading and its judgement."""
+
+    order: OpenOrder
+    batch: Batch
+    index: int
+
+
+class Intake:
+    def __init__(
+        self,
+        *,
+        clock: Clock,
+        book: Book,
+        parking: Parking,
+        execution: Execution,
+        allocator: Allocator,
+        journal: Journal,
+        lookup: Lookup,
+        vault: Vault,
+        routes: Routes,
+        state_master: str,
+        order_ids: Iterator[int],
+    ) -> None:
+        self._clock = clock
+        self._book = book
+        self._parking = parking
+        self._execution = execution
+        self._allocator = allocator
+        self._journal = journal
+        self._lookup = lookup
+        self._vault = vault
+        self._routes = routes
+        self._state_master = state_master
+        self._order_ids = order_ids
+        self._arriving: dict[int, _Arrival] = {}
+        self._reading_again: dict[int, Lane] = {}
+        self._waiting: deque[tuple[_Arrival, Facts]] = deque()
+        self._keys: dict[int, CardKey] = {}  #: of arriving USER_OPEN orders, until sealed
+        self._unanswered = 0
+        self.rate = DrainRate(clock.monotonic())
+        self.is_draining = False
+
+    def arriving(self) -> int:
+        """Orders read and not yet durable or refused."""
+        return self._unanswered
+
+    # Reading.
+
+    def submit(
+        self, submissions: Sequence[Submission], on_answers: Callable[[list[Answer]], None]
+    ) -> None:
+        """`on_answers` is called once, later or now, with one answer per order in their order."""
+        if not submissions:
+            on_answers([])
+            return
+        batch = Batch(len(submissions), on_answers)
+        for index, submission in enumerate(submissions):
+            if submission.order is None:
+                assert submission.refusal is not None, "an order is decoded or refused"
+                self._refuse(batch, index, None, submission.refusal)
+            else:
+                self._read(submission.source, submission.order, batch, index)
+
+    def _read(self, source: str, order: WorkOrder, batch: Batch, index: int) -> None:
+        kind = BY_SHAPE[type(order)]
+        metrics.ORDERS_RECEIVED.labels(kind.name, source).inc()
+        priority = kind.priority if order.priority is None else order.priority
+        digest = orders.content_hash(order)
+        earlier = self._book.by_key(source, order.order_id)
+        if earlier is not None:
+            self._repeat_in_memory(earlier, digest, batch, index)
+            return
+        refusal: Refusal | None = judge(
+            priority,
+            open_orders=len(self._book) + len(self._parking),
+            arriving=self._unanswered,
+            is_draining=self.is_draining,
+            rate=self.rate,
+        )
+        if refusal is not None:
+            self._refuse(batch, index, order.order_id, refusal)
+            return
+        entry = OpenOrder(
+            id=next(self._order_ids),
+            source=source,
+            order=order,
+            kind=kind,
+            user_id=UserId(order.user_id),
+            priority=priority,
+            urgency=priority,
+            content_hash=digest,
+            received_at=self._clock.wall(),
+            received=self._clock.monotonic(),
+            operator_id=order.operator_id,
+        )
+        if isinstance(order, UserOpen) and order.ki is not None and order.keyid is not None:
+            self._keys[entry.id] = CardKey(order.ki, order.keyid, order.algorithm, order.card_type)
+            order.ki = None
+        lane = self._book.add(entry)
+        lane.arriving += 1
+        self._unanswered += 1
+        self._arriving[entry.id] = _Arrival(entry, batch, index)
+        self._lookup.resolve(_wanted(entry))
+
+    # Judging.
+
+    def on_resolved(self, facts: Sequence[Facts]) -> None:
+        for fact in facts:
+            lane = self._reading_again.pop(fact.token, None)
+            if lane is not None:
+                self._learn(lane, fact)
+                lane.arriving -= 1
+                self._book.release(lane)
+                continue
+            self._judge(self._arriving[fact.token], fact)
+
+    def on_leased(self) -> None:
+        """Numbers or cards came in, or it is known that none will: judge those that wait."""
+        waiting, self._waiting = self._waiting, deque()
+        for arrival, facts in waiting:
+            self._book.lanes[arrival.order.user_id].waiting -= 1
+            self._judge(arrival, facts)
+
+    def _judge(self, arrival: _Arrival, facts: Facts) -> None:
+        entry = arrival.order
+        lane = self._book.lanes[entry.user_id]
+        if not lane.is_known:
+            self._learn(lane, facts)
+        if lane.waiting:
+            self._wait(arrival, facts, lane)
+            return
+        if facts.repeat is not None:
+            self._settle_repeat(entry, facts.repeat)
+            return
+        try:
+            self._check(entry, lane, facts)
+            if entry.kind.opens_user:
+                binding = self._reserve(entry, facts)
+                if isinstance(binding, Pending):
+                    self._wait(arrival, facts, lane)
+                    return
+                entry.binding, entry.is_in_hand = binding, True
+                lane.user = User(UserState.PROVISIONING, binding, NO_REASONS)
+        except Refusal as refusal:
+            self._settle_refused(entry, refusal)
+            return
+        self._accept(entry, lane)
+
+    def _learn(self, lane: Lane, facts: Facts) -> None:
+        lane.user, lane.is_known = facts.user, True
+        self._execution.start(lane)
+
+    def _wait(self, arrival: _Arrival, facts: Facts, lane: Lane) -> None:
+        lane.waiting += 1
+        self._waiting.append((arrival, facts))
+
+    def _check(self, entry: OpenOrder, lane: Lane, facts: Facts) -> None:
+        order, kind = entry.order, entry.kind
+        if Source(entry.source) not in kind.sources:
+            raise NotAllowed(
+                "SOURCE_NOT_ALLOWED", f"{entry.source} may not send {kind.name}", "type"
+            )
+        if kind.is_state_change and not self._may_change_state(entry.source):
+            text = f"{self._state_master} is the master of user state"
+            raise NotAllowed("NOT_STATE_MASTER", text, "type")
+        orders.refuse_bad_times(order, self._clock.wall())
+        if len(lane.queue) + self._parking.count_of(entry.user_id) >= limits.USER_ORDERS_OPEN_MAX:
+            raise Busy("USER_QUEUE_FULL", "too many orders of this user are open", 10.0, "user_id")
+        for earlier in lane.queue:
+            if RULINGS[earlier.kind.nature][kind.nature] is Ruling.REFUSE:
+                raise Conflict(
+                    "CONFLICT_IN_FLIGHT",
+                    f"order {earlier.id} ({earlier.kind.name}) of this user is not closed",
+                    "user_id",
+                )
+        if kind.opens_user:
+            self._check_opening(order, lane.user, facts)
+        else:
+            _check_user(order, lane.user)
+
+    def _may_change_state(self, source: str) -> bool:
+        return self._state_master == "backup" or source in (self._state_master, Source.OPS)
+
+    def _check_opening(self, order: WorkOrder, user: User | None, facts: Facts) -> None:
+        if user is not None:
+            code = "USER_TERMINATED" if user.state is UserState.TERMINATED else "USER_EXISTS"
+            raise Conflict(code, "an opening needs a user id that was never used", "user_id")
+        if isinstance(order, MemberActivate):
+            if order.iccid is not None:
+                _check_card(facts, order.province, order.services, self._routes)
+            return
+        assert isinstance(order, UserOpen)
+        number = facts.number
+        if number is None:
+            raise BadRequest("NUMBER_UNKNOWN", "the number is in no imported range", "msisdn")
+        if number.state not in (NumberState.IDLE, NumberState.LEASED):
+            raise Conflict("NUMBER_NOT_IDLE", f"the number is {number.state}", "msisdn")
+        if number.province != order.province:
+            raise BadRequest("NUMBER_OF_OTHER_PROVINCE", "the number's province differs", "msisdn")
+        if facts.card is not None:
+            _check_card(facts, order.province, order.services, self._routes)
+            if facts.card.imsi != order.imsi:
+                raise BadRequest("IMSI_NOT_OF_CARD", "the card in stock has another IMSI", "imsi")
+            if facts.card.hlr != number.hlr:
+                raise BadRequest("HOME_HLR_DIFFERS", "number and card differ in home HLR", "iccid")
+        elif order.keyid is None:
+            raise BadRequest("CARD_UNKNOWN", "the card is not in stock; send ki and keyid", "iccid")
+        elif not facts.card_is_free:
+            raise Conflict("CARD_NOT_IN_STOCK", "the card is in use or scrapped", "iccid")
+        elif not facts.imsi_is_free:
+            raise Conflict("IMSI_IN_USE", "the IMSI is bound to another card", "imsi")
+        _check_services(number.hlr, order.services, self._routes)
+
+    # Reserving and accepting.
+
+    def _reserve(self, entry: OpenOrder, facts: Facts) -> Binding | Pending:
+        """Take number and card in hand: drawn, or those that the order names."""
+        if isinstance(entry.order, UserOpen):
+            return self._take(entry, entry.order, facts)
+        assert isinstance(entry.order, MemberActivate)
+        drawn = self._draw(entry.order, facts)
+        if isinstance(drawn, Pending):
+            return drawn
+        if isinstance(drawn, Exhausted):
+            metrics.POOL_EXHAUSTED.labels(drawn.what).inc()
+            raise _exhausted(drawn, entry.order)
+        card = drawn.card
+        return Binding(
+            entry.user_id, drawn.msisdn, card.imsi, card.iccid, card.hlr, card.province, card.key
+        )
+
+    def _draw(self, order: MemberActivate, facts: Facts) -> Drawn | Pending | Exhausted:
+        if order.iccid is None:
+            return self._allocator.draw(
+                pool=order.pool, province=order.province, digits=order.digits, lot=order.lot
+            )
+        assert facts.card is not None, "checked before"
+        return self._allocator.draw_for(facts.card, pool=order.pool, digits=order.digits)
+
+    def _take(self, entry: OpenOrder, order: UserOpen, facts: Facts) -> Binding:
+        assert facts.number is not None, "checked before"
+        msisdn, iccid, imsi = MSISDN(order.msisdn), ICCID(order.iccid), IMSI(order.imsi)
+        if not self._allocator.take(msisdn=msisdn, iccid=iccid):
+            raise Conflict("NUMBER_OR_CARD_TAKEN", "another order is opening with it", "msisdn")
+        if facts.card is not None:
+            sealed = facts.card.key
+        else:
+            sealed = self._vault.seal(imsi, self._keys[entry.id])
+        return Binding(entry.user_id, msisdn, imsi, iccid, facts.number.hlr, order.province, sealed)
+
+    def _accept(self, entry: OpenOrder, lane: Lane) -> None:
+        self._keys.pop(entry.id, None)
+        self._book.enqueue(lane, entry)
+        self._execution.hurry(lane, entry.priority)
+        self._journal.accept(
+            Acceptance(
+                id=entry.id,
+                source=entry.source,
+                order_id=entry.order.order_id,
+                kind=entry.kind.name,
+                user_id=entry.user_id,
+                operator_id=entry.operator_id,
+                province=entry.order.province,
+                priority=entry.priority,
+                content_hash=entry.content_hash,
+                payload=orders.encode(entry.order),
+                accepted_at=entry.received_at,
+                binding=entry.binding if entry.kind.opens_user else None,
+            )
+        )
+
+    def on_accepted(self, entry: OpenOrder) -> None:
+        """The accept record is durable: the number is ours for good, upstream may know."""
+        if entry.is_in_hand:
+            assert entry.binding is not None
+            self._allocator.bound(msisdn=entry.binding.msisdn, iccid=entry.binding.iccid)
+            entry.is_in_hand = False
+            metrics.POOL_ALLOCATION_DURATION.observe(self._clock.monotonic() - entry.received)
+        metrics.ORDERS_ACCEPTED.labels(entry.kind.name).inc()
+        self._settle(entry, _answer(entry))
+
+    def on_clash(self, entry: OpenOrder, clash: Clash) -> None:
+        """A unique key of the database refused the record. Draw again, or refuse."""
+        lane = self._book.lanes[entry.user_id]
+        lane.queue.remove(entry)
+        if entry.is_in_hand:
+            self._let_go(entry, clash)
+            lane.user = None
+        if clash is Clash.ORDER:
+            lane.is_known = False  # what we believed of this user is not what the journal holds
+        if clash is Clash.ORDER or (clash is not Clash.USER and _is_drawn(entry.order)):
+            self._lookup.resolve(_wanted(entry))
+            return
+        if lane.queue:
+            self._read_again(lane)
+        self._settle_refused(entry, Conflict(*REFUSAL_OF_CLASH[clash]))
+
+    def _read_again(self, lane: Lane) -> None:
+        """Hold the lane until its user was read: the orders in it were judged by a wrong one."""
+        lane.is_known = False
+        lane.arriving += 1
+        token = next(self._order_ids)
+        self._reading_again[token] = lane
+        self._lookup.resolve(Wanted(token, "", "", lane.user_id))
+
+    def _let_go(self, entry: OpenOrder, clash: Clash) -> None:
+        """Give number and card back, but never again offer the one that another has."""
+        assert entry.binding is not None
+        msisdn, iccid = entry.binding.msisdn, entry.binding.iccid
+        if clash is Clash.NUMBER:
+            self._allocator.drop(msisdn=msisdn)
+        else:
+            self._allocator.put_back(msisdn=msisdn)
+        if clash is Clash.CARD:
+            self._allocator.drop(iccid=iccid)
+        else:
+            self._allocator.put_back(iccid=iccid)
+        entry.binding, entry.is_in_hand = None, False
+
+    # Answering.
+
+    def _settle(self, entry: OpenOrder, answer: Answer) -> None:
+        """Answer the order, and the repeats of it that came before this was known."""
+        arrival = self._arriving.pop(entry.id)
+        self._keys.pop(entry.id, None)
+        self._unanswered -= 1
+        self._book.lanes[entry.user_id].arriving -= 1
+        arrival.batch.give(arrival.index, answer)
+        followers, entry.on_durable = entry.on_durable, []
+        for follow in followers:
+            metrics.ORDERS_REPEATED.inc()
+            follow(replace(answer, is_repeat=answer.refusal is None))
+
+    def _settle_refused(self, entry: OpenOrder, refusal: Refusal) -> None:
+        metrics.ORDERS_REFUSED.labels(refusal.code).inc()
+        self._settle(entry, _refused(entry.order.order_id, refusal))
+        self._book.remove(entry)
+
+    def _refuse(self, batch: Batch, index: int, order_id: str | None, refusal: Refusal) -> None:
+        metrics.ORDERS_REFUSED.labels(refusal.code).inc()
+        batch.give(index, _refused(order_id, refusal))
+
+    def _repeat_in_memory(
+        self, earlier: OpenOrder, digest: bytes, batch: Batch, index: int
+    ) -> None:
+        order_id = earlier.order.order_id
+        if earlier.content_hash != digest:
+            self._refuse(batch, index, order_id, _other_content())
+            return
+        if earlier.state is OrderState.RECEIVED:
+            earlier.on_durable.append(lambda answer: batch.give(index, answer))
+        else:
+            metrics.ORDERS_REPEATED.inc()
+            batch.give(index, replace(_answer(earlier), is_repeat=True))
+
+    def _settle_repeat(self, entry: OpenOrder, repeat: Repeat) -> None:
+        """The journal has this very order, or another one under its id."""
+        if repeat.content_hash != entry.content_hash:
+            self._settle_refused(entry, _other_content())
+            return
+        metrics.ORDERS_REPEATED.inc()
+        binding = repeat.binding
+        self._settle(
+            entry,
+            Answer(
+                entry.order.order_id,
+                id=repeat.id,
+                state=repeat.state,
+                is_repeat=True,
+                msisdn=binding.msisdn if binding else None,
+                imsi=binding.imsi if binding else None,
+                iccid=binding.iccid if binding else None,
+                receipt=repeat.receipt,
+            ),
+        )
+        self._book.remove(entry)
+
+
+def _wanted(entry: OpenOrder) -> Wanted:
+    order = entry.order
+    if isinstance(order, UserOpen):
+        return Wanted(
+            entry.id, entry.source, order.order_id, entry.user_id,
+            MSISDN(order.msisdn), IMSI(order.imsi), ICCID(order.iccid),
+        )  # fmt: skip
+    if isinstance(order, MemberActivate) and order.iccid is not None:
+        return Wanted(
+            entry.id, entry.source, order.order_id, entry.user_id, iccid=ICCID(order.iccid)
+        )
+    return Wanted(entry.id, entry.source, order.order_id, entry.user_id)
+
+
+def _check_user(order: WorkOrder, user: User | None) -> None:
+    """The user exists, and is the one that has the number: numbers are recycled."""
+    assert not isinstance(order, MemberActivate)
+    if user is None:
+        raise NotFound("USER_UNKNOWN", "no such user was opened here", "user_id")
+    if user.state is UserState.TERMINATED:
+        if not isinstance(order, orders.UserTerminate):
+            raise Conflict("USER_TERMINATED", "the user is terminated", "user_id")
+        return
+    if user.binding is not None and user.binding.msisdn != order.msisdn:
+        raise Conflict("USER_NUMBER_MISMATCH", "the user has another number", "msisdn")
+
+
+def _check_card(
+    facts: Facts, province: str, services: list[orders.Service], routes: Routes
+) -> None:
+    card = facts.card
+    if card is None:
+        raise BadRequest("CARD_UNKNOWN", "no such card in stock", "iccid")
+    if not facts.card_is_free:
+        raise Conflict("CARD_NOT_IN_STOCK", "the card is in use or scrapped", "iccid")
+    if card.province != province:
+        raise BadRequest("CARD_OF_OTHER_PROVINCE", "the card's province differs", "iccid")
+    _check_services(card.hlr, services, routes)
+
+
+def _check_services(hlr: str, services: list[orders.Service], routes: Routes) -> None:
+    if services_key(services) not in routes.templates.get(hlr, {}):
+        raise BadRequest(
+            "SERVICES_UNKNOWN", f"{hlr} has no template for these services", "services"
+        )
+
+
+def _is_drawn(order: WorkOrder) -> bool:
+    return isinstance(order, MemberActivate) and order.iccid is None
+
+
+def _exhausted(drawn: Exhausted, order: MemberActivate) -> Conflict:
+    where = f"{order.digits}-digit numbers of province {order.province}"
+    match drawn.what:
+        case Lack.POOL:
+            return Conflict("POOL_UNKNOWN", f"there is no pool {order.pool}", "pool")
+        case Lack.LOT:
+            return Conflict("LOT_UNKNOWN", f"no lot of that name in {order.province}", "lot")
+        case Lack.NUMBERS:
+            text = f"pool {order.pool} has no idle {where}; import a range"
+            return Conflict("POOL_EXHAUSTED", text, "pool")
+        case Lack.CARDS:
+            text = f"no card in stock whose home HLR has idle {where}; import a lot"
+            return Conflict("STOCK_EXHAUSTED", text, "lot" if order.lot else "province")
+        case Lack.CARD_TAKEN:
+            return Conflict("CARD_TAKEN", "another order is opening with this card", "iccid")
+
+
+def _other_content() -> Conflict:
+    return Conflict("DUPLICATE_CONFLICT", "this order_id was used with other content", "order_id")
+
+
+def _refused(order_id: str | None, refusal: Refusal) -> Answer:
+    return Answer(order_id, refusal=refusal)
+
+
+def _answer(entry: OpenOrder) -> Answer:
+    binding = entry.binding if entry.kind.opens_user else None
+    return Answer(
+        entry.order.order_id,
+        id=entry.id,
+        state=entry.state,
+        msisdn=binding.msisdn if binding else None,
+        imsi=binding.imsi if binding else None,
+        iccid=binding.iccid if binding else None,
+    )
