@@ -10,13 +10,14 @@ from functools import lru_cache
 from typing import Final
 
 from hlrd.codec import soap
+from hlrd.codec.base import UnsafeValue
 from hlrd.codec.http import HTTPReplies, HTTPReply, Target
 from hlrd.codec.soap import Message, Template
 from hlrd.domain.errors import ProtocolError
 from hlrd.domain.identity import CardKey
 from hlrd.domain.operation import Cause, Operation, Task
 from hlrd.domain.outcome import Outcome, Verdict
-from hlrd.ne.adapter import Account, Adapter
+from hlrd.ne.adapter import Account, AccountError, Adapter
 
 NAMESPACE: Final = "http://www.monternet.com/dsmp/schemas/"
 REQUEST: Final = "SyncOrderRelationReq"
@@ -46,18 +47,20 @@ PEERS: Final[Mapping[str, Peer]] = {
     "crm": Peer({OPEN: 1, CLOSE: 2, PAUSE: 3, RESUME: 4}, _BOSS_REASONS),
 }
 
-OPTIONS: Final[Mapping[str, str]] = {
+_OPTIONS: Final[Mapping[str, str]] = {
     "path": "/dsmp",
     "peer": "misc",
     "device_id": "0001",
     "sp_id": "900001",
     "sp_service_id": "IOTBASE",
 }
-"""Every option with its default."""
+"""Every option with its default, but for `code.<number>`, which teaches a site's own code."""
 
 
 @dataclass(frozen=True, slots=True)
-class Row:
+class Ruling:
+    """What one result code means."""
+
     verdict: Verdict
     text: str
     fits: Operation | None = None  #: the only action that may be answered so; None: any
@@ -67,47 +70,49 @@ class Row:
 DONE, NO_CHANGE, PREREQUISITE = Verdict.DONE, Verdict.NO_CHANGE, Verdict.PREREQUISITE
 BUSY, TRANSIENT, PERMANENT = Verdict.BUSY, Verdict.TRANSIENT, Verdict.PERMANENT
 
-CODES: Final[Mapping[int, Row]] = {
-    0: Row(DONE, "done"),
-    1: Row(TRANSIENT, "unknown error"),
-    4000: Row(PERMANENT, "invalid MsgType"),
-    4001: Row(PERMANENT, "invalid ActionID"),
-    4002: Row(PERMANENT, "invalid ActionReasonID"),
-    4003: Row(PERMANENT, "invalid SPID"),
-    4004: Row(PERMANENT, "invalid SPServiceID"),
-    4005: Row(PERMANENT, "invalid PseudoCode"),
-    4006: Row(PERMANENT, "invalid AccessMode"),
-    4007: Row(NO_CHANGE, "the relation is active already", OPEN),
-    4008: Row(TRANSIENT, "the platform failed to open the relation", OPEN),
-    4009: Row(PREREQUISITE, "the relation exists and is paused", OPEN, RESUME),
-    4010: Row(TRANSIENT, "the platform failed to close the relation", CLOSE),
-    4011: Row(NO_CHANGE, "no relation to close", CLOSE),
-    4012: Row(TRANSIENT, "the platform failed to pause the relation", PAUSE),
-    4013: Row(PERMANENT, "no relation to pause", PAUSE),
-    4014: Row(NO_CHANGE, "the relation is paused already", PAUSE),
-    4015: Row(NO_CHANGE, "the relation is active already", RESUME),
-    4016: Row(PERMANENT, "no relation to resume", RESUME),
-    4017: Row(TRANSIENT, "the platform failed to resume the relation", RESUME),
-    9000: Row(TRANSIENT, "disk fault of the peer"),
-    9001: Row(TRANSIENT, "network fault of the peer"),
-    9002: Row(TRANSIENT, "network error of the peer"),
-    9003: Row(BUSY, "gateway busy, queued there"),
-    9004: Row(BUSY, "gateway busy and its queue full: stop sending"),
-    9005: Row(BUSY, "DSMP busy, queued there"),
-    9006: Row(BUSY, "DSMP busy and its queue full: stop sending"),
-    9007: Row(BUSY, "above the agreed rate: slow down"),
-    9008: Row(TRANSIENT, "DSMP not available"),
-    9009: Row(TRANSIENT, "gateway not available"),
-    9010: Row(PERMANENT, "no right to call this interface"),
-    9011: Row(PERMANENT, "no right to send this message to the gateway"),
-    9012: Row(PERMANENT, "version not supported"),
-    9013: Row(PERMANENT, "message type not supported"),
-    9014: Row(PERMANENT, "the peer cannot parse the message, or misses a field"),
-    9015: Row(PERMANENT, "message refused"),
+CODES: Final[Mapping[int, Ruling]] = {
+    0: Ruling(DONE, "done"),
+    1: Ruling(TRANSIENT, "unknown error"),
+    4000: Ruling(PERMANENT, "invalid MsgType"),
+    4001: Ruling(PERMANENT, "invalid ActionID"),
+    4002: Ruling(PERMANENT, "invalid ActionReasonID"),
+    4003: Ruling(PERMANENT, "invalid SPID"),
+    4004: Ruling(PERMANENT, "invalid SPServiceID"),
+    4005: Ruling(PERMANENT, "invalid PseudoCode"),
+    4006: Ruling(PERMANENT, "invalid AccessMode"),
+    4007: Ruling(NO_CHANGE, "the relation is active already", OPEN),
+    4008: Ruling(TRANSIENT, "the platform failed to open the relation", OPEN),
+    4009: Ruling(PREREQUISITE, "the relation exists and is paused", OPEN, RESUME),
+    4010: Ruling(TRANSIENT, "the platform failed to close the relation", CLOSE),
+    4011: Ruling(NO_CHANGE, "no relation to close", CLOSE),
+    4012: Ruling(TRANSIENT, "the platform failed to pause the relation", PAUSE),
+    4013: Ruling(PERMANENT, "no relation to pause", PAUSE),
+    4014: Ruling(NO_CHANGE, "the relation is paused already", PAUSE),
+    4015: Ruling(NO_CHANGE, "the relation is active already", RESUME),
+    4016: Ruling(PERMANENT, "no relation to resume", RESUME),
+    4017: Ruling(TRANSIENT, "the platform failed to resume the relation", RESUME),
+    9000: Ruling(TRANSIENT, "disk fault of the peer"),
+    9001: Ruling(TRANSIENT, "network fault of the peer"),
+    9002: Ruling(TRANSIENT, "network error of the peer"),
+    9003: Ruling(BUSY, "gateway busy, queued there"),
+    9004: Ruling(BUSY, "gateway busy and its queue full: stop sending"),
+    9005: Ruling(BUSY, "DSMP busy, queued there"),
+    9006: Ruling(BUSY, "DSMP busy and its queue full: stop sending"),
+    9007: Ruling(BUSY, "above the agreed rate: slow down"),
+    9008: Ruling(TRANSIENT, "DSMP not available"),
+    9009: Ruling(TRANSIENT, "gateway not available"),
+    9010: Ruling(PERMANENT, "no right to call this interface"),
+    9011: Ruling(PERMANENT, "no right to send this message to the gateway"),
+    9012: Ruling(PERMANENT, "version not supported"),
+    9013: Ruling(PERMANENT, "message type not supported"),
+    9014: Ruling(PERMANENT, "the peer cannot parse the message, or misses a field"),
+    9015: Ruling(PERMANENT, "message refused"),
 }
 """hRet, and what it means for the command that it answers."""
 
-_CODE: Final = re.compile(r"\s*([0-9]{1,9})\s*\Z")
+_TEACHABLE: Final = frozenset({NO_CHANGE, BUSY, TRANSIENT, PERMANENT})
+
+_CODE: Final = re.compile(r"[0-9]{1,9}\Z")
 _MSISDN: Final = re.compile(r"[0-9]{11}(?:[0-9]{2})?\Z")
 _TRANSACTION: Final = re.compile(r"[0-9A-Za-z]{1,64}\Z")
 _OPTION: Final = re.compile(r"[!-~]{1,64}\Z")
@@ -126,13 +131,15 @@ class DSMP(Adapter[HTTPReply]):
 
     def __init__(self, account: Account) -> None:
         super().__init__(account)
-        options = _options(account.options)
+        try:
+            options = _options(account.options)
+            self._template = _template(options)
+            self._target = _target(account, options["path"])
+        except UnsafeValue as error:
+            raise AccountError(f"{account.host}:{account.port}: {error}") from error
         self._peer = PEERS[options["peer"]]
         self._service = options["sp_service_id"]
-        self._target = Target(
-            options["path"], f"{account.host}:{account.port}", headers={"SOAPAction": '""'}
-        )
-        self._template = _template(options)
+        self._codes = {**CODES, **_taught(account.options)}
 
     def decoder(self) -> HTTPReplies:
         return HTTPReplies()
@@ -145,7 +152,7 @@ class DSMP(Adapter[HTTPReply]):
         """Values are checked again here, and what is filled in is escaped besides."""
         msisdn = task.binding.msisdn
         if not (_MSISDN.match(msisdn) and _TRANSACTION.match(task.transaction)):
-            raise ValueError("an MSISDN or a TransactionID that is not fit for the wire")
+            raise UnsafeValue("an MSISDN or a TransactionID that is not fit for the wire")
         action, reason = self._numbers(task)
         return self._target.post(
             self._template.fill((task.transaction, msisdn, msisdn, action, reason))
@@ -158,7 +165,7 @@ class DSMP(Adapter[HTTPReply]):
         message = _parse(reply.body)
         if message.name == soap.FAULT:
             return _classify_fault(message)
-        return _classify_code(task.operation, _code(message))
+        return self._judge(task.operation, _code(message))
 
     def read_back(self, task: Task) -> None:
         """The command is its own query: absolute, the same TransactionID, answered "already"."""
@@ -175,6 +182,9 @@ class DSMP(Adapter[HTTPReply]):
             return False
         return message.name == soap.FAULT or _transactions(message) == {sent[1].decode()}
 
+    def is_last(self, reply: HTTPReply) -> bool:
+        return not reply.keep_alive
+
     def masked(self, task: Task) -> str:
         action, reason = self._numbers(task)
         return (
@@ -185,19 +195,48 @@ class DSMP(Adapter[HTTPReply]):
     def _numbers(self, task: Task) -> tuple[str, str]:
         return str(self._peer.actions[task.operation]), str(self._peer.reasons[task.cause])
 
+    def _judge(self, operation: Operation, code: int) -> Outcome:
+        ruling = self._codes.get(code)
+        if ruling is None:
+            return Outcome(PERMANENT, str(code), "a code of no table", is_known=False)
+        if ruling.fits is not None and ruling.fits is not operation:
+            text = f"{ruling.text}: the answer to another action; is the option peer right?"
+            return Outcome(PERMANENT, str(code), text, is_known=False)
+        return Outcome(ruling.verdict, str(code), ruling.text, ruling.then)
+
 
 def _options(given: Mapping[str, str]) -> Mapping[str, str]:
-    """Raises ValueError that names the option and what it can be."""
-    unknown = sorted(set(given) - set(OPTIONS))
+    named = {name: value for name, value in given.items() if not name.startswith("code.")}
+    unknown = sorted(set(named) - set(_OPTIONS))
     if unknown:
-        raise ValueError(f"dsmp has no option {unknown}; it has {sorted(OPTIONS)}")
-    options = {**OPTIONS, **given}
-    for name, value in options.items():
-        if not _OPTION.match(value):
-            raise ValueError(f"dsmp option {name} is 1 to 64 visible ASCII characters")
+        raise AccountError(f"options {unknown}: dsmp knows {sorted(_OPTIONS)} and code.<number>")
+    options = {**_OPTIONS, **named}
+    wrong = [name for name, value in options.items() if not _OPTION.match(value)]
+    if wrong:
+        raise AccountError(f"options {wrong}: 1 to 64 visible ASCII characters each")
     if options["peer"] not in PEERS:
-        raise ValueError(f"dsmp option peer is one of {sorted(PEERS)}, not {options['peer']!r}")
+        raise AccountError(f"option peer = {options['peer']!r}: dsmp knows {sorted(PEERS)}")
     return options
+
+
+def _taught(given: Mapping[str, str]) -> Mapping[int, Ruling]:
+    """The site's own codes."""
+    taught = {}
+    for name, value in given.items():
+        prefix, _, code = name.partition(".")
+        if prefix != "code":
+            continue
+        if not _CODE.match(code) or value not in _TEACHABLE:
+            raise AccountError(
+                f"option {name} = {value!r}: code.<number> is one of {sorted(_TEACHABLE)}"
+            )
+        taught[int(code)] = Ruling(Verdict(value), "as the option says")
+    return taught
+
+
+def _target(account: Account, path: str) -> Target:
+    host = f"[{account.host}]" if ":" in account.host else account.host
+    return Target(path, f"{host}:{account.port}", headers={"SOAPAction": '""'})
 
 
 def _template(options: Mapping[str, str]) -> Template:
@@ -237,20 +276,10 @@ def _transactions(message: Message) -> set[str]:
 
 
 def _code(message: Message) -> int:
-    found = _CODE.match(message.fields.get("hRet", ""))
-    if message.name != REPLY or found is None:
+    text = message.fields.get("hRet", "").strip()
+    if message.name != REPLY or not _CODE.match(text):
         raise ProtocolError(f"SOAP, but not a {REPLY} with an hRet")
-    return int(found[1])
-
-
-def _classify_code(operation: Operation, code: int) -> Outcome:
-    row = CODES.get(code)
-    if row is None:
-        return Outcome(PERMANENT, str(code), "a code that no table of this dialect knows")
-    if row.fits is not None and row.fits is not operation:
-        text = f"{row.text}: the answer to another action; is the option peer right?"
-        return Outcome(PERMANENT, str(code), text)
-    return Outcome(row.verdict, str(code), row.text, row.then)
+    return int(text)
 
 
 def _classify_http(reply: HTTPReply) -> Outcome:

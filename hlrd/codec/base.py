@@ -2,7 +2,15 @@
 
 from typing import Protocol, TypeVar
 
+from hlrd.domain.errors import HlrdError
+
 R = TypeVar("R")
+
+
+class UnsafeValue(HlrdError):
+    """A value that could break out of its place in a message. Nothing was built; the text does not
+    quote it, as it may be a secret.
+    """
 
 
 class Decoder(Protocol[R]):

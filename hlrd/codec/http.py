@@ -16,6 +16,7 @@ from typing import Final, Generic, TypeVar
 from httptools import HttpParserError, HttpParserUpgrade, HttpRequestParser, HttpResponseParser
 
 from hlrd import limits
+from hlrd.codec.base import UnsafeValue
 from hlrd.domain.errors import ProtocolError
 
 _TOKEN: Final = re.compile(r"[A-Za-z0-9!#$%&'*+.^_`|~-]+\Z")
@@ -45,7 +46,7 @@ class HTTPRequest:
 
 
 class Target:
-    """One path of one host, and how to ask for it. All text is checked here, once."""
+    """One path of one host, and how to ask for it. All text is checked here, once: UnsafeValue."""
 
     def __init__(
         self,
@@ -56,9 +57,9 @@ class Target:
         headers: Mapping[str, str] = _NO_HEADERS,
     ) -> None:
         if not _PATH.match(path):
-            raise ValueError(f"an HTTP path starts with / and has no blanks, unlike {path!r}")
+            raise UnsafeValue("an HTTP path starts with / and is visible ASCII")
         if not _HOST.match(host):
-            raise ValueError(f"not the name or address of a host: {host!r}")
+            raise UnsafeValue("not the name or address of a host, with or without a port")
         named = _lines({"Host": host, **headers})
         typed = _lines({"Content-Type": content_type})
         self._get = f"GET {path} HTTP/1.1\r\n{named}\r\n".encode()
@@ -97,7 +98,7 @@ def _reply_head(
 def _lines(headers: Mapping[str, str]) -> str:
     for name, value in headers.items():
         if not (_TOKEN.match(name) and _HEADER_VALUE.match(value)):
-            raise ValueError(f"not fit for an HTTP header: {name!r}: {value!r}")
+            raise UnsafeValue(f"not fit for the HTTP header {name!r}")
     return "".join(f"{name}: {value}\r\n" for name, value in headers.items())
 
 

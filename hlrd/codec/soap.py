@@ -12,6 +12,7 @@ from typing import Final, cast
 from lxml import etree
 
 from hlrd import limits
+from hlrd.codec.base import UnsafeValue
 from hlrd.domain.errors import ProtocolError
 
 ENVELOPE: Final = "http://schemas.xmlsoap.org/soap/envelope/"
@@ -66,7 +67,7 @@ class Template:
         document = etree.tostring(envelope, encoding="utf-8", xml_declaration=True).decode()
         self._parts = document.split(_HOLE)
         if len(self._parts) != holes + 1:
-            raise ValueError(f"U+E000 in the text of {name}: it stands for what is filled in")
+            raise UnsafeValue(f"U+E000 in the text of {name}: it stands for what is filled in")
 
     def fill(self, values: Sequence[str]) -> bytes:
         """`values` in the order in which the elements were named, the header's first."""
@@ -79,11 +80,11 @@ class Template:
 
 
 def escape(text: str) -> str:
-    """Fit to be an element's text, and read back as it was. Raises ValueError if XML cannot."""
+    """Fit to be an element's text, and read back as it was. Raises UnsafeValue if XML cannot."""
     if _PLAIN.match(text):
         return text
     if _NOT_XML.search(text):
-        raise ValueError("a character that no XML text can hold")
+        raise UnsafeValue("a character that no XML text can hold")
     escaped = text.replace("&", "&amp;").replace("<", "&lt;").replace(">", "&gt;")
     return escaped.replace("\r", "&#13;")  # a bare one would be read as a line feed
 

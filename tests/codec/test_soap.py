@@ -9,6 +9,7 @@ from hypothesis import strategies as st
 
 from hlrd import limits
 from hlrd.codec import soap
+from hlrd.codec.base import UnsafeValue
 from hlrd.codec.soap import Message, Template
 from hlrd.domain.errors import ProtocolError
 
@@ -63,7 +64,7 @@ def test_no_value_adds_markup(value: str) -> None:
 
 @given(st.text(), st.sampled_from(["\0", "\x0b", "\x1b", "\ud800", "\udfff", "\ufffe", "\uffff"]))
 def test_a_character_that_xml_cannot_hold_is_refused(text: str, wrong: str) -> None:
-    with pytest.raises(ValueError, match="XML"):
+    with pytest.raises(UnsafeValue, match="XML"):
         soap.escape(text + wrong)
 
 
@@ -73,7 +74,7 @@ def test_a_template_wants_exactly_its_values() -> None:
 
 
 def test_the_mark_of_what_is_filled_in_cannot_stand_in_a_fixed_text() -> None:
-    with pytest.raises(ValueError, match=r"U\+E000"):
+    with pytest.raises(UnsafeValue, match=r"U\+E000"):
         Template("SetReq", NAMESPACE, header={}, fields={"A": "\ue000", "B": None})
 
 
