@@ -1,6 +1,6 @@
 """How hlrd connects to PostgreSQL: the same session settings for every connection."""
 
-from typing import TYPE_CHECKING, Any, Final, TypeAlias
+from typing import TYPE_CHECKING, Final, TypeAlias
 
 import asyncpg
 
@@ -26,11 +26,20 @@ _SESSION: Final = {
     "tcp_keepalives_count": "3",
 }
 
+BY_KEY: Final = {
+    "enable_seqscan": "off",
+    "enable_hashjoin": "off",
+    "enable_mergejoin": "off",
+    "plan_cache_mode": "force_generic_plan",
+}
+"""For connections whose every statement goes by keys: one plan for good, which stays right while a
+table grows from nothing to millions of rows between two looks of the statistics."""
+
 
 async def connect(dsn: str, purpose: str, **session: str) -> Connection:
     """One connection of its own, shown as `hlrd <purpose>` in pg_stat_activity.
 
-    `session` sets further parameters, such as `**writing_as(node, epoch)`.
+    `session` sets further parameters, such as `**BY_KEY` or `**writing_as(node, epoch)`.
     """
     with translated():
         return await asyncpg.connect(
@@ -51,7 +60,7 @@ async def open_pool(dsn: str, purpose: str, size: int) -> Pool:
         )
 
 
-def writing_as(node: str, epoch: int) -> dict[str, Any]:
+def writing_as(node: str, epoch: int) -> dict[str, str]:
     """Session parameters that `fence()` compares with the node's row."""
     return {"hlrd.node": node, "hlrd.epoch": str(epoch)}
 

@@ -25,3 +25,173 @@ SELECT version, name, checksum FROM migration ORDER BY version;
 -- name: migrate_record
 -- Note one migration as applied.
 INSERT INTO migration (version, name, checksum) VALUES ($1, $2, $3);
+
+-- name: node_try_lock
+-- Become the one daemon that runs as this node; false while another does.
+SELECT pg_try_advisory_lock(hashtextextended('hlrd node ' || $1, 0));
+
+-- name: node_lock
+-- The same, waiting for the other one to end.
+SELECT pg_advisory_lock(hashtextextended('hlrd node ' || $1, 0));
+
+-- name: node_fence
+-- Wait for the group commits of the epoch before, and hold up new ones until the epoch has moved.
+SELECT pg_advisory_xact_lock(hashtextextended('hlrd fence ' || $1, 0));
+
+-- name: node_next_epoch
+-- Take the next epoch.
+INSERT INTO epoch (node) VALUES ($1) RETURNING number;
+
+-- name: node_enter
+-- Make the epoch the node's; from here on every other one is fenced.
+INSERT INTO node (name, epoch) VALUES ($1, $2) ON CONFLICT (name) DO UPDATE SET epoch = $2;
+
+-- name: node_epoch
+-- The epoch that may write.
+SELECT epoch FROM node WHERE name = $1;
+
+-- name: node_mark
+-- Write down below which id every order of the node is closed: the first open one from the old mark
+-- on, or $3, below which nothing can still become durable.
+UPDATE node SET low_water = coalesce(
+    (SELECT w.id FROM work_order w
+     WHERE w.id >= node.low_water AND w.id < $3
+       AND (w.id >> 40) IN (SELECT number FROM epoch WHERE epoch.node = $1)
+       AND NOT EXISTS (SELECT FROM receipt r WHERE r.order_id = w.id AND r.is_final)
+     ORDER BY w.id LIMIT 1), $3)
+WHERE name = $1 AND epoch = $2
+RETURNING low_water;
+
+-- name: open_orders
+-- The orders of this node that are not closed, in order of id.
+SELECT w.id, w.user_id, w.priority,
+    EXISTS (SELECT FROM receipt i WHERE i.order_id = w.id AND NOT i.is_final) AS in_fallout
+FROM work_order w
+WHERE w.id >= (SELECT low_water FROM node WHERE name = $1)
+  AND (w.id >> 40) IN (SELECT number FROM epoch WHERE epoch.node = $1)
+  AND NOT EXISTS (SELECT FROM receipt r WHERE r.order_id = w.id AND r.is_final)
+ORDER BY w.id;
+
+-- name: last_seq
+-- The highest receipt number given out.
+SELECT coalesce(max(seq), 0) FROM receipt;
+
+-- name: begin_fenced
+-- Open a transaction that only the owner of the node's epoch may write in (one round trip).
+BEGIN; SELECT fence();
+
+-- name: journal_accepted
+-- Which of these accept records stand.
+SELECT id FROM work_order WHERE id = ANY($1::bigint[]);
+
+-- name: journal_closed
+-- Which of these receipts stand, or have a final one of their order standing before them.
+SELECT seq, order_id, is_final FROM receipt WHERE seq = ANY($1::bigint[])
+UNION ALL
+SELECT seq, order_id, is_final FROM receipt WHERE order_id = ANY($2::bigint[]) AND is_final;
+
+-- name: journal_taken_orders
+-- Which of these orders are durable under another id.
+SELECT source, order_id FROM work_order
+JOIN unnest($1::text[], $2::text[]) AS t (source, order_id) USING (source, order_id);
+
+-- name: journal_taken_keys
+-- Which of these users, numbers, IMSIs and cards are bound.
+SELECT user_id, msisdn, imsi, iccid FROM binding WHERE user_id = ANY($1::text[])
+UNION
+SELECT user_id, msisdn, imsi, iccid FROM binding WHERE msisdn = ANY($2::bigint[])
+UNION
+SELECT user_id, msisdn, imsi, iccid FROM binding WHERE imsi = ANY($3::bigint[])
+UNION
+SELECT user_id, msisdn, imsi, iccid FROM binding WHERE iccid = ANY($4::text[]);
+
+-- name: journal_unbind
+-- End these bindings.
+DELETE FROM binding b USING unnest($1::bigint[], $2::text[]) AS t (msisdn, user_id)
+WHERE b.msisdn = t.msisdn AND b.user_id = t.user_id;
+
+-- name: journal_hold_numbers
+-- Say what became of numbers whose binding ended. One that is in no range is never drawn.
+INSERT INTO number_hold (msisdn, range_id, state, until, cause, user_id)
+SELECT t.msisdn, r.id, t.state, t.until, t.cause, t.user_id
+FROM unnest($1::bigint[], $2::text[], $3::timestamptz[], $4::text[], $5::text[])
+    AS t (msisdn, state, until, cause, user_id)
+LEFT JOIN number_range r ON int8range(r.first, r.last, '[]') @> t.msisdn
+ON CONFLICT (msisdn) DO UPDATE SET (state, until, cause, user_id, lease_id) =
+    (excluded.state, excluded.until, excluded.cause, excluded.user_id, NULL);
+
+-- name: journal_hold_cards
+-- Say what became of cards whose binding ended.
+INSERT INTO card_hold (iccid, lot_id, state)
+SELECT t.iccid, c.lot_id, t.state
+FROM unnest($1::text[], $2::text[]) AS t (iccid, state)
+LEFT JOIN sim_card c USING (iccid)
+ON CONFLICT (iccid) DO UPDATE SET (state, lease_id) = (excluded.state, NULL);
+
+-- name: journal_put_users
+-- Write down users that are not plainly active.
+INSERT INTO user_state (user_id, state, reasons, order_id, since)
+SELECT * FROM unnest($1::text[], $2::text[], $3::jsonb[], $4::bigint[], $5::timestamptz[])
+ON CONFLICT (user_id) DO UPDATE SET (state, reasons, order_id, since) =
+    (excluded.state, excluded.reasons, excluded.order_id, excluded.since);
+
+-- name: journal_drop_users
+-- These are plainly active again.
+DELETE FROM user_state WHERE user_id = ANY($1::text[]);
+
+-- name: facts_repeats
+-- Which of these orders are durable already, with their answer.
+SELECT t.n, w.id, w.content_hash, r.state AS receipt_state, r.body,
+    b.user_id, b.msisdn, b.imsi, b.iccid, b.hlr, b.province, b.key_id, b.sealed_key
+FROM unnest($1::text[], $2::text[]) WITH ORDINALITY AS t (source, order_id, n)
+JOIN work_order w USING (source, order_id)
+LEFT JOIN receipt r ON r.order_id = w.id AND r.is_final
+LEFT JOIN binding b ON b.user_id = w.user_id AND b.order_id = w.id;
+
+-- name: facts_users
+-- What is known of these users; nothing of those that never were.
+SELECT t.user_id AS asked, s.state, s.reasons,
+    b.user_id, b.msisdn, b.imsi, b.iccid, b.hlr, b.province, b.key_id, b.sealed_key,
+    EXISTS (SELECT FROM receipt r WHERE r.order_id = b.order_id AND r.is_final) AS is_opened
+FROM unnest($1::text[]) AS t (user_id)
+LEFT JOIN user_state s USING (user_id)
+LEFT JOIN binding b USING (user_id)
+WHERE s.user_id IS NOT NULL OR b.user_id IS NOT NULL;
+
+-- name: facts_numbers
+-- Range and state of these numbers; nothing of those in no range.
+SELECT t.n, r.hlr, r.province, b.msisdn IS NOT NULL AS is_bound, h.state
+FROM unnest($1::bigint[]) WITH ORDINALITY AS t (msisdn, n)
+JOIN number_range r ON int8range(r.first, r.last, '[]') @> t.msisdn
+LEFT JOIN binding b USING (msisdn)
+LEFT JOIN number_hold h USING (msisdn);
+
+-- name: facts_cards
+-- These cards of the stock, and whether each may be bound (also one that is not of the stock).
+SELECT t.n, t.iccid, c.imsi, c.key_id, c.sealed_key, l.hlr, l.province,
+    b.iccid IS NULL AND coalesce(h.state, 'free') = 'free' AS is_free
+FROM unnest($1::text[]) WITH ORDINALITY AS t (iccid, n)
+LEFT JOIN sim_card c USING (iccid)
+LEFT JOIN sim_lot l ON l.id = c.lot_id
+LEFT JOIN binding b USING (iccid)
+LEFT JOIN card_hold h USING (iccid);
+
+-- name: facts_imsis
+-- Which of these IMSIs are bound, or are another card's in the stock.
+SELECT t.n FROM unnest($1::bigint[], $2::text[]) WITH ORDINALITY AS t (imsi, iccid, n)
+WHERE EXISTS (SELECT FROM binding b WHERE b.imsi = t.imsi)
+   OR EXISTS (SELECT FROM sim_card c WHERE c.imsi = t.imsi AND c.iccid <> t.iccid);
+
+-- name: stored_orders
+-- The open orders of the users who have these orders or are named, in order of id.
+SELECT w.id, w.source, w.order_id, w.kind, w.user_id AS asked, w.priority, w.content_hash,
+    w.payload, w.accepted_at, b.order_id AS bound_by, s.state, s.reasons,
+    b.user_id, b.msisdn, b.imsi, b.iccid, b.hlr, b.province, b.key_id, b.sealed_key,
+    EXISTS (SELECT FROM receipt o WHERE o.order_id = b.order_id AND o.is_final) AS is_opened
+FROM (SELECT user_id FROM work_order WHERE id = ANY($1::bigint[])
+      UNION SELECT unnest($2::text[])) AS t
+JOIN work_order w USING (user_id)
+LEFT JOIN user_state s USING (user_id)
+LEFT JOIN binding b USING (user_id)
+WHERE NOT EXISTS (SELECT FROM receipt r WHERE r.order_id = w.id AND r.is_final)
+ORDER BY w.id;

@@ -115,11 +115,12 @@ CREATE TABLE number_hold (
     state    text NOT NULL CHECK (state IN ('free', 'quarantined', 'locked')),
     until    timestamptz,  -- end of the quarantine
     cause    text NOT NULL,
-    user_id  text NOT NULL,  -- who had it last
-    epoch    int  -- free, and in the memory of this epoch's node
+    user_id  text,  -- who had it last
+    lease_id bigint  -- free, and in the memory of the node that has this lease
 );
 CREATE INDEX number_hold_until ON number_hold (until) WHERE state = 'quarantined';
-CREATE INDEX number_hold_free ON number_hold (range_id) WHERE state = 'free';
+CREATE INDEX number_hold_free ON number_hold (range_id) WHERE state = 'free' AND lease_id IS NULL;
+CREATE INDEX number_hold_lease ON number_hold (lease_id) WHERE lease_id IS NOT NULL;
 
 CREATE TABLE sim_lot (
     id        int GENERATED ALWAYS AS IDENTITY PRIMARY KEY,
@@ -143,23 +144,23 @@ CREATE TABLE sim_card (
     PRIMARY KEY (lot_id, row_no)
 );
 
--- As number_hold, for cards of the stock.
+-- As number_hold, for cards.
 CREATE TABLE card_hold (
-    iccid  text PRIMARY KEY,
-    lot_id int NOT NULL REFERENCES sim_lot,
-    row_no int NOT NULL,
-    state  text NOT NULL CHECK (state IN ('free', 'scrapped')),
-    epoch  int
+    iccid    text PRIMARY KEY,
+    lot_id   int REFERENCES sim_lot,  -- null: not of the stock
+    state    text NOT NULL CHECK (state IN ('free', 'scrapped')),
+    lease_id bigint
 );
-CREATE INDEX card_hold_free ON card_hold (lot_id) WHERE state = 'free';
+CREATE INDEX card_hold_free ON card_hold (lot_id) WHERE state = 'free' AND lease_id IS NULL;
+CREATE INDEX card_hold_lease ON card_hold (lease_id) WHERE lease_id IS NOT NULL;
 
--- Places [start, start + count) of a range's permutation, or rows of a lot, in a node's memory.
+-- What a node has in memory: places [start, start + count) of a range's permutation or of a lot's
+-- rows, and the free holds that name the lease. Less what is bound or held otherwise by now.
 CREATE TABLE lease (
     id        bigint GENERATED ALWAYS AS IDENTITY PRIMARY KEY,
-    kind      text NOT NULL CHECK (kind IN ('number', 'card')),
-    source_id int NOT NULL,
+    what      text NOT NULL CHECK (what IN ('numbers', 'cards')),
+    source_id int NOT NULL,  -- the range, or the lot
     start     bigint NOT NULL,
-    count     int NOT NULL CHECK (count > 0),
-    epoch     int NOT NULL,
-    UNIQUE (kind, source_id, start)
+    count     int NOT NULL CHECK (count >= 0),
+    epoch     int NOT NULL
 );

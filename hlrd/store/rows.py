@@ -1,0 +1,99 @@
+"""Rows of PostgreSQL as values of the domain, and back."""
+
+from typing import Any, Final
+
+import orjson
+
+from hlrd.domain.identity import ICCID, IMSI, MSISDN, Binding, Card, SealedKey, UserId
+from hlrd.domain.lifecycle import NumberState, UserState
+from hlrd.domain.suspension import NO_REASONS, Level, Reason, Reasons
+from hlrd.ports import NumberFact, StoredOrder, User
+from hlrd.store.connection import Record
+
+_HELD: Final = {
+    "free": NumberState.IDLE,
+    "quarantined": NumberState.QUARANTINED,
+    "locked": NumberState.LOCKED,
+}
+
+
+def imsi_of(number: int) -> IMSI:
+    return IMSI(f"{number:015}")
+
+
+def msisdn_of(number: int) -> MSISDN:
+    return MSISDN(str(number))
+
+
+def key_of(row: Record) -> SealedKey:
+    return SealedKey(row["key_id"], row["sealed_key"])
+
+
+def binding_of(row: Record) -> Binding | None:
+    """None where a left join found no binding."""
+    if row["msisdn"] is None:
+        return None
+    return Binding(
+        user_id=UserId(row["user_id"]),
+        msisdn=msisdn_of(row["msisdn"]),
+        imsi=imsi_of(row["imsi"]),
+        iccid=ICCID(row["iccid"]),
+        hlr=row["hlr"],
+        province=row["province"],
+        key=key_of(row),
+    )
+
+
+def card_of(row: Record) -> Card | None:
+    """None where a left join found no card."""
+    if row["imsi"] is None:
+        return None
+    return Card(
+        iccid=ICCID(row["iccid"]),
+        imsi=imsi_of(row["imsi"]),
+        hlr=row["hlr"],
+        province=row["province"],
+        key=key_of(row),
+    )
+
+
+def user_of(row: Record) -> User | None:
+    """A user is what user_state says of it; without a row there, what its binding says."""
+    binding = binding_of(row)
+    if row["state"] is not None:
+        return User(UserState(row["state"]), binding, reasons_of(row["reasons"]))
+    if binding is None:
+        return None
+    state = UserState.ACTIVE if row["is_opened"] else UserState.PROVISIONING
+    return User(state, binding, NO_REASONS)
+
+
+def reasons_of(document: str) -> Reasons:
+    found: dict[str, Any] = orjson.loads(document)
+    return {Reason(reason): Level(level) for reason, level in found.items()}
+
+
+def reasons_text(reasons: Reasons) -> str:
+    return orjson.dumps({str(reason): int(level) for reason, level in reasons.items()}).decode()
+
+
+def number_of(row: Record) -> NumberFact:
+    state = NumberState.IN_USE if row["is_bound"] else _HELD[row["state"] or "free"]
+    return NumberFact(hlr=row["hlr"], province=row["province"], state=state)
+
+
+def stored_order_of(row: Record) -> StoredOrder:
+    made = row["bound_by"] == row["id"]
+    return StoredOrder(
+        id=row["id"],
+        source=row["source"],
+        order_id=row["order_id"],
+        kind=row["kind"],
+        user_id=UserId(row["asked"]),
+        priority=row["priority"],
+        content_hash=row["content_hash"],
+        payload=row["payload"],
+        accepted_at=row["accepted_at"],
+        binding=binding_of(row) if made else None,
+        user=user_of(row),
+    )
