@@ -35,6 +35,8 @@ class Fault(StrEnum):
     HANG = "hang"  #: not executed; the session reads and answers no more
     DRIP = "drip"  #: executed, the answer comes a few bytes at a time
     BUSY = "busy"  #: not executed, answered by "busy"
+    WRONG_ECHO = "wrongEcho"  #: executed, answered as if to another command
+    UNPUSHED = "unpushed"  #: stored, not told to the serving node: an M-HLR answers 3037
 
 
 class Latency(Struct, frozen=True, forbid_unknown_fields=True):
@@ -57,6 +59,8 @@ class Chance(Struct, frozen=True, forbid_unknown_fields=True):
     hang: Probability = 0.0
     drip: Probability = 0.0
     busy: Probability = 0.0
+    wrong_echo: Probability = 0.0
+    unpushed: Probability = 0.0
     refuse_login: Probability = 0.0
 
     def __post_init__(self) -> None:
@@ -71,6 +75,8 @@ class Chance(Struct, frozen=True, forbid_unknown_fields=True):
             (self.hang, Fault.HANG),
             (self.drip, Fault.DRIP),
             (self.busy, Fault.BUSY),
+            (self.wrong_echo, Fault.WRONG_ECHO),
+            (self.unpushed, Fault.UNPUSHED),
         )
 
 
@@ -136,6 +142,10 @@ class Faults:
             return Fault.BUSY
         return self._shot(command) or self._draw()
 
+    def befalls_login(self, command: str) -> Fault | None:
+        """Only a one-shot that names the login; neither dice nor rate count logins."""
+        return self._shot(command, is_named=True) if self._once else None
+
     def refuses_login(self) -> bool:
         chance = self.profile.chance.refuse_login
         return self.profile.refuse_logins or (chance > 0.0 and self._random.random() < chance)
@@ -158,9 +168,9 @@ class Faults:
         self._tokens -= 1.0
         return True
 
-    def _shot(self, command: str) -> Fault | None:
+    def _shot(self, command: str, *, is_named: bool = False) -> Fault | None:
         for position, once in enumerate(self._once):
-            if once.command in ("", command):
+            if once.command == command or not (is_named or once.command):
                 del self._once[position]
                 self._settle()
                 return once.fault

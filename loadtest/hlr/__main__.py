@@ -1,0 +1,97 @@
+"""One emulated M-HLR as a process. Prints `ready NAME port=… control=…` when it listens."""
+
+import asyncio
+import os
+import signal
+import sys
+from enum import StrEnum
+from pathlib import Path
+from typing import Annotated
+
+import msgspec
+import typer
+import uvloop
+
+from hlrd.domain.errors import HlrdError
+from loadtest import faults
+from loadtest.control import ControlPort
+from loadtest.faults import Profile
+from loadtest.hlr.server import Server, Settings
+
+
+class Layout(StrEnum):
+    OLD = "old"  #: SMU, result line without RETCODE
+    NEW = "new"
+
+
+def main(
+    *,
+    name: str = "hlr1",
+    host: str = "127.0.0.1",
+    port: Annotated[int, typer.Option(help="0 takes a free one.")] = 7776,
+    control_port: Annotated[int, typer.Option(help="0 takes a free one.")] = 7876,
+    user: str = "hlrd",
+    password: str = "hlrd",
+    password_env: Annotated[str, typer.Option(help="Variable that holds the password.")] = "",
+    sessions_max: Annotated[int, typer.Option(min=1)] = 32,
+    idle_close_s: Annotated[float, typer.Option(min=0.1)] = 300.0,
+    state_file: Annotated[Path | None, typer.Option(help="Keeps the state over restarts.")] = None,
+    faults_json: Annotated[str, typer.Option("--faults", help="loadtest/faults.py")] = "{}",
+    seed: int = 0,
+    layout: Layout = Layout.NEW,
+    packet_lines: Annotated[int, typer.Option(min=0, help="0 for whole replies.")] = 0,
+) -> None:
+    """Emulate one M-HLR that speaks Huawei MML over TCP, with a control port beside it."""
+    settings = Settings(
+        name=name,
+        user=user,
+        password=_password(password, password_env),
+        sessions_max=sessions_max,
+        idle_close_s=idle_close_s,
+        state_file=state_file,
+        is_old_layout=layout is Layout.OLD,
+        packet_lines=packet_lines,
+        seed=seed,
+    )
+    profile = _profile(faults_json)
+    try:
+        uvloop.run(_run(settings, profile, host, port, control_port))
+    except (HlrdError, OSError) as error:
+        sys.exit(f"{name}: {error}")
+
+
+def _password(password: str, variable: str) -> str:
+    if not variable:
+        return password
+    try:
+        return os.environ[variable]
+    except KeyError:
+        raise typer.BadParameter(f"no variable {variable}", param_hint="--password-env") from None
+
+
+def _profile(document: str) -> Profile:
+    try:
+        return faults.decode(document)
+    except msgspec.MsgspecError as error:
+        raise typer.BadParameter(str(error), param_hint="--faults") from error
+
+
+async def _run(
+    settings: Settings, profile: Profile, host: str, port: int, control_port: int
+) -> None:
+    server = Server(settings, profile)
+    control = ControlPort(server)
+    for number in (signal.SIGTERM, signal.SIGINT):
+        asyncio.get_running_loop().add_signal_handler(number, server.stop)
+    try:
+        await server.open(host, port)
+        await control.open(host, control_port)
+        print(f"ready {server.name} port={server.port} control={control.port}", flush=True)
+        await server.stopping.wait()
+    finally:
+        await control.close()
+        await server.close()
+
+
+if __name__ == "__main__":
+    typer.run(main)
