@@ -200,20 +200,15 @@ def _text(raw: bytes) -> str:
         return raw.decode("gb18030", errors="replace")
 
 
-_NAME: Final = rb"[A-Za-z][A-Za-z0-9_]{0,31}"
+_NAME: Final = "[A-Za-z][A-Za-z0-9_]{0,31}"
 _SAFE: Final = r"[!#-&(-+\--9<>-~]"  #: printable ASCII but `"`, `'`, `,`, `:`, `;`, `=` and blank
-_VALUE: Final = rb'"[ !#-~]*+"|' + _SAFE.encode() + b"++"
-_PARAM: Final = re.compile(rb"\s*+(" + _NAME + rb")\s*+=\s*+(" + _VALUE + rb")\s*+,?")
-_WHOLE: Final = re.compile(
-    rb"\s*+([A-Za-z]{1,16})(?:[ \t]++("
-    + _NAME
-    + rb"))?\s*+(?::\s*+((?:"
-    + _NAME
-    + rb"\s*+=\s*+(?:"
-    + _VALUE
-    + rb")\s*+(?:,\s*+(?=[A-Za-z])|(?=;)))*+))?;"
+_PARAM: Final = rf'{_NAME}\s*+=\s*+(?:"[ !#-~]*+"|{_SAFE}++)\s*+(?:,\s*+(?=[A-Za-z])|(?=;))'
+_COMMAND: Final = re.compile(
+    rf"\s*+([A-Za-z]{{1,16}})(?:[ \t]++({_NAME}))?\s*+(?::\s*+((?:{_PARAM})*+))?;".encode()
 )
+_SPLIT_PARAMS: Final = re.compile(rf'({_NAME})\s*=\s*(?:"([^"]*)"|([^\s,]+))')
 _TO_SEMICOLON: Final = re.compile(rb'(?:[^;"]++|"[^"]*+")*+;')
+"""Where a command ends that breaks the grammar."""
 
 
 class MMLCommands:
@@ -228,10 +223,10 @@ class MMLCommands:
             data = self._pending + data
         commands: list[MMLCommand] = []
         start = 0
-        while match := _TO_SEMICOLON.match(data, start):
+        while match := _COMMAND.match(data, start) or _TO_SEMICOLON.match(data, start):
             _bound_command(match.end() - start)
             start = match.end()
-            commands.append(parse_command(match[0]))
+            commands.append(_command(match))
         self._pending = data[start:].lstrip()
         _bound_command(len(self._pending))
         return commands
@@ -243,16 +238,18 @@ def _bound_command(size: int) -> None:
 
 
 def parse_command(text: bytes) -> MMLCommand:
-    """`text` up to its semicolon. A command that breaks the grammar comes back without a name."""
-    text = text.strip()
-    match = _WHOLE.fullmatch(text)
-    if match is None or not text.isascii():
+    """`text` to its semicolon. A command that breaks the grammar comes back without a name."""
+    match = _COMMAND.fullmatch(text)
+    return _command(match) if match else MMLCommand("", {}, text.strip())
+
+
+def _command(match: re.Match[bytes]) -> MMLCommand:
+    text = match[0].strip()
+    if match.re is not _COMMAND:
         return MMLCommand("", {}, text)
     verb, noun, rest = match.groups()
-    found = _PARAM.findall(rest) if rest else []
-    params = {
-        name.decode("ascii").upper(): value.decode("ascii").strip('"') for name, value in found
-    }
+    found = _SPLIT_PARAMS.findall(rest.decode("ascii")) if rest else []
+    params = {name.upper(): quoted or bare for name, quoted, bare in found}
     if len(params) != len(found):
         return MMLCommand("", {}, text)  # which of two values for one name counts is not defined
     name = verb if noun is None else verb + b" " + noun
