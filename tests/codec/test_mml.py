@@ -1,0 +1,306 @@
+"""MML on both sides: what is decoded does not depend on how TCP cut it, and is bounded."""
+
+from itertools import pairwise
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from hlrd import limits
+from hlrd.codec import mml
+from hlrd.codec.base import UnsafeValue
+from hlrd.codec.mml import MMLCommand, MMLCommands, MMLReplies, MMLReply
+from hlrd.domain.errors import ProtocolError
+
+ECHO = 'LST SUB:HLRSN=1,IMSI="001010000000001";'
+OK = "SUCCESS0001:Operation is successful"
+
+
+def a_block(
+    *, echo: str = ECHO, retcode: str = "0", result: str = OK, body: str = "", number: int = 7
+) -> bytes:
+    text = mml.block(
+        ne="HLR1",
+        stamp="2026-01-31 08:00:00+08:00",
+        number=number,
+        echo=echo,
+        retcode=retcode,
+        result=result,
+        body=body,
+    )
+    return text.encode()
+
+
+def in_pieces(wire: bytes, cuts: list[int]) -> list[bytes]:
+    edges = [0, *sorted(cut % (len(wire) + 1) for cut in cuts), len(wire)]
+    return [wire[start:end] for start, end in pairwise(edges)]
+
+
+def replies_of(*pieces: bytes) -> list[MMLReply]:
+    decoder = MMLReplies()
+    return [reply for piece in pieces for reply in decoder.feed(piece)]
+
+
+def commands_of(*pieces: bytes) -> list[MMLCommand]:
+    decoder = MMLCommands()
+    return [command for piece in pieces for command in decoder.feed(piece)]
+
+
+def pieces_until_refused(decoder: MMLReplies | MMLCommands, piece: bytes) -> int:
+    """How many were taken before the next one was refused."""
+    for fed in range(1_000):
+        try:
+            assert decoder.feed(piece) == []
+        except ProtocolError:
+            return fed
+    raise AssertionError("a thousand pieces were taken")
+
+
+line = st.text(st.characters(codec="utf-8", exclude_characters="\r\n"), max_size=30).filter(
+    lambda text: (
+        not mml._END_LINE.fullmatch(text.encode()) and not text.strip().startswith("To be cont")
+    )
+)
+bodies = st.lists(
+    line | st.sampled_from(["---", "END", "--- END.", "  ---    END", "---  ENDING", "To be"]),
+    max_size=6,
+).map(lambda lines: "".join(f"{text}\r\n" for text in lines))
+blocks = st.builds(
+    a_block,
+    retcode=st.sampled_from(["", "0", "3001", "[3001, 3048]"]),
+    result=st.sampled_from([OK, "ERR3001:The subscriber is not defined"]),
+    body=bodies.filter(lambda body: not body.rstrip().endswith("---    END")),
+)
+
+
+@given(st.lists(blocks, max_size=4), st.lists(st.integers(0, 5_000), max_size=12))
+def test_a_reply_is_the_same_however_tcp_cuts_it(wires: list[bytes], cuts: list[int]) -> None:
+    wire = b"".join(wires)
+
+    replies = replies_of(*in_pieces(wire, cuts))
+
+    assert replies == replies_of(wire)
+    assert len(replies) == len(wires)
+
+
+def test_a_reply_may_come_byte_by_byte() -> None:
+    wire = a_block(body="ISDN  =  8610649000001\r\n") * 2
+
+    replies = replies_of(*(bytes([byte]) for byte in wire))
+
+    assert [reply.values() for reply in replies] == [{"ISDN": "8610649000001"}] * 2
+
+
+@pytest.mark.parametrize("end", ["---    END", "---   END", "---END", "---\tEND  "])
+@pytest.mark.parametrize("newline", ["\r\n", "\n"])
+def test_the_end_is_its_line_whatever_the_blanks(end: str, newline: str) -> None:
+    wire = a_block().replace(b"---    END", end.encode()).replace(b"\r\n", newline.encode())
+
+    assert [reply.codes for reply in replies_of(wire)] == [(0,)]
+
+
+def test_rules_blanks_and_words_do_not_end_a_reply() -> None:
+    body = "---------\r\n\r\n\r\nEND\r\n--- ENDED\r\n ---    END of it\r\nIC  =  TRUE\r\n"
+
+    [reply] = replies_of(a_block(body=body))
+
+    assert reply.values() == {"IC": "TRUE"}
+
+
+def test_the_older_layout_has_its_code_in_the_result_line() -> None:
+    [done] = replies_of(a_block(retcode=""))
+    [refused] = replies_of(a_block(retcode="", result="ERR3048:The Ki is not loaded"))
+
+    assert (done.codes, done.status) == ((0,), "SUCCESS0001")
+    assert (refused.codes, refused.text) == ((3048,), "The Ki is not loaded")
+
+
+def test_several_codes_in_one_reply_are_all_kept() -> None:
+    [reply] = replies_of(a_block(retcode="[3001, 3048]", result="ERR3001:Not defined"))
+
+    assert reply.codes == (3001, 3048)
+
+
+def test_a_text_in_the_peers_own_character_set_costs_nothing_but_its_beauty() -> None:
+    [reply] = replies_of(a_block(retcode="3001", result="用户未定义").decode().encode("gb18030"))
+
+    assert (reply.codes, reply.text) == ((3001,), "用户未定义")
+
+
+def test_packets_to_be_continued_are_one_reply() -> None:
+    first = a_block(number=1, body="ISDN  =  8610649000001\r\n\r\nTo be continued...\r\n\r\n")
+    middle = a_block(number=2, body="IC  =  TRUE\r\nTo be continued...\r\n")
+    last = a_block(number=3, body="OC  =  FALSE\r\nThere are together 3 reports\r\n")
+
+    [joined, alone] = replies_of(first + middle + last + a_block())
+
+    assert joined.values() == {"ISDN": "8610649000001", "IC": "TRUE", "OC": "FALSE"}
+    assert joined.codes == (0,)
+    assert alone.values() == {}
+
+
+def test_packets_of_two_commands_are_a_broken_frame() -> None:
+    first = a_block(body="To be continued...\r\n")
+
+    with pytest.raises(ProtocolError, match="echo different commands"):
+        replies_of(first, a_block(echo="LST KI:;"))
+
+
+@pytest.mark.parametrize(
+    "wire",
+    [
+        b"hello\r\n---    END\r\n",
+        a_block().replace(b"+++", b"==="),
+        a_block().replace(b"%%", b"%"),
+        a_block(retcode="", result="it went well"),
+        a_block(retcode="[, ]"),
+        b"---    END\r\n",
+    ],
+)
+def test_a_frame_that_is_none_is_refused(wire: bytes) -> None:
+    with pytest.raises(ProtocolError):
+        replies_of(wire)
+
+
+def test_an_endless_reply_is_refused_before_it_is_kept() -> None:
+    decoder = MMLReplies()
+    piece = b"x" * 4_096 + b"\r\n"
+
+    fed = pieces_until_refused(decoder, piece)
+
+    assert fed == limits.FRAME_BYTES_MAX // len(piece)
+
+
+def test_an_endless_continuation_is_refused_too() -> None:
+    decoder = MMLReplies()
+    packet = a_block(body="x" * 16_000 + "\r\nTo be continued...\r\n")
+
+    fed = pieces_until_refused(decoder, packet)
+
+    assert fed == limits.FRAME_BYTES_MAX // len(packet)
+
+
+def test_a_reply_shows_no_secret_in_its_repr() -> None:
+    [reply] = replies_of(a_block(echo=f'ADD KI:KIVALUE="{"A1" * 16}";'))
+
+    assert "A1" not in repr(reply)
+
+
+safe = st.text("0123456789ABCDEFabcdef_", min_size=1, max_size=20)
+params = st.dictionaries(st.sampled_from(["HLRSN", "TPLID", "ALG", "IC", "OC"]), safe)
+digits = st.text("0123456789", min_size=6, max_size=15)
+
+
+@given(params, digits, st.lists(st.integers(0, 400), max_size=8))
+def test_what_is_built_is_read_back_as_one_command(
+    values: dict[str, str], imsi: str, cuts: list[int]
+) -> None:
+    wire = mml.command("MOD LCK", IMSI=imsi, **values)
+
+    [command] = commands_of(*in_pieces(wire, cuts))
+
+    assert (command.name, command.params) == ("MOD LCK", {"IMSI": imsi, **values})
+    assert command.text == wire
+
+
+@given(
+    st.lists(st.sampled_from(["LGO:;", 'lst sub : IMSI = "1" ;', "ADD;", 'X:A="b;c";', "?;"])),
+    st.lists(st.integers(0, 200), max_size=8),
+    st.sampled_from(["", "\n", "\r\n", "  "]),
+)
+def test_commands_come_out_the_same_glued_or_split(
+    texts: list[str], cuts: list[int], glue: str
+) -> None:
+    wire = glue.join([*texts, ""]).encode()
+
+    commands = commands_of(*in_pieces(wire, cuts))
+
+    assert [command.text.decode() for command in commands] == texts
+
+
+def test_case_and_blanks_around_names_are_the_users_own_affair() -> None:
+    [command] = commands_of(b'\r\n lst  sub: imsi = "001010000000001" , Detail=TRUE;')
+
+    assert command.name == "LST SUB"
+    assert command.params == {"IMSI": "001010000000001", "DETAIL": "TRUE"}
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        ";",
+        "LST SUB IMSI=1;",
+        "LST SUB:IMSI;",
+        "LST SUB:IMSI=;",
+        "LST SUB:IMSI=1,;",
+        "LST SUB:IMSI=1,IMSI=2;",
+        "LST SUB:IMSI=1 OR 2;",
+        'LST SUB:IMSI="1\n2";',
+        'LST SUB:IMSI="1"2;',
+        "LST SUB:IMSI=４６０;",
+        "LST SUB:IMSI='1';",
+    ],
+)
+def test_a_command_that_breaks_the_grammar_has_no_name(text: str) -> None:
+    [broken, sound] = commands_of(text.encode() + b"LGO:;")
+
+    assert (broken.name, broken.params) == ("", {})
+    assert sound.name == "LGO"
+
+
+def test_an_endless_command_is_refused_before_it_is_kept() -> None:
+    decoder = MMLCommands()
+
+    fed = pieces_until_refused(decoder, b"x" * 100)
+
+    assert fed == mml.COMMAND_BYTES_MAX // 100
+
+
+def test_a_long_command_in_one_piece_is_refused_too() -> None:
+    with pytest.raises(ProtocolError, match="longer than"):
+        commands_of(b'X:A="' + b"x" * mml.COMMAND_BYTES_MAX + b'";')
+
+
+@given(
+    st.sampled_from(["IMSI", "ISDN", "KIVALUE", "OPNAME", "PWD", "TPLID"]),
+    st.text(max_size=40),
+    st.sampled_from(list(";:,\"' =\r\n\0\t１é")),
+    st.text(max_size=40),
+)
+def test_no_value_carries_a_delimiter_into_a_command(
+    name: str, before: str, forbidden: str, after: str
+) -> None:
+    value = before + forbidden + after
+
+    with pytest.raises(UnsafeValue) as refused:
+        mml.command("ADD KI", **{name: value})
+
+    assert value not in str(refused.value) or len(value) == 1
+
+
+@given(st.sampled_from(["IMSI", "KIVALUE", "PWD", "TPLID"]), st.text(max_size=40))
+def test_any_value_is_refused_or_comes_back_as_itself_in_one_command(name: str, value: str) -> None:
+    try:
+        wire = mml.command("ADD KI", **{name: value})
+    except UnsafeValue:
+        return
+
+    [command] = commands_of(wire)
+
+    assert command.params == {name: value}
+
+
+def test_people_see_no_key_and_no_password() -> None:
+    shown = mml.masked(f'lgi:OPNAME="u",pwd="secret";ADD KI:KIVALUE = "{"A1" * 16}",OPCVALUE=B2;')
+
+    assert shown == 'lgi:OPNAME="u",pwd="****";ADD KI:KIVALUE = "****",OPCVALUE="****";'
+
+
+def test_an_echo_may_mask_secrets_and_tidy_blanks_but_not_change_a_value() -> None:
+    sent = mml.command("ADD KI", IMSI="001010000000001", KIVALUE="A1" * 16)
+
+    assert mml.is_echo(sent, sent)
+    assert mml.is_echo(sent, b'ADD KI: IMSI="001010000000001", KIVALUE="*****"')
+    assert not mml.is_echo(sent, sent.replace(b"001010000000001", b"001010000000002"))
+    assert not mml.is_echo(sent, b'RMV KI:IMSI="001010000000001",KIVALUE="****";')
+    assert not mml.is_echo(sent, b"")
