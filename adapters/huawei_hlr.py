@@ -10,6 +10,7 @@ from types import MappingProxyType
 from typing import Final, NamedTuple
 
 from hlrd.codec import mml
+from hlrd.codec.base import UnsafeValue
 from hlrd.codec.mml import MMLReplies, MMLReply
 from hlrd.domain.identity import CardKey, international
 from hlrd.domain.operation import Operation, Task
@@ -152,7 +153,7 @@ class HuaweiHLR(Adapter[MMLReply]):
             )
             self._keepalive = self._build("LST KI", IMSI=_KEEPALIVE_IMSI)
             self._build("ADD KI", **self._milenage)
-        except mml.UnsafeValue as error:
+        except UnsafeValue as error:
             raise AccountError(f"{account.host}:{account.port}: {error}") from error
 
     def decoder(self) -> MMLReplies:

@@ -22,19 +22,14 @@ from dataclasses import dataclass, field
 from typing import Final
 
 from hlrd import limits
-from hlrd.domain.errors import HlrdError, ProtocolError
+from hlrd.codec.base import UnsafeValue
+from hlrd.domain.errors import ProtocolError
 
 COMMAND_BYTES_MAX: Final = 8 * 2**10
 """One command. The longest honest one, ADD KI, stays under 300 bytes."""
 
 MASK: Final = "****"
 SECRETS: Final = frozenset({"PWD", "KIVALUE", "OPCVALUE"})
-
-
-class UnsafeValue(HlrdError):
-    """A value that could break out of its place in a command. Nothing was built; the text does not
-    quote it, as it may be a secret.
-    """
 
 
 @dataclass(slots=True)
