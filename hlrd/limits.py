@@ -45,8 +45,8 @@ FLUSH_ROWS_MAX: Final = 2_000
 JOURNAL_CONNECTIONS: Final = 2
 """The backlog is split over two COPY streams. Measured: 62k against 36k rows/s with one."""
 
-FLUSH_SPLIT_ROWS: Final = 256
-"""Pending records from which a second connection helps. Below, one larger batch is cheaper."""
+FLUSH_SPLIT_ROWS: Final = 128
+"""Pending records that are worth a second flush beside one in flight. Fewer are cheaper later."""
 
 STORE_CONNECT_TIMEOUT_S: Final = 5.0
 STORE_TIMEOUT_S: Final = 10.0
@@ -96,6 +96,19 @@ LEASE_NUMBERS: Final = 8_192
 
 LEASE_LOW_WATER: Final = 4_096
 """A lease is renewed in the background when fewer are left in memory."""
+
+LEASE_BAGS_MAX: Final = 4
+"""Bags (about one lease each) drawn empty after a lease should have been used up. An item that was
+put back so often goes to the durable free list, so that the number of open leases stays bounded."""
+
+SIM_FILE_LINE_BYTES_MAX: Final = 1_024
+"""One line of a card vendor's file. A sane one is 70 to 200 bytes."""
+
+SIM_FILE_ROWS_MAX: Final = 1_000_000
+"""Cards of one file. The search for doubles keeps 24 bytes of each."""
+
+SIM_FILE_FAULTS_MAX: Final = 1_000
+"""Bad lines reported of one file; beyond, they are only counted."""
 
 KEEPALIVE_TIMEOUT_S: Final = 30.0
 """Idle or slow-header clients are cut after it. aiohttp's default of an hour invites slowloris."""

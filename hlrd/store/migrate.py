@@ -33,11 +33,12 @@ class Migration:
 def shipped() -> list[Migration]:
     """The migrations of this release, numbered 1, 2, 3, … with no gap."""
     folder = files("hlrd.store").joinpath("migrations")
-    found = sorted(
+    found = [
         Migration(int(match[1]), entry.name, entry.read_text("utf-8"))
         for entry in folder.iterdir()
         if (match := _FILE.match(entry.name))
-    )
+    ]
+    found.sort(key=lambda migration: migration.version)
     assert [one.version for one in found] == list(range(1, len(found) + 1)), "a number is missing"
     return found
 

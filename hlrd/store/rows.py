@@ -7,7 +7,8 @@ import orjson
 from hlrd.domain.identity import ICCID, IMSI, MSISDN, Binding, Card, SealedKey, UserId
 from hlrd.domain.lifecycle import NumberState, UserState
 from hlrd.domain.suspension import NO_REASONS, Level, Reason, Reasons
-from hlrd.ports import NumberFact, StoredOrder, User
+from hlrd.domain.user import User
+from hlrd.ports import NumberFact, StoredOrder
 from hlrd.store.connection import Record
 
 _HELD: Final = {
