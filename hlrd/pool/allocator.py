@@ -1,14 +1,23 @@
-"""The number pool and the SIM stock in the memory of one node: draws with no I/O."""
+"""The number pool and the SIM stock in the memory of one node: draws without I/O.
 
+What keeps a number from being given twice: it is in `Shelf.idle` of one shelf, or in hand, or not
+here; a draw moves it from the first to the second in one step, and only what is durable or refused
+leaves the hand. The database's unique keys hold the same rule a second time.
+"""
+
+from bisect import bisect_right, insort
 from collections.abc import Callable
 from dataclasses import dataclass
 from enum import Enum, StrEnum
-from typing import NamedTuple
+from operator import itemgetter
+from typing import NamedTuple, TypeAlias
 
 from hlrd.domain.identity import ICCID, MSISDN, Card
-from hlrd.pool.lease import CardGrant, NumberGrant, Settled, Wish
+from hlrd.pool.lease import CardGrant, NumberGrant, Settled, What, Wish
+from hlrd.pool.ledger import Ledger
 from hlrd.pool.ranges import NumberRange
-from hlrd.pool.stock import Lot
+from hlrd.pool.shelf import Shelf, Tally
+from hlrd.pool.stock import Lot, Rack
 
 
 class Drawn(NamedTuple):
@@ -41,69 +50,257 @@ class Exhausted:
     what: Lack
 
 
+class _Choice(NamedTuple):
+    """One HLR that an order may get its number and card from."""
+
+    numbers: Shelf[int]
+    cards: Rack
+
+    @property
+    def weight(self) -> int:
+        """Pairs it can still give."""
+        return min(self.numbers.tally.idle, self.cards.idle)
+
+
+_Key: TypeAlias = tuple[str, str, int]
+"""Pool, province, digits."""
+
+
 class Allocator:
     """Synchronous and pure. `chance` gives floats in [0, 1), as `random.Random().random`.
 
-    The life of what is drawn or taken: *in hand* until exactly one of
+    What is drawn or taken is *in hand* until exactly one of
     `bound` (its binding is durable: forgotten here),
     `put_back` (its order was refused before the journal took it: idle again, in memory),
     `drop` (the journal said that another has it: never offered again).
     A binding rolled back at close is *not* put back: the closing transaction writes number and card
-    to the free list, and they return by a later lease. One of these on what is not in hand is an
-    AssertionError.
+    to the free list, and they return by a later lease. One of the three on what is not in hand is
+    an AssertionError.
     """
 
-    def __init__(self, chance: Callable[[], float]) -> None: ...
+    def __init__(self, chance: Callable[[], float]) -> None:
+        self._chance = chance
+        self._numbers: Ledger[int] = Ledger(What.NUMBERS)
+        self._cards: Ledger[ICCID] = Ledger(What.CARDS)
+        self._pools: set[str] = set()
+        self._firsts: list[tuple[int, int]] = []  #: first number and id of each range, ascending
+        self._shelves: dict[_Key, dict[str, Shelf[int]]] = {}  #: by HLR
+        self._lots: dict[str, tuple[Lot, Shelf[ICCID]]] = {}
+        self._racks: dict[tuple[str, str], Rack] = {}  #: by province and HLR
+        self._choices: dict[_Key, list[_Choice]] = {}
+        self._leased_cards: dict[ICCID, tuple[Card, Shelf[ICCID]]] = {}  #: idle or in hand
+
+    # What there is.
 
     def add_range(self, number_range: NumberRange, *, recycled: int = 0) -> None:
         """At start and by import. `recycled`: its numbers on the free list. O(1) in its size."""
+        pool, hlr = number_range.pool, number_range.hlr
+        shelves = self._shelves.setdefault((pool, number_range.province, number_range.digits), {})
+        if hlr not in shelves:
+            shelves[hlr] = self._numbers.shelf(Tally())
+        self._numbers.add(
+            shelves[hlr], number_range.id, unleased=number_range.unleased, recycled=recycled
+        )
+        self._pools.add(pool)
+        insort(self._firsts, (number_range.first, number_range.id))
+        self._choices.clear()
 
     def add_lot(self, lot: Lot, *, recycled: int = 0) -> None:
-        """At start and by import."""
+        """At start and by import, the oldest first."""
+        rack = self._racks.setdefault((lot.province, lot.hlr), Rack())
+        shelf = self._cards.shelf(rack)
+        rack.add(shelf)
+        self._cards.add(shelf, lot.id, unleased=lot.unleased, recycled=recycled)
+        self._lots[lot.name] = (lot, shelf)
+        self._choices.clear()
+
+    # Draws.
 
     def draw(
         self, *, pool: str, province: str, digits: int, lot: str | None = None
     ) -> Drawn | Pending | Exhausted:
         """A random idle number and a card of the same HLR; the card of `lot`, or of any lot."""
+        key = (pool, province, digits)
+        if lot is not None:
+            return self._draw_with_lot(key, lot)
+        choices = self._choices.get(key)
+        if choices is None:
+            choices = self._choices[key] = self._find_choices(key)
+        choice = self._choose(choices)
+        if choice is None:
+            return self._lack(key)
+        choice.numbers.want()
+        cards = choice.cards.serving()
+        if cards is None or not choice.numbers.idle:
+            return Pending.PENDING
+        return self._draw_pair(choice.numbers, cards)
+
+    def _draw_with_lot(self, key: _Key, name: str) -> Drawn | Pending | Exhausted:
+        found = self._lots.get(name)
+        if found is None or found[0].province != key[1]:
+            return Exhausted(Lack.LOT)
+        lot, cards = found
+        numbers = self._shelves.get(key, {}).get(lot.hlr)
+        if numbers is None or not numbers.tally.idle:
+            return self._lack_of_numbers(key)
+        if cards.is_used_up:
+            return Exhausted(Lack.CARDS)
+        numbers.want()
+        cards.want()
+        if not (numbers.idle and cards.idle):
+            return Pending.PENDING
+        return self._draw_pair(numbers, cards)
 
     def draw_for(self, card: Card, *, pool: str, digits: int) -> Drawn | Pending | Exhausted:
         """A random idle number of the named card's HLR and province; takes the card as well."""
+        if card.iccid in self._cards.in_hand:
+            return Exhausted(Lack.CARD_TAKEN)
+        key = (pool, card.province, digits)
+        numbers = self._shelves.get(key, {}).get(card.hlr)
+        if numbers is None or not numbers.tally.idle:
+            return self._lack_of_numbers(key)
+        numbers.want()
+        if not numbers.idle:
+            return Pending.PENDING
+        self._take_card(card.iccid)
+        return Drawn(MSISDN(str(numbers.draw(self._chance))), card)
+
+    def _find_choices(self, key: _Key) -> list[_Choice]:
+        racks = self._racks
+        return [
+            _Choice(shelf, racks[key[1], hlr])
+            for hlr, shelf in self._shelves.get(key, {}).items()
+            if (key[1], hlr) in racks
+        ]
+
+    def _choose(self, choices: list[_Choice]) -> _Choice | None:
+        """One HLR, as likely as it has pairs to give; None if there is none."""
+        if len(choices) == 1:
+            return choices[0] if choices[0].weight else None
+        weights = [choice.weight for choice in choices]
+        point = int(self._chance() * sum(weights))
+        for choice, weight in zip(choices, weights, strict=True):
+            if point < weight:
+                return choice
+            point -= weight
+        return None
+
+    def _draw_pair(self, numbers: Shelf[int], cards: Shelf[ICCID]) -> Drawn:
+        msisdn = MSISDN(str(numbers.draw(self._chance)))
+        return Drawn(msisdn, self._leased_cards[cards.draw(self._chance)][0])
+
+    def _lack(self, key: _Key) -> Exhausted:
+        if any(shelf.tally.idle for shelf in self._shelves.get(key, {}).values()):
+            return Exhausted(Lack.CARDS)
+        return self._lack_of_numbers(key)
+
+    def _lack_of_numbers(self, key: _Key) -> Exhausted:
+        return Exhausted(Lack.NUMBERS if key[0] in self._pools else Lack.POOL)
+
+    # Named items.
 
     def take(self, *, msisdn: MSISDN | None = None, iccid: ICCID | None = None) -> bool:
         """Named by an order: will not be drawn. Both or neither; False: another order has one."""
+        number = None if msisdn is None else int(msisdn)
+        if number in self._numbers.in_hand or iccid in self._cards.in_hand:
+            return False
+        if number is not None:
+            self._numbers.take(number, self._shelf_below(number))
+        if iccid is not None:
+            self._take_card(iccid)
+        return True
+
+    def _take_card(self, iccid: ICCID) -> None:
+        leased = self._leased_cards.get(iccid)
+        self._cards.take(iccid, leased and leased[1])
+
+    def _shelf_below(self, number: int) -> Shelf[int] | None:
+        """Ranges do not overlap: only the last that begins at `number` or below can have it."""
+        place = bisect_right(self._firsts, number, key=itemgetter(0))
+        return self._numbers.shelf_of(self._firsts[place - 1][1]) if place else None
+
+    # Out of the hand.
 
     def bound(self, *, msisdn: MSISDN | None = None, iccid: ICCID | None = None) -> None:
         """Durable (a binding, a reservation, a lock): the database speaks for it from now on."""
-
-    def put_back(self, *, msisdn: MSISDN | None = None, iccid: ICCID | None = None) -> None:
-        """Refused before anything became durable: idle again."""
+        self._let_go(msisdn, iccid)
 
     def drop(self, *, msisdn: MSISDN | None = None, iccid: ICCID | None = None) -> None:
         """The database says that it is not ours to give: never offered again from this lease."""
+        self._let_go(msisdn, iccid)
+
+    def put_back(self, *, msisdn: MSISDN | None = None, iccid: ICCID | None = None) -> None:
+        """Refused before anything became durable: idle again."""
+        if msisdn is not None:
+            self._numbers.put_back(int(msisdn))
+        if iccid is not None:
+            self._cards.put_back(iccid)
+
+    def _let_go(self, msisdn: MSISDN | None, iccid: ICCID | None) -> None:
+        if msisdn is not None:
+            self._numbers.let_go(int(msisdn))
+        if iccid is not None:
+            self._cards.let_go(iccid)
+            self._leased_cards.pop(iccid, None)
+
+    # Leases.
 
     @property
     def has_wishes(self) -> bool:
         """Cheap; look after each batch of draws, and after each answer."""
+        return self._numbers.has_wishes or self._cards.has_wishes
 
     def wishes(self) -> list[Wish]:
         """Leases wanted now. Each is handed out once and waits for its answer."""
+        return self._numbers.wishes(self._chance) + self._cards.wishes(self._chance)
 
     def on_leased(self, grant: NumberGrant | CardGrant) -> None:
         """The answer to a wish. Then draw again for those who wait."""
+        if isinstance(grant, NumberGrant):
+            self._numbers.on_leased(grant, grant.numbers)
+        else:
+            self._cards.on_leased(grant, self._keep_cards(grant))
+
+    def on_recovered(self, grant: NumberGrant | CardGrant) -> None:
+        """A lease found in the database at start, or of a dead node, taken over; no wish."""
+        if isinstance(grant, NumberGrant):
+            self._numbers.on_recovered(grant, grant.numbers)
+        else:
+            self._cards.on_recovered(grant, self._keep_cards(grant))
+
+    def _keep_cards(self, grant: CardGrant) -> list[ICCID]:
+        shelf = self._cards.shelf_of(grant.source_id)
+        self._leased_cards.update((card.iccid, (card, shelf)) for card in grant.cards)
+        return [card.iccid for card in grant.cards]
 
     def on_nothing_left(self, wish: Wish) -> None:
         """The answer to a wish whose source has neither fresh nor recycled items."""
+        ledger = self._numbers if wish.what is What.NUMBERS else self._cards
+        ledger.on_nothing_left(wish)
 
-    def on_recovered(self, grant: NumberGrant | CardGrant) -> None:
-        """A lease found in the database at start (or of a dead node), taken over; no wish."""
+    def on_counts(self, what: What, source_id: int, *, unleased: int, recycled: int) -> None:
+        """What the database holds of a source now: after recycling, roll-backs, or an audit.
+        Passed over while a lease of that source is under way: its answer knows better.
+        """
+        ledger = self._numbers if what is What.NUMBERS else self._cards
+        ledger.on_counts(source_id, unleased=unleased, recycled=recycled)
 
-    def on_counts(self, what: str, source_id: int, *, unleased: int, recycled: int) -> None:
-        """What the database holds of a source now: after recycling, roll-backs, or an audit."""
+    def settled(self) -> list[Settled[int] | Settled[ICCID]]:
+        """Leases to end; each is handed out once."""
+        cards = self._cards.settled()
+        for lease in cards:
+            for iccid in lease.returned:
+                del self._leased_cards[iccid]
+        return [*self._numbers.settled(), *cards]
 
-    def settled(self) -> list[Settled]:
-        """Leases to delete; each is handed out once."""
+    # For the gauges.
 
     def numbers_in_memory(self) -> dict[str, int]:
-        """Idle numbers leased by this node, by pool; for the gauge."""
+        """Idle numbers leased by this node, by pool."""
+        counts = dict.fromkeys(self._pools, 0)
+        for (pool, _, _), shelves in self._shelves.items():
+            counts[pool] += sum(len(shelf.idle) for shelf in shelves.values())
+        return counts
 
-    def cards_in_memory(self) -> int: ...
+    def cards_in_memory(self) -> int:
+        return sum(len(shelf.idle) for _, shelf in self._lots.values())
