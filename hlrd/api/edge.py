@@ -1,0 +1,59 @@
+"""The outermost ring of every request: whatever is raised becomes an answer, and is counted."""
+
+from collections.abc import Awaitable, Callable
+from functools import cache
+from time import perf_counter
+
+import structlog
+from aiohttp import web
+from aiohttp.typedefs import Handler, Middleware
+from prometheus_client import Counter, Histogram
+
+from hlrd import metrics
+from hlrd.api import problem
+from hlrd.domain.errors import Refusal
+
+_log = structlog.get_logger(__name__)
+
+
+@web.middleware
+async def _edge(request: web.Request, handler: Handler) -> web.StreamResponse:
+    started = perf_counter()
+    response = await _answer(request, handler)
+    route = _route(request)
+    _requests(route, response.status).inc()
+    _duration(route).observe(perf_counter() - started)
+    return response
+
+
+edge: Middleware = _edge
+
+
+async def _answer(
+    request: web.Request, handler: Callable[[web.Request], Awaitable[web.StreamResponse]]
+) -> web.StreamResponse:
+    try:
+        return await handler(request)
+    except Refusal as refusal:
+        return problem.respond(refusal)
+    except web.HTTPException as error:
+        return problem.respond_to(error)
+    except Exception:
+        _log.exception("http.failed", route=_route(request))
+        return problem.respond(problem.Failure("INTERNAL", "hlrd failed; the log says how"))
+
+
+def _route(request: web.Request) -> str:
+    """Method and path template: a closed set, whatever clients ask for."""
+    resource = request.match_info.route.resource
+    return f"{request.method} {resource.canonical}" if resource else "unmatched"
+
+
+@cache
+def _requests(route: str, status: int) -> Counter:
+    return metrics.HTTP_REQUESTS.labels(route, str(status))
+
+
+@cache
+def _duration(route: str) -> Histogram:
+    return metrics.HTTP_DURATION.labels(route)

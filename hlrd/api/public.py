@@ -1,0 +1,51 @@
+"""The application that upstream systems and staff speak to."""
+
+from collections.abc import Iterable
+from importlib import resources
+
+from aiohttp import web
+
+from hlrd import limits
+from hlrd.api.auth import Tokens, authenticate
+from hlrd.api.body import Bodies
+from hlrd.api.edge import edge
+from hlrd.api.elements import Elements
+from hlrd.api.inventory import InventoryRoutes
+from hlrd.api.orders import WorkOrders
+from hlrd.api.receipts import ReceiptRoutes
+from hlrd.api.seam import Desk, Element, Intake, Inventory, Orders, Receipts
+
+
+def public_app(
+    *,
+    tokens: Tokens,
+    intake: Intake,
+    desk: Desk,
+    orders: Orders,
+    receipts: Receipts,
+    inventory: Inventory,
+    elements: Iterable[Element],
+    bodies: Bodies | None = None,
+) -> web.Application:
+    app = web.Application(
+        middlewares=[edge, authenticate(tokens)], client_max_size=limits.BODY_BYTES_MAX
+    )
+    bodies = bodies or Bodies()
+    network = Elements(elements)
+    app.add_routes(
+        [
+            *WorkOrders(intake=intake, orders=orders, desk=desk, bodies=bodies).routes(),
+            *ReceiptRoutes(receipts).routes(),
+            *InventoryRoutes(inventory=inventory, elements=network, bodies=bodies).routes(),
+            *network.routes(),
+            web.get("/openapi.yaml", _openapi, allow_head=False),
+        ]
+    )
+    return app
+
+
+async def _openapi(_: web.Request) -> web.Response:
+    return web.Response(body=_OPENAPI, content_type="application/yaml")
+
+
+_OPENAPI = resources.files("hlrd.api").joinpath("openapi.yaml").read_bytes()

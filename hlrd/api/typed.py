@@ -1,0 +1,35 @@
+"""Queries and small JSON bodies, typed both ways; a misspelt parameter is refused, not ignored."""
+
+from typing import TypeVar
+
+import msgspec
+from aiohttp import web
+
+from hlrd.api.body import JSON
+from hlrd.domain.errors import BadRequest
+from hlrd.domain.order import refusal_of
+
+T = TypeVar("T")
+
+
+def parse(request: web.Request, shape: type[T]) -> T:
+    given = dict(request.query)
+    if len(given) != len(request.query):
+        raise BadRequest("PARAMETER_TWICE", "a query parameter comes twice")
+    try:
+        return msgspec.convert(given, shape, strict=False)
+    except msgspec.ValidationError as error:
+        raise refusal_of(error) from None
+
+
+def as_json(document: bytes, *, status: int = 200) -> web.Response:
+    return web.Response(body=document, status=status, content_type=JSON)
+
+
+def parse_json(document: bytes, shape: type[T]) -> T:
+    try:
+        return msgspec.json.decode(document, type=shape)
+    except msgspec.ValidationError as error:
+        raise refusal_of(error) from None
+    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
+        raise BadRequest("JSON_INVALID", f"not a JSON document: {error}") from None

@@ -1,0 +1,117 @@
+"""The API on a real socket with fakes behind it, and a client that speaks for one source."""
+
+import asyncio
+from collections.abc import AsyncIterator, Callable
+from contextlib import asynccontextmanager
+from dataclasses import dataclass, field
+from io import BytesIO
+from typing import Any
+
+import aiohttp
+import orjson
+
+from hlrd.api.auth import Tokens
+from hlrd.api.body import Bodies
+from hlrd.api.listen import listen
+from hlrd.api.public import public_app
+from hlrd.domain.order import Source
+from tests.api.fakes import Book, FakeElement, FakeInventory, FakeReceipts
+
+
+def token(source: Source) -> str:
+    return f"token-of-{source}-0123456789"
+
+
+@dataclass
+class Reply:
+    status: int
+    headers: Any
+    body: bytes
+
+    @property
+    def json(self) -> Any:
+        return orjson.loads(self.body)
+
+
+@dataclass
+class World:
+    """One API and what is behind it."""
+
+    book: Book = field(default_factory=Book)
+    receipts: FakeReceipts = field(default_factory=FakeReceipts)
+    inventory: FakeInventory = field(default_factory=FakeInventory)
+    bodies: Bodies = field(default_factory=Bodies)
+    host: str = "127.0.0.1"
+    port: int = 0
+    http: aiohttp.ClientSession | None = None
+
+    async def ask(
+        self,
+        method: str,
+        path: str,
+        *,
+        source: Source | None = Source.ESOP,
+        json: object = None,
+        data: Any = None,
+        headers: dict[str, str] | None = None,
+    ) -> Reply:
+        assert self.http is not None
+        sent = dict(headers or {})
+        if source is not None:
+            sent.setdefault("Authorization", f"Bearer {token(source)}")
+        if json is not None:
+            data = orjson.dumps(json)
+        if data is not None:
+            sent.setdefault("Content-Type", "application/json")
+        if isinstance(data, bytes):
+            data = BytesIO(data)
+        url = f"http://{self.host}:{self.port}{path}"
+        async with self.http.request(method, url, data=data, headers=sent) as response:
+            return Reply(response.status, response.headers, await response.read())
+
+    async def post_order(self, order: object, **rest: Any) -> Reply:
+        return await self.ask("POST", "/v1/work-orders", json=order, **rest)
+
+
+@asynccontextmanager
+async def a_world(
+    *, connections_max: int = 100, bodies: Bodies | None = None
+) -> AsyncIterator[World]:
+    world = World(bodies=bodies or Bodies())
+    app = public_app(
+        tokens=Tokens((source, token(source)) for source in Source),
+        intake=world.book,
+        desk=world.book,
+        orders=world.book,
+        receipts=world.receipts,
+        inventory=world.inventory,
+        elements=[FakeElement()],
+        bodies=world.bodies,
+    )
+    runner = await listen(app, host=world.host, port=0, connections_max=connections_max)
+    world.port = runner.addresses[0][1]
+    try:
+        async with aiohttp.ClientSession(auto_decompress=True) as http:
+            world.http = http
+            yield world
+    finally:
+        await runner.cleanup()
+
+
+def a_member_activation(**fields: object) -> dict[str, object]:
+    return {
+        "type": "MEMBER_ACTIVATE",
+        "order_id": "A1",
+        "province": "200",
+        "operator_id": "op1",
+        "user_id": "1",
+        "ec_code": "EC1",
+        **fields,
+    }
+
+
+async def until(holds: Callable[[], bool]) -> None:
+    """For what the other side of a socket does when it gets to it."""
+    async with asyncio.timeout(5):
+        while not holds():
+            await asyncio.sleep(0.005)

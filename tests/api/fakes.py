@@ -1,0 +1,251 @@
+"""The parts behind the API, in memory and under the test's hand."""
+
+import asyncio
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from datetime import UTC, datetime
+from itertools import count
+
+import orjson
+
+from hlrd.api.seam import LotRow, NewCard, NumberRow, OrderRecord, PoolRow, RangeRow
+from hlrd.domain import order as orders
+from hlrd.domain.errors import Conflict, NotFound, Refusal
+from hlrd.domain.identity import ICCID, IMSI, MSISDN, Binding, SealedKey, UserId
+from hlrd.domain.order import WorkOrder
+from hlrd.ports import Answer, Submission
+
+NOON = datetime(2026, 11, 21, 12, tzinfo=UTC)
+
+
+def a_binding(number: int) -> Binding:
+    return Binding(
+        user_id=UserId("1"),
+        msisdn=MSISDN(f"10649{number:08d}"),
+        imsi=IMSI(f"46099{number:010d}"),
+        iccid=ICCID(f"898699{number:013d}"),
+        hlr="hlr1",
+        province="200",
+        key=SealedKey("k1", b"sealed"),
+    )
+
+
+@dataclass
+class Book:
+    """Intake, order reader and desk over one dictionary. Answers come a turn of the loop later, or
+    when the test calls `release` if `holds` is set."""
+
+    refusal: Refusal | None = None  #: what every order is refused with
+    holds: bool = False
+    seen: list[Submission] = field(default_factory=list)
+    records: dict[int, OrderRecord] = field(default_factory=dict)
+    live: dict[int, dict[str, object]] = field(default_factory=dict)
+    resent: list[int] = field(default_factory=list)
+    submitted: asyncio.Event = field(default_factory=asyncio.Event)
+    _ids: Callable[[], int] = field(default_factory=lambda: count(2**62).__next__)
+    _hashes: dict[tuple[str, str], tuple[int, bytes]] = field(default_factory=dict)
+    _waiters: dict[int, Callable[[list[Answer]], None]] = field(default_factory=dict)
+    _held: list[Callable[[], None]] = field(default_factory=list)
+
+    def submit(
+        self,
+        orders: Sequence[Submission],
+        on_answers: Callable[[list[Answer]], None],
+        *,
+        wait_until_closed: bool = False,
+    ) -> None:
+        self.seen += orders
+        loop = asyncio.get_running_loop()
+
+        def later() -> None:
+            answers = [self._judge(submission) for submission in orders]
+            waits = wait_until_closed and not (answers[0].refusal or answers[0].receipt)
+            if waits:
+                self._waiters[answers[0].id] = on_answers
+            else:
+                on_answers(answers)
+
+        if self.holds:
+            self._held.append(later)
+        else:
+            loop.call_soon(later)
+        self.submitted.set()
+
+    def release(self) -> None:
+        self.holds = False
+        while self._held:
+            self._held.pop(0)()
+
+    def close(self, order: int) -> None:
+        record = self.records[order]
+        receipt = orjson.dumps({"id": str(order), "result": "succeeded"})
+        self.records[order] = replace(
+            record, state="succeeded", closed_at=NOON, receipts=[receipt], trail=b"[]"
+        )
+        self.live.pop(order, None)
+        waiter = self._waiters.pop(order, None)
+        if waiter is not None:
+            waiter([self._answer(self.records[order])])
+
+    def id_of(self, source: str, order_id: str) -> int:
+        return self._hashes[source, order_id][0]
+
+    def binding(self, order: int) -> Binding:
+        binding = self.records[order].binding
+        assert binding is not None
+        return binding
+
+    async def by_id(self, order: int, /) -> OrderRecord | None:
+        return self.records.get(order)
+
+    async def by_order_id(self, source: str, order_id: str, /) -> OrderRecord | None:
+        known = self._hashes.get((source, order_id))
+        return self.records[known[0]] if known else None
+
+    def show(self, order: int, /) -> Mapping[str, object] | None:
+        return self.live.get(order)
+
+    def resend(self, order: int, /) -> None:
+        if self.records[order].state != "fallout":
+            raise Conflict("NOT_FALLOUT", "only a fallout order is sent again")
+        self.resent.append(order)
+        self.live[order] = {"state": "queued", "tasks": []}
+
+    def _judge(self, submission: Submission) -> Answer:
+        order = submission.order
+        if order is None:
+            return Answer(None, submission.refusal)
+        if self.refusal is not None:
+            return Answer(order.order_id, self.refusal)
+        key = (submission.source, order.order_id)
+        digest = orders.content_hash(order)
+        known = self._hashes.get(key)
+        if known is None:
+            return self._answer(self._take(key, digest, order))
+        if known[1] != digest:
+            return Answer(order.order_id, Conflict("DUPLICATE_CONFLICT", "other content before"))
+        return self._answer(self.records[known[0]], is_repeat=True)
+
+    def _take(self, key: tuple[str, str], digest: bytes, order: WorkOrder) -> OrderRecord:
+        order_number = self._ids()
+        self._hashes[key] = (order_number, digest)
+        if isinstance(order, orders.UserOpen):
+            order.ki = None
+        record = an_order_record(
+            order_number, source=key[0], order_id=key[1], payload=orders.encode(order)
+        )
+        self.records[order_number] = record
+        self.live[order_number] = {"state": "executing", "tasks": []}
+        return record
+
+    def _answer(self, record: OrderRecord, *, is_repeat: bool = False) -> Answer:
+        binding = self.binding(record.id)
+        return Answer(
+            record.order_id,
+            None,
+            record.id,
+            record.state,
+            is_repeat,
+            binding.msisdn,
+            binding.imsi,
+            binding.iccid,
+            record.receipts[-1] if record.closed_at else None,
+        )
+
+
+def an_order_record(
+    number: int,
+    *,
+    source: str = "ESOP",
+    order_id: str = "A1",
+    state: str = "queued",
+    payload: bytes = b"{}",
+) -> OrderRecord:
+    return OrderRecord(
+        id=number,
+        source=source,
+        order_id=order_id,
+        kind="MEMBER_ACTIVATE",
+        state=state,
+        user_id="1",
+        operator_id="op1",
+        province="200",
+        priority=2,
+        accepted_at=NOON,
+        closed_at=None,
+        payload=payload,
+        binding=a_binding(number % 10**8),
+    )
+
+
+@dataclass
+class FakeReceipts:
+    """Pages of one list per source; `wait_s` of each call is kept, and never waited."""
+
+    by_source: dict[str, list[tuple[int, bytes]]] = field(default_factory=dict)
+    waits: list[float] = field(default_factory=list)
+
+    async def after(
+        self, source: str, cursor: int, limit: int, wait_s: float
+    ) -> list[tuple[int, bytes]]:
+        self.waits.append(wait_s)
+        past = [each for each in self.by_source.get(source, []) if each[0] > cursor]
+        return past[:limit]
+
+
+@dataclass
+class FakeInventory:
+    ranges: dict[str, list[RangeRow]] = field(default_factory=dict)
+    cards: dict[str, list[NewCard]] = field(default_factory=dict)
+
+    async def create_pool(self, name: str) -> None:
+        if name in self.ranges:
+            raise Conflict("POOL_EXISTS", "a pool of this name exists", "name")
+        self.ranges[name] = []
+
+    async def add_range(
+        self, pool: str, *, first: MSISDN, last: MSISDN, province: str, hlr: str
+    ) -> None:
+        if pool not in self.ranges:
+            raise NotFound("POOL_UNKNOWN", "no pool has this name")
+        self.ranges[pool].append(RangeRow(first, last, province, hlr))
+
+    async def pools(self) -> Sequence[PoolRow]:
+        return [self._pool(name) for name in self.ranges]
+
+    async def pool(self, name: str) -> PoolRow | None:
+        return self._pool(name) if name in self.ranges else None
+
+    async def number(self, msisdn: MSISDN) -> NumberRow | None:
+        for pool, ranges in self.ranges.items():
+            for row in ranges:
+                if row.first <= msisdn <= row.last:
+                    return NumberRow(msisdn, pool, row.province, row.hlr, "idle")
+        return None
+
+    async def import_lot(
+        self, name: str, *, province: str, hlr: str, cards: Sequence[NewCard]
+    ) -> int:
+        self.cards[name] = list(cards)
+        return len(cards)
+
+    async def lots(self) -> Sequence[LotRow]:
+        return [self._lot(name) for name in self.cards]
+
+    async def lot(self, name: str) -> LotRow | None:
+        return self._lot(name) if name in self.cards else None
+
+    def _pool(self, name: str) -> PoolRow:
+        size = sum(int(row.last) - int(row.first) + 1 for row in self.ranges[name])
+        return PoolRow(name, self.ranges[name], {"idle": size})
+
+    def _lot(self, name: str) -> LotRow:
+        return LotRow(name, "200", "hlr1", {"inStock": len(self.cards[name])})
+
+
+@dataclass
+class FakeElement:
+    name: str = "hlr1"
+
+    def show(self) -> Mapping[str, object]:
+        return {"dialect": "huawei_hlr", "sessions": {"ready": 4}}
