@@ -3,6 +3,8 @@ PYTHON ?= python3
 VENV ?= .venv
 ORDERS ?= 10000
 SEEDS ?= 20000
+PORT ?= 8080
+ADMIN_PORT ?= 8081
 
 BIN := $(VENV)/bin
 READY := $(VENV)/.ready
@@ -21,7 +23,7 @@ demo: $(READY) ## activate 10,000 members on four emulated HLRs and prove it; CH
 	@$(BIN)/python -m loadtest.demo --orders $(ORDERS) $(if $(filter-out 0,$(CHAOS)),--chaos)
 
 run: $(READY) ## daemon and emulators stay up on fixed ports until Ctrl-C, with curl examples
-	@$(BIN)/python -m loadtest.run
+	@$(BIN)/python -m loadtest.run --port $(PORT) --admin-port $(ADMIN_PORT)
 
 test: check ## check, then every test; the last line is pytest's own
 	@command -v promtool >/dev/null || [ -x $(TOOLS)/usr/bin/promtool ] \

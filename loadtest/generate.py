@@ -4,8 +4,9 @@ Each batch has an intended time, and latency counts from it, also while the batc
 connection. A closed loop would slow down with the system and hide the very delays it should show.
 """
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
+from itertools import islice
 from random import Random
 from typing import Final
 
@@ -36,17 +37,16 @@ def member_activations(count: int, *, run: str, first_user: int) -> Iterator[tup
 
 
 def batches(
-    orders: Sequence[tuple[str, bytes]], *, size: int, orders_per_s: float | None, seed: int
-) -> list[Batch]:
-    """Poisson arrivals of whole batches at that mean rate; all at once where none is given."""
+    orders: Iterable[tuple[str, bytes]], *, size: int, orders_per_s: float | None, seed: int
+) -> Iterator[Batch]:
+    """Poisson arrivals of whole batches at that mean rate; all due at 0 where none is given."""
     random = Random(seed)
     due_s = 0.0
-    cut = []
-    for start in range(0, len(orders), size):
+    left = iter(orders)
+    while cut := list(islice(left, size)):
         if orders_per_s is not None:
             due_s += random.expovariate(orders_per_s / size)
-        cut.append(Batch(due_s, orders[start : start + size]))
-    return cut
+        yield Batch(due_s, cut)
 
 
 class Latency:

@@ -11,10 +11,10 @@ import signal
 import subprocess
 import sys
 import time
-from collections.abc import Callable, Mapping, Sequence
-from contextlib import suppress
+from collections.abc import AsyncIterator, Callable, Coroutine, Mapping, Sequence
+from contextlib import asynccontextmanager, suppress
 from pathlib import Path
-from typing import Final
+from typing import Any, Final
 
 _READY: Final = re.compile(rb"^ready (\S+)((?: \w+=\d+)*)\s*$", re.MULTILINE)
 _POLL_S: Final = 0.02
@@ -36,12 +36,34 @@ async def until(
         await asyncio.sleep(poll_s)
 
 
+@asynccontextmanager
+async def beside(*work: Coroutine[Any, Any, None]) -> AsyncIterator[None]:
+    """Do `work` while the block runs, and cancel it at its end. An error of either ends both, and
+    is raised as it is."""
+    try:
+        async with asyncio.TaskGroup() as tasks:
+            started = [tasks.create_task(each) for each in work]
+            yield
+            for task in started:
+                task.cancel()
+    except BaseExceptionGroup as group:
+        raise group.exceptions[0] from None
+
+
 class Process:
     """One `python -m …` with its log. `start` again after it ended starts it anew."""
 
-    def __init__(self, name: str, arguments: Sequence[str], folder: Path) -> None:
+    def __init__(
+        self,
+        name: str,
+        arguments: Sequence[str],
+        folder: Path,
+        *,
+        environment: Mapping[str, str] | None = None,
+    ) -> None:
         self.name = name
         self.arguments = list(arguments)
+        self.environment = {**(environment or {}), "PYTHONUNBUFFERED": "1"}
         self.log = folder / f"{name}.log"
         self._child: subprocess.Popen[bytes] | None = None
         self._log_starts_at = 0  #: of the run that is on
@@ -69,7 +91,7 @@ class Process:
                 stdout=output,
                 stderr=subprocess.STDOUT,
                 process_group=0,
-                env={**os.environ, "PYTHONUNBUFFERED": "1"},
+                env={**os.environ, **self.environment},
             )
 
     async def ready(self, *, deadline_s: float = 20.0) -> Mapping[str, int]:

@@ -7,6 +7,7 @@ from its own mouth.
 
 from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Set as AbstractSet
 from dataclasses import dataclass, field
 from typing import Final
 
@@ -26,12 +27,13 @@ class Bound:
 @dataclass(frozen=True, slots=True)
 class Evidence:
     posted: Sequence[str]  #: order ids
-    accepted: frozenset[str]  #: order ids answered 202
+    accepted: AbstractSet[str]  #: order ids answered 202
     receipts: Mapping[str, Bound | None]  #: by order id, final ones; None: not succeeded
     bindings: Sequence[Bound]  #: of the journal
     subscribers: Sequence[Bound]  #: of every HLR, with its name
     keys: Sequence[str]  #: IMSIs that the HLRs hold a card key for
     relations: Sequence[str]  #: MSISDNs with an active order relation at the DSMP
+    effects_repeated: Sequence[str]  #: what an NE was made to do more than once
     number_home: Mapping[str, str]  #: HLR by MSISDN, as its range says; of the bound ones
     card_home: Mapping[str, str]  #: HLR by ICCID, as its lot says; of the bound ones
     numbers: Mapping[str, int] = field(default_factory=dict)  #: by state
@@ -71,13 +73,13 @@ def _counts(evidence: Evidence) -> list[Check]:
     ]
 
 
-def _listed(what: str, posted: Sequence[str], accepted: frozenset[str]) -> Check:
+def _listed(what: str, posted: Sequence[str], accepted: AbstractSet[str]) -> Check:
     lost = [order for order in posted if order not in accepted]
     return Check(what, len(accepted), len(posted), lost[:_EXAMPLES_MAX])
 
 
 def _missing(evidence: Evidence, succeeded: Iterable[str]) -> list[str]:
-    return sorted(evidence.accepted.difference(succeeded))[:_EXAMPLES_MAX]
+    return sorted(evidence.accepted - set(succeeded))[:_EXAMPLES_MAX]
 
 
 def _agreement(evidence: Evidence) -> list[Check]:
@@ -124,6 +126,7 @@ def _duplicates(evidence: Evidence) -> list[Check]:
             | _twice(bound.imsi for bound in told)
             | _twice(bound.imsi for bound in evidence.subscribers),
         ),
+        _none("commands that took effect twice", evidence.effects_repeated),
     ]
 
 

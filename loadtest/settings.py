@@ -24,7 +24,7 @@ class Shape:
     dsmp_connections: int = 32
     hlr_faults: Profile = field(default_factory=Profile)
     dsmp_faults: Profile = field(default_factory=Profile)
-    hlrs_remember: bool = False  #: an HLR keeps its subscribers over a restart
+    remembers: bool = False  #: the emulators keep what they hold over a restart
     reply_timeout_s: float = 30.0
     settle_s: float = 1.0
     http_port: int = 0  #: 0: a free one

@@ -11,6 +11,10 @@ from hlrd.domain.identity import luhn_digit
 from loadtest.settings import PROVINCE
 
 NUMBERS_PER_HLR_MAX: Final = 1_000_000
+LOT_CARDS_MAX: Final = 50_000
+"""One delivery: about 6 MB of CSV."""
+
+COLUMNS: Final = "iccid,imsi,ki,keyid,algorithm,card_type"
 K4SNO: Final = 7
 """Index of the transport key that the invented Ki are said to be encrypted under."""
 
@@ -31,25 +35,34 @@ class NumberRange:
 
 @dataclass(frozen=True, slots=True)
 class Lot:
-    """A vendor's delivery for one HLR."""
+    """A vendor's delivery of cards for one HLR."""
 
     name: str
     hlr: str
-    number: int  #: of the HLR, from 1; a field of every IMSI and ICCID
+    prefix: str  #: two digits of every IMSI and ICCID, of its own for each HLR
+    first: int  #: running number of the first card within its HLR
     quantity: int
     seed: int
     province: str = PROVINCE
 
-    def imsi(self, row: int) -> str:
-        return f"46099{self.number:02d}{row:08d}"
-
-    def iccid(self, row: int) -> str:
-        body = f"898699{self.number:02d}{row:011d}"
-        return f"{body}{luhn_digit(body)}"
-
-    def keys(self) -> Iterator[str]:
+    def csv(self) -> bytes:
+        """As `hlrd.api.lots` reads it."""
         random = Random(f"{self.seed} {self.name}")
-        return (f"{random.getrandbits(128):032X}" for _ in range(self.quantity))
+        lines = [COLUMNS]
+        for card in range(self.first, self.first + self.quantity):
+            ki = f"{random.getrandbits(128):032X}"
+            lines.append(f"{self.iccid(card)},{self.imsi(card)},{ki},{K4SNO},MILENAGE,USIM")
+        return "\n".join(lines).encode()
+
+    def iccids(self) -> Iterator[str]:
+        return (self.iccid(card) for card in range(self.first, self.first + self.quantity))
+
+    def imsi(self, card: int) -> str:
+        return f"46099{self.prefix}{card:08d}"
+
+    def iccid(self, card: int) -> str:
+        body = f"898699{self.prefix}{card:011d}"
+        return f"{body}{luhn_digit(body)}"
 
 
 @dataclass(frozen=True, slots=True)
@@ -72,16 +85,19 @@ class Stock:
 
     def homes_of_cards(self) -> dict[str, str]:
         """HLR by ICCID, of every card."""
-        return {lot.iccid(row): lot.hlr for lot in self.lots for row in range(lot.quantity)}
+        return {iccid: lot.hlr for lot in self.lots for iccid in lot.iccids()}
 
 
-def stock(hlrs: Sequence[str], *, cards: int, seed: int) -> Stock:
-    """Enough for `cards` activations however they fall on the HLRs, and numbers to spare."""
-    assert cards <= NUMBERS_PER_HLR_MAX // 2
-    return Stock(
-        ranges=[
-            NumberRange(f"10649{number:02d}000000", f"10649{number:02d}{2 * cards - 1:06d}", hlr)
-            for number, hlr in enumerate(hlrs, 1)
-        ],
-        lots=[Lot(f"lot-{hlr}", hlr, number, cards, seed) for number, hlr in enumerate(hlrs, 1)],
-    )
+def stock(hlrs: Sequence[str], *, orders: int, seed: int) -> Stock:
+    """Cards for `orders` activations, whichever HLRs they fall on, and twice as many numbers."""
+    cards = orders // len(hlrs) * 3 // 2 + 1_000
+    assert 2 * cards <= NUMBERS_PER_HLR_MAX, "more orders than the invented ranges have numbers"
+    ranges, lots = [], []
+    for number, hlr in enumerate(hlrs, 1):
+        block = f"10649{number:02d}"
+        ranges.append(NumberRange(f"{block}000000", f"{block}{2 * cards - 1:06d}", hlr))
+        for first in range(0, cards, LOT_CARDS_MAX):
+            quantity = min(LOT_CARDS_MAX, cards - first)
+            name = f"lot-{hlr}-{first // LOT_CARDS_MAX + 1}"
+            lots.append(Lot(name, hlr, f"{number:02d}", first, quantity, seed))
+    return Stock(ranges, lots)

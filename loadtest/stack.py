@@ -6,9 +6,7 @@ all, whatever happened inside; PostgreSQL too, which a killed daemon leaves behi
 
 import asyncio
 import json
-import os
 import shutil
-import signal
 import socket
 import tempfile
 from collections.abc import AsyncIterator, Mapping
@@ -20,13 +18,17 @@ import aiohttp
 import msgspec
 import psutil
 
+from hlrd.config import Database
 from hlrd.domain.order import Source
+from hlrd.store import embedded
 from loadtest.faults import Profile
-from loadtest.process import Process, StackError, until
+from loadtest.process import Process, StackError
 from loadtest.settings import HLR_USER, Credentials, Shape, daemon_toml
 
 DAEMON_READY_S: Final = 60.0
 """Making a database cluster on a slow disk takes longest."""
+
+PASSWORD_VARIABLE: Final = "HLR_PASSWORD"  # so that no list of processes shows it
 
 DRAIN_S: Final = 40.0
 """The daemon's own graceful stop (30 s), and a little."""
@@ -103,16 +105,14 @@ class Stack:
         """End everything, the upstream side first. Never raises for what has ended already."""
         await self.daemon.end(deadline_s=DRAIN_S)
         await asyncio.gather(*(process.end(deadline_s=5) for process in self.elements.values()))
-        await end_postgres(self.data_dir)
+        await asyncio.to_thread(self._stop_postgres)
         await self.http.close()
 
     def kill(self) -> None:
         """The last resort, when `stop` was itself cut short."""
         for process in (self.daemon, *self.elements.values()):
             process.kill()
-        postmaster = postmaster_pid(self.data_dir)
-        if postmaster is not None:
-            os.kill(postmaster, signal.SIGQUIT)
+        self._stop_postgres()
 
     async def control(self, ne: str, method: str, path: str, body: object = None) -> Any:
         """One request to an emulator's control port; NDJSON comes back as a list."""
@@ -124,6 +124,11 @@ class Stack:
         if response.content_type == "application/x-ndjson":
             return [json.loads(line) for line in content.splitlines()]
         return json.loads(content)
+
+    async def count_effects(self) -> None:
+        """From now on, each NE counts what every command changed."""
+        for name in self.elements:
+            await self.control(name, "PUT", "/effects", {"on": True})
 
     async def put_faults(self, profile: Profile, *, elements: list[str] | None = None) -> None:
         for name in elements if elements is not None else self.shape.hlr_names:
@@ -138,6 +143,16 @@ class Stack:
             "emulators": [process.pid for process in self.elements.values()],
         }
 
+    async def dsn(self) -> str:
+        """Of the daemon's database, for looking at the journal itself."""
+        server = await asyncio.to_thread(embedded.start, Database(data_dir=self.data_dir))
+        return server.dsn
+
+    def _stop_postgres(self) -> None:
+        """The daemon does so itself unless it was killed."""
+        if self.data_dir.exists():
+            embedded.Server(dsn="", data_dir=self.data_dir.resolve()).stop()
+
     async def _is_ready(self) -> bool:
         with suppress(aiohttp.ClientError, TimeoutError):
             timeout = aiohttp.ClientTimeout(total=2)
@@ -146,13 +161,10 @@ class Stack:
         return False
 
     def _start_hlr(self, name: str, *, seed: int) -> None:
-        account = ["--user", HLR_USER, "--password", self.credentials.hlr_password]
+        account = ["--user", HLR_USER, "--password-env", PASSWORD_VARIABLE]
         sessions = ["--sessions-max", str(self.shape.hlr_sessions)]
-        memory = (
-            ["--state-file", str(self.folder / f"{name}.state")] if self.shape.hlrs_remember else []
-        )
         self._start_element(
-            name, "loadtest.hlr", self.shape.hlr_faults, seed, [*account, *sessions, *memory]
+            name, "loadtest.hlr", self.shape.hlr_faults, seed, [*account, *sessions]
         )
 
     def _start_dsmp(self) -> None:
@@ -166,7 +178,10 @@ class Stack:
         for option, port in ports.items():
             arguments += [option, str(port)]
         arguments += ["--faults", msgspec.json.encode(faults).decode(), "--seed", str(seed), *more]
-        self.elements[name] = Process(name, arguments, self.folder)
+        if self.shape.remembers:
+            arguments += ["--state-file", str(self.folder / f"{name}.state")]
+        password = {PASSWORD_VARIABLE: self.credentials.hlr_password}
+        self.elements[name] = Process(name, arguments, self.folder, environment=password)
         self.elements[name].start()
 
 
@@ -202,21 +217,9 @@ def free_port() -> int:
 
 
 def postmaster_pid(data_dir: Path) -> int | None:
-    """Of the PostgreSQL that runs on this folder, if one does."""
+    """Of the PostgreSQL that runs on this folder, if one does; for measuring its processor time."""
     try:
         pid = int((data_dir / "postmaster.pid").read_text().splitlines()[0])
     except (OSError, ValueError, IndexError):
         return None
     return pid if psutil.pid_exists(pid) else None
-
-
-async def end_postgres(data_dir: Path) -> None:
-    """A killed daemon leaves its server running: fast shutdown, then at once."""
-    pid = postmaster_pid(data_dir)
-    for sent in (signal.SIGINT, signal.SIGQUIT):
-        if pid is None or not psutil.pid_exists(pid):
-            return
-        with suppress(ProcessLookupError):
-            os.kill(pid, sent)
-        with suppress(StackError):
-            await until(lambda: not psutil.pid_exists(pid), deadline_s=15, what="PostgreSQL ends")

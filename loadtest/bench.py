@@ -1,0 +1,169 @@
+"""`make bench`: activations from end to end, on this machine, everything on it at once.
+
+Three measurements: how many orders a second at saturation, how long an order takes below it, and
+how near HLRs of 20 ms are driven to sessions / latency. Into `docs/performance.md`, between its
+markers, and into `build/bench/end_to_end.json`.
+"""
+
+import argparse
+import asyncio
+import sys
+import time
+from dataclasses import dataclass
+from typing import Any, Final
+
+from hlrd.domain.order import Source
+from loadtest import cpu, report
+from loadtest.client import Upstream
+from loadtest.faults import Latency, Profile
+from loadtest.generate import batches, member_activations
+from loadtest.owner import run_until_signal
+from loadtest.settings import Shape
+from loadtest.simlot import stock
+from loadtest.stack import Stack, running
+from loadtest.stocking import Staff
+from loadtest.view import View
+from loadtest.workload import Workload
+
+BATCH_ORDERS: Final = 100
+OPEN_MAX: Final = 4_000
+"""Orders accepted and not closed at saturation; more would only lengthen the queues."""
+
+HLR_LATENCY_S: Final = 0.020
+BELOW_SATURATION: Final = 0.6
+"""Share of the saturated rate at which the latency of an order is taken."""
+
+POSTERS: Final = 16
+WORK: Final = ("ADD KI", "ADD TPLSUB")
+"""The HLR commands of an activation."""
+
+
+@dataclass(frozen=True, slots=True)
+class Plan:
+    warm_up_s: float = 5.0
+    saturated_s: float = 30.0
+    below_s: float = 10.0
+    slow_warm_up_s: float = 4.0
+    slow_s: float = 15.0
+    orders_per_s_max: int = 12_000  #: what the stock must last for
+
+    @property
+    def orders(self) -> int:
+        """More than all measurements together can use up."""
+        slow_s = self.slow_warm_up_s + self.slow_s
+        seconds = self.warm_up_s + self.saturated_s + self.below_s + slow_s / 4
+        return round(seconds * self.orders_per_s_max)
+
+
+class Bench:
+    def __init__(self, stack: Stack, plan: Plan, view: View) -> None:
+        self._stack = stack
+        self._plan = plan
+        self._view = view
+        self._next_user = 1_000_000_000
+
+    async def saturated(self) -> dict[str, Any]:
+        """Orders a second over the measured time, and microseconds of processor each costs."""
+        plan, stack = self._plan, self._stack
+        seconds = plan.warm_up_s + plan.saturated_s
+        workload = self._workload(round(seconds * plan.orders_per_s_max), open_max=OPEN_MAX)
+        book = workload.book
+        async with asyncio.TaskGroup() as tasks:
+            tasks.create_task(workload.run(deadline_s=seconds * 2 + 60))
+            await asyncio.sleep(plan.warm_up_s)
+            spent, closed, started_s = cpu.seconds(stack), len(book.receipts), time.monotonic()
+            await asyncio.sleep(plan.saturated_s)
+            elapsed_s = time.monotonic() - started_s
+            closed = len(book.receipts) - closed
+            us = cpu.us_per_order(spent, cpu.seconds(stack), max(closed, 1))
+            workload.halt()
+        return {
+            "orders_per_s": round(closed / elapsed_s),
+            "seconds": round(elapsed_s, 1),
+            "cpu_us_per_order": us,
+            "daemon_rss_mib": round(cpu.rss_mib(stack.daemon.pid)),
+            "orders_failed": len(book.trouble),
+        }
+
+    async def below_saturation(self, saturated: float) -> dict[str, Any]:
+        """Latency from the intended post to the receipt in upstream's hands, in an open model."""
+        rate = saturated * BELOW_SATURATION
+        workload = self._workload(round(rate * self._plan.below_s), orders_per_s=rate)
+        book = await workload.run(deadline_s=self._plan.below_s * 5 + 30)
+        return {
+            "orders_per_s_offered": round(rate),
+            "orders_per_s": round(len(book.receipts) / book.elapsed_s),
+            "latency_ms": {name: round(ms, 1) for name, ms in book.latency.summary_ms().items()},
+        }
+
+    async def slow_hlrs(self) -> dict[str, Any]:
+        """Commands a second, against what sessions / latency allows."""
+        plan, shape = self._plan, self._stack.shape
+        await self._stack.put_faults(Profile(latency=Latency(p50_s=HLR_LATENCY_S)))
+        sessions = shape.hlrs * shape.hlr_sessions
+        possible = sessions / HLR_LATENCY_S
+        seconds = plan.slow_warm_up_s + plan.slow_s
+        workload = self._workload(round(possible * seconds), open_max=OPEN_MAX)
+        async with asyncio.TaskGroup() as tasks:
+            tasks.create_task(workload.run(deadline_s=seconds * 2 + 60))
+            await asyncio.sleep(plan.slow_warm_up_s)
+            commands, started_s = await self._hlr_commands(), time.monotonic()
+            await asyncio.sleep(plan.slow_s)
+            rate = (await self._hlr_commands() - commands) / (time.monotonic() - started_s)
+            workload.halt()
+        return {
+            "hlr_latency_ms": HLR_LATENCY_S * 1e3,
+            "sessions": sessions,
+            "commands_per_s": round(rate),
+            "commands_per_s_possible": round(possible),
+            "share": round(rate / possible, 3),
+        }
+
+    async def _hlr_commands(self) -> int:
+        """Served by all HLRs so far, logins and keep-alives not counted."""
+        stats = [
+            await self._stack.control(name, "GET", "/stats") for name in self._stack.shape.hlr_names
+        ]
+        return sum(each["commands"].get(name, 0) for each in stats for name in WORK)
+
+    def _workload(
+        self, orders: int, *, orders_per_s: float | None = None, open_max: int | None = None
+    ) -> Workload:
+        stack = self._stack
+        first_user, self._next_user = self._next_user, self._next_user + orders
+        posted = member_activations(orders, run=f"B{first_user}", first_user=first_user)
+        cut = batches(posted, size=BATCH_ORDERS, orders_per_s=orders_per_s, seed=1)
+        upstream = Upstream(stack.http, stack.url, stack.token(Source.ESOP))
+        return Workload(upstream, cut, posters=POSTERS, open_max=open_max)
+
+
+async def measure(plan: Plan, view: View) -> None:
+    shape = Shape()
+    view.say("starting the stack")
+    async with running(shape) as stack:
+        imported = stock(shape.hlr_names, orders=plan.orders, seed=shape.seed)
+        await Staff(stack.http, stack.url, stack.token(Source.OPS)).import_stock(imported)
+        view.say(f"imported {imported.cards:,} cards; saturating for {plan.saturated_s:.0f} s")
+        bench = Bench(stack, plan, view)
+        saturated = await bench.saturated()
+        view.say(f"{saturated['orders_per_s']:,} orders/s; now an open model below that")
+        below = await bench.below_saturation(saturated["orders_per_s"])
+        view.say(f"latency {below['latency_ms']}; now HLRs of {HLR_LATENCY_S * 1e3:.0f} ms")
+        slow = await bench.slow_hlrs()
+        view.say(
+            f"{slow['commands_per_s']:,} commands/s, {slow['share']:.0%} of sessions / latency"
+        )
+    report.write({"saturated": saturated, "below_saturation": below, "slow_hlrs": slow}, shape)
+    view.say(f"written: {report.PAGE} and {report.RECORD}")
+
+
+def main() -> int:
+    parser = argparse.ArgumentParser(prog="loadtest.bench", description=__doc__)
+    parser.add_argument("--seconds", type=float, default=30.0, help="of saturation")
+    options = parser.parse_args()
+    view = View()
+    return run_until_signal(measure(Plan(saturated_s=options.seconds), view), on_failure=view.fail)
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,101 @@
+"""Asks every part of a stack what it knows: upstream's book, the journal by SQL, HLRs and DSMP by
+their dumps, pool and stock by the API.
+"""
+
+from collections import Counter
+from collections.abc import Iterable, Mapping, Sequence
+from typing import Any
+
+import asyncpg
+
+from hlrd.domain.identity import COUNTRY_CODE
+from hlrd.domain.order import Source
+from loadtest.proof import Bound, Evidence
+from loadtest.settings import POOL
+from loadtest.simlot import Stock
+from loadtest.stack import Stack
+from loadtest.stocking import Staff
+from loadtest.workload import Book
+
+_BINDINGS = """
+    SELECT msisdn::text, lpad(imsi::text, 15, '0') AS imsi, iccid, hlr FROM binding
+"""
+
+
+async def gather(stack: Stack, stock: Stock, book: Book) -> Evidence:
+    bindings = await _bindings(stack)
+    subscribers, keys = await _hlrs(stack)
+    staff = Staff(stack.http, stack.url, stack.token(Source.OPS))
+    pool = await staff.get(f"/v1/pools/{POOL}")
+    lots = await staff.get("/v1/sim-lots")
+    return Evidence(
+        posted=list(book.posted),
+        accepted=book.accepted,
+        receipts=book.receipts,
+        bindings=bindings,
+        subscribers=subscribers,
+        keys=keys,
+        relations=await _relations(stack),
+        effects_repeated=await _effects_repeated(stack),
+        number_home=_number_homes(stock, bindings),
+        card_home=stock.homes_of_cards(),
+        numbers=pool["numbers"],
+        numbers_imported=stock.numbers,
+        cards=_sum(lot["cards"] for lot in lots["lots"]),
+        cards_imported=stock.cards,
+    )
+
+
+async def _bindings(stack: Stack) -> list[Bound]:
+    connection = await asyncpg.connect(await stack.dsn())
+    try:
+        rows = await connection.fetch(_BINDINGS)
+    finally:
+        await connection.close()
+    return [Bound(row["msisdn"], row["imsi"], row["iccid"], row["hlr"]) for row in rows]
+
+
+async def _hlrs(stack: Stack) -> tuple[list[Bound], list[str]]:
+    """Subscribers, and the IMSIs that have a card key."""
+    subscribers: list[Bound] = []
+    keys: list[str] = []
+    for name in stack.shape.hlr_names:
+        for row in await stack.control(name, "GET", "/dump"):
+            if row["record"] == "subscriber":
+                subscribers.append(Bound(_national(row["isdn"]), row["imsi"], hlr=name))
+            elif row["record"] == "key":
+                keys.append(row["imsi"])
+    return subscribers, keys
+
+
+async def _relations(stack: Stack) -> list[str]:
+    return [
+        _national(row["msisdn"])
+        for row in await stack.control("dsmp1", "GET", "/dump")
+        if row["state"] == "active"
+    ]
+
+
+async def _effects_repeated(stack: Stack) -> list[str]:
+    """What an NE did more than once; needs `Stack.count_effects` before the run."""
+    return [
+        f"{name}: {effect['command']} {effect['subject']} x{effect['count']}"
+        for name in stack.elements
+        for effect in await stack.control(name, "GET", "/effects?above=1")
+    ]
+
+
+def _national(number: str) -> str:
+    return number.removeprefix(COUNTRY_CODE)
+
+
+def _number_homes(stock: Stock, bindings: Sequence[Bound]) -> dict[str, str]:
+    homes = ((bound.msisdn, stock.home_of_number(bound.msisdn)) for bound in bindings)
+    return {msisdn: home for msisdn, home in homes if home is not None}
+
+
+def _sum(counts: Iterable[Mapping[str, Any]]) -> dict[str, int]:
+    total: Counter[str] = Counter()
+    for each in counts:
+        total.update(each)
+    return dict(total)

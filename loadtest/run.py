@@ -1,0 +1,101 @@
+"""`make run`: daemon, emulators and PostgreSQL stay up on fixed ports until Ctrl-C.
+
+The data stays in `.hlrd/run` and is taken up again by the next run.
+"""
+
+import argparse
+import asyncio
+import socket
+import sys
+import time
+from pathlib import Path
+from typing import Final
+
+from hlrd.domain.order import Source
+from loadtest.owner import run_until_signal
+from loadtest.process import StackError
+from loadtest.settings import POOL, PROVINCE, Credentials, Shape
+from loadtest.simlot import stock
+from loadtest.stack import Stack, running
+from loadtest.stocking import Staff
+from loadtest.view import View
+
+FOLDER: Final = Path(".hlrd/run")
+STOCK_ORDERS: Final = 40_000
+"""Activations that the stock of the first run is good for."""
+
+
+async def stay_up(*, port: int, admin_port: int, view: View) -> None:
+    for wanted in (port, admin_port):
+        refuse_taken(wanted)
+    FOLDER.mkdir(parents=True, exist_ok=True)
+    credentials = Credentials.kept_in(FOLDER / "credentials.json")
+    shape = Shape(http_port=port, admin_port=admin_port, remembers=True)
+    view.say("starting")
+    async with running(shape, folder=FOLDER.resolve(), credentials=credentials) as stack:
+        staff = Staff(stack.http, stack.url, stack.token(Source.OPS))
+        if await staff.get(f"/v1/pools/{POOL}") is None:
+            await staff.import_stock(stock(shape.hlr_names, orders=STOCK_ORDERS, seed=shape.seed))
+            view.say("imported a pool of numbers and a stock of cards")
+        view.say("up")
+        view.console.print(welcome(stack), markup=False, soft_wrap=True)
+        while True:
+            await asyncio.sleep(0.5)
+            for process in (stack.daemon, *stack.elements.values()):
+                process.refuse_if_ended()
+
+
+def refuse_taken(port: int) -> None:
+    with socket.socket() as probe:
+        if probe.connect_ex(("127.0.0.1", port)) == 0:
+            raise StackError(
+                f"port {port} is taken; end what listens there, or choose: make run PORT=9080"
+            )
+
+
+def welcome(stack: Stack) -> str:
+    """URLs, and three commands that work when pasted."""
+    controls = "\n".join(
+        f"  {name:8} http://127.0.0.1:{port}/faults" for name, port in stack.control_ports.items()
+    )
+    tag = time.strftime("%H%M%S")
+    order = (
+        f'{{"type": "MEMBER_ACTIVATE", "order_id": "A-{tag}", "province": "{PROVINCE}",'
+        f' "operator_id": "zhang3", "user_id": "1{tag}", "ec_code": "EC1"}}'
+    )
+    esop, ops = stack.token(Source.ESOP), stack.token(Source.OPS)
+    return f"""
+  API      {stack.url}/v1/work-orders
+  admin    {stack.admin_url}/metrics  /healthz  /readyz
+{controls}
+  logs     {stack.folder}
+
+Activate a member and wait for its receipt:
+curl -s {stack.url}/v1/work-orders -H 'Authorization: Bearer {esop}' \\
+  -H 'Content-Type: application/json' -H 'Prefer: wait=5' \\
+  -d '{order}'
+
+Fetch receipts:
+curl -s '{stack.url}/v1/receipts?after=0' -H 'Authorization: Bearer {esop}'
+
+See the number pool:
+curl -s {stack.url}/v1/pools/{POOL} -H 'Authorization: Bearer {ops}'
+
+Ctrl-C ends everything; the data stays in {FOLDER} (make clean removes it).
+"""
+
+
+def main() -> int:
+    parser = argparse.ArgumentParser(prog="loadtest.run", description=__doc__)
+    parser.add_argument("--port", type=int, default=8080)
+    parser.add_argument("--admin-port", type=int, default=8081)
+    options = parser.parse_args()
+    view = View()
+    code = run_until_signal(
+        stay_up(port=options.port, admin_port=options.admin_port, view=view), on_failure=view.fail
+    )
+    return 0 if code == 130 else code  # Ctrl-C is how it is meant to end
+
+
+if __name__ == "__main__":
+    sys.exit(main())

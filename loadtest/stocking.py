@@ -1,0 +1,62 @@
+"""Imports a pool and its cards by the API, as staff would."""
+
+import json
+from typing import Any, Final
+from urllib.parse import urlencode
+
+import aiohttp
+from aiohttp import hdrs
+
+from loadtest.process import StackError
+from loadtest.settings import POOL
+from loadtest.simlot import Stock
+
+_TIMEOUT: Final = aiohttp.ClientTimeout(total=120)
+
+
+class Staff:
+    """The API as operations staff uses it; `token` is one of source OPS."""
+
+    def __init__(self, http: aiohttp.ClientSession, url: str, token: str) -> None:
+        self._http = http
+        self._url = url
+        self._headers = {hdrs.AUTHORIZATION: f"Bearer {token}"}
+
+    async def get(self, path: str) -> Any:
+        """The answer's JSON; None where there is no such thing."""
+        async with self._http.get(
+            self._url + path, headers=self._headers, timeout=_TIMEOUT
+        ) as response:
+            if response.status == 404:
+                return None
+            return json.loads(await _content(response))
+
+    async def import_stock(self, stock: Stock) -> None:
+        await self._post("/v1/pools", {"name": POOL})
+        for each in stock.ranges:
+            ends = {"first": each.first, "last": each.last}
+            home = {"province": each.province, "hlr": each.hlr}
+            await self._post(f"/v1/pools/{POOL}/ranges", {**ends, **home})
+        for lot in stock.lots:
+            query = urlencode({"name": lot.name, "province": lot.province, "hlr": lot.hlr})
+            await self._post(f"/v1/sim-lots?{query}", lot.csv())
+
+    async def _post(self, path: str, body: dict[str, str] | bytes) -> None:
+        is_csv = isinstance(body, bytes)
+        content_type = "text/csv" if is_csv else "application/json"
+        async with self._http.post(
+            self._url + path,
+            data=body if is_csv else json.dumps(body).encode(),
+            headers={**self._headers, hdrs.CONTENT_TYPE: content_type},
+            timeout=_TIMEOUT,
+        ) as response:
+            await _content(response)
+
+
+async def _content(response: aiohttp.ClientResponse) -> bytes:
+    """Raises StackError with the daemon's own words."""
+    content = await response.read()
+    if response.status >= 400:
+        said = content.decode("utf-8", "replace")
+        raise StackError(f"{response.method} {response.url.path}: {response.status} {said}")
+    return content
