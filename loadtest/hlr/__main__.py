@@ -1,8 +1,6 @@
 """One emulated M-HLR as a process. Prints `ready NAME port=… control=…` when it listens."""
 
-import asyncio
 import os
-import signal
 import sys
 from enum import StrEnum
 from pathlib import Path
@@ -14,7 +12,7 @@ import uvloop
 
 from hlrd.domain.errors import HlrdError
 from loadtest import faults
-from loadtest.control import ControlPort
+from loadtest.emulator import run
 from loadtest.faults import Profile
 from loadtest.hlr.server import Server, Settings
 
@@ -55,7 +53,9 @@ def main(
     )
     profile = _profile(faults_json)
     try:
-        uvloop.run(_run(settings, profile, host, port, control_port))
+        uvloop.run(
+            run(lambda: Server(settings, profile), host=host, port=port, control_port=control_port)
+        )
     except (HlrdError, OSError) as error:
         sys.exit(f"{name}: {error}")
 
@@ -74,23 +74,6 @@ def _profile(document: str) -> Profile:
         return faults.decode(document)
     except msgspec.MsgspecError as error:
         raise typer.BadParameter(str(error), param_hint="--faults") from error
-
-
-async def _run(
-    settings: Settings, profile: Profile, host: str, port: int, control_port: int
-) -> None:
-    server = Server(settings, profile)
-    control = ControlPort(server)
-    for number in (signal.SIGTERM, signal.SIGINT):
-        asyncio.get_running_loop().add_signal_handler(number, server.stop)
-    try:
-        await server.open(host, port)
-        await control.open(host, control_port)
-        print(f"ready {server.name} port={server.port} control={control.port}", flush=True)
-        await server.stopping.wait()
-    finally:
-        await control.close()
-        await server.close()
 
 
 if __name__ == "__main__":

@@ -1,0 +1,117 @@
+"""What every emulator is, whatever its dialect: a listener, its connections, its record and its
+end. `run` makes a process of it.
+"""
+
+import asyncio
+import signal
+from abc import ABC, abstractmethod
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any, Final
+
+from loadtest.connection import Connection
+from loadtest.control import ControlPort
+from loadtest.faults import Faults
+from loadtest.kept import Kept
+from loadtest.record import Record
+
+CONNECTIONS_MAX: Final = 1_024
+"""One more is reset."""
+
+_IDLE_CHECK_S: Final = 1.0
+
+
+class Emulator(ABC):
+    """Build it inside a running loop, `open` it, and `close` it in the end."""
+
+    def __init__(self, name: str, *, faults: Faults, kept: Kept, idle_close_s: float) -> None:
+        self.name = name
+        self.faults = faults
+        self.record = Record()
+        self.stopping = asyncio.Event()
+        self.port = 0
+        self.connections: dict[Connection[Any, Any], None] = {}
+        self._loop = asyncio.get_running_loop()
+        self._kept = kept
+        self._idle_close_s = idle_close_s
+        self._listener: asyncio.Server | None = None
+        self._idle_timer: asyncio.TimerHandle | None = None
+
+    @abstractmethod
+    def connect(self) -> Connection[Any, Any]:
+        """A fresh one for a client that comes in."""
+
+    @abstractmethod
+    def restore(self, lines: Sequence[bytes]) -> None:
+        """Bring the empty emulator to where the kept lines say it was."""
+
+    @abstractmethod
+    def stats(self) -> Mapping[str, int]: ...
+
+    @abstractmethod
+    def dump(self) -> Sequence[Any]: ...
+
+    def masked(self, text: str) -> str:
+        return text
+
+    async def open(self, host: str, port: int) -> None:
+        """Raises HlrdError when what was kept is damaged, or OSError when the port is taken."""
+        self.restore(list(self._kept.lines()))
+        self._listener = await self._loop.create_server(
+            self.connect, host, port, backlog=CONNECTIONS_MAX
+        )
+        self.port = self._listener.sockets[0].getsockname()[1]
+        self._check_idle()
+
+    async def close(self) -> None:
+        if self._idle_timer is not None:
+            self._idle_timer.cancel()
+        if self._listener is not None:
+            self._listener.close()
+        for connection in list(self.connections):
+            connection.close()
+        if self._listener is not None:
+            await self._listener.wait_closed()
+        self._kept.close()
+
+    def opened(self, connection: Connection[Any, Any]) -> None:
+        self.connections[connection] = None
+        if len(self.connections) > CONNECTIONS_MAX:
+            connection.cut()
+
+    def closed(self, connection: Connection[Any, Any]) -> None:
+        del self.connections[connection]
+
+    def keep(self) -> None:
+        self._kept.flush()
+
+    def cut(self, sessions: int | None) -> int:
+        chosen = list(self.connections)[:sessions]
+        for connection in chosen:
+            connection.cut()
+        return len(chosen)
+
+    def stop(self) -> None:
+        self.stopping.set()
+
+    def _check_idle(self) -> None:
+        since_s = self._loop.time() - self._idle_close_s
+        for connection in list(self.connections):
+            connection.close_if_idle(since_s)
+        check_s = min(_IDLE_CHECK_S, self._idle_close_s / 4)
+        self._idle_timer = self._loop.call_later(check_s, self._check_idle)
+
+
+async def run(build: Callable[[], Emulator], *, host: str, port: int, control_port: int) -> None:
+    """Until SIGTERM, SIGINT or the control port's word; says on stdout when it listens."""
+    emulator = build()
+    control = ControlPort(emulator)
+    for number in (signal.SIGTERM, signal.SIGINT):
+        asyncio.get_running_loop().add_signal_handler(number, emulator.stop)
+    try:
+        await emulator.open(host, port)
+        await control.open(host, control_port)
+        print(f"ready {emulator.name} port={emulator.port} control={control.port}", flush=True)
+        await emulator.stopping.wait()
+    finally:
+        await control.close()
+        await emulator.close()
