@@ -151,7 +151,8 @@ class Upstream:
                     f"{line.order_id}: {line.refusal.code} {line.refusal.field}:"
                     f" {line.refusal.detail}"
                 )
-            wait_s = max(wait_s, line.refusal.retry_after_s or 1.0)
+            asked_s = line.refusal.retry_after_s
+            wait_s = max(wait_s, 1.0 if asked_s is None else asked_s)
         return lines, wait_s
 
     def _headers(self) -> dict[str, str]:
