@@ -133,7 +133,11 @@ class DSMP(Adapter[HTTPReply]):
         super().__init__(account)
         try:
             options = _options(account.options)
-            self._template = _template(options)
+            self._template = template(
+                device_id=options["device_id"],
+                sp_id=options["sp_id"],
+                sp_service_id=options["sp_service_id"],
+            )
             self._target = _target(account, options["path"])
         except UnsafeValue as error:
             raise AccountError(f"{account.host}:{account.port}: {error}") from error
@@ -239,8 +243,11 @@ def _target(account: Account, path: str) -> Target:
     return Target(path, f"{host}:{account.port}", headers={"SOAPAction": '""'})
 
 
-def _template(options: Mapping[str, str]) -> Template:
-    """The order of the elements is the interface's own; None is what each message fills in."""
+def template(*, device_id: str, sp_id: str, sp_service_id: str) -> Template:
+    """Of a request. To fill in: TransactionID, both MSISDNs, ActionID, ActionReasonID.
+
+    The order of the elements is the interface's own.
+    """
     return Template(
         REQUEST,
         NAMESPACE,
@@ -249,7 +256,7 @@ def _template(options: Mapping[str, str]) -> Template:
             "Version": VERSION,
             "MsgType": REQUEST,
             "Send_Address/DeviceType": "0",  # DSMP (MISC), in whose place hlrd sends
-            "Send_Address/DeviceID": options["device_id"],
+            "Send_Address/DeviceID": device_id,
             "Dest_Address/DeviceType": "400",  # the platform that serves
             "Dest_Address/DeviceID": "0",
             "FeeUser_ID/UserIDType": "1",  # MSISDN
@@ -261,8 +268,8 @@ def _template(options: Mapping[str, str]) -> Template:
             "LinkID": "",  # of a temporary relation only
             "ActionID": None,
             "ActionReasonID": None,
-            "SPID": options["sp_id"],
-            "SPServiceID": options["sp_service_id"],
+            "SPID": sp_id,
+            "SPServiceID": sp_service_id,
             "AccessMode": "1",
             "FeatureStr": "",  # base64 of what the user sent: nothing, with an order
         },
