@@ -36,6 +36,9 @@ RETRY_AFTER_S_MAX: Final = 60.0
 UNPARK_ORDERS: Final = 2_000
 """Orders read back from the journal at once, when memory has room for as many."""
 
+RESEND_ORDERS_MAX: Final = 100
+"""Fallout orders read back at once, each with all of its user's; they come on top of the room."""
+
 LOOKUP_ORDERS_MAX: Final = 2_000
 """Orders whose user and duplicate are read in one query."""
 

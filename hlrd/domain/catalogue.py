@@ -44,8 +44,8 @@ _STATE_SOURCES: Final = frozenset({Source.BOSS, Source.CRM, Source.OPS})
 
 KINDS: Final = (
     OrderKind(
-        "MEMBER_ACTIVATE", "成员基础通信功能开通", MemberActivate, Nature.OPEN, Direction.BACKWARD, 2,
-        frozenset({Source.ESOP, Source.OPS}),
+        "MEMBER_ACTIVATE", "成员基础通信功能开通", MemberActivate, Nature.OPEN, Direction.BACKWARD,
+        2, frozenset({Source.ESOP, Source.OPS}),
     ),
     OrderKind(
         "USER_OPEN", "用户开户", UserOpen, Nature.OPEN, Direction.BACKWARD, 1,

@@ -34,6 +34,7 @@ RULINGS: Final[Mapping[Nature, Mapping[Nature, Ruling]]] = {
     },
     # A suspension or a second termination behind a termination waits, and then changes nothing.
     Nature.TERMINATE: {
-        Nature.OPEN: _REFUSE, Nature.SUSPEND: _WAIT, Nature.RESUME: _REFUSE, Nature.TERMINATE: _WAIT,
+        Nature.OPEN: _REFUSE, Nature.SUSPEND: _WAIT, Nature.RESUME: _REFUSE,
+        Nature.TERMINATE: _WAIT,
     },
 }  # fmt: skip

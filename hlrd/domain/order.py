@@ -1,4 +1,4 @@
-"""Work orders (工单) as upstream posts them: one typed struct per kind, decoded and checked at once.
+"""Work orders (工单) as upstream posts them: one typed struct per kind, decoded and checked.
 
 Every field rule that needs no knowledge beyond the order itself is here; what needs the user, the
 stock or other orders is in `engine.intake`.
@@ -162,6 +162,11 @@ def encode(order: WorkOrder) -> bytes:
     """The stored form. A `UserOpen` must have lost its `ki` before (`engine.intake` seals it)."""
     assert not (isinstance(order, UserOpen) and order.ki), "a Ki would be stored in clear"
     return msgspec.json.encode(order)
+
+
+def decode_stored(payload: bytes) -> WorkOrder:
+    """What `encode` wrote. It was checked when it came in, and has no Ki beside its `keyid`."""
+    return _DECODER.decode(payload)
 
 
 def content_hash(order: WorkOrder) -> bytes:

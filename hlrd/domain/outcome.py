@@ -47,7 +47,7 @@ class Step(StrEnum):
     DONE_THEN = "doneThen"  #: done; send `Outcome.then` after it
     RESEND = "resend"  #: after `Decision.delay_s`
     READ_BACK = "readBack"  #: after `Decision.delay_s`
-    FIRST = "first"  #: run `Outcome.then`, then this command again
+    FIRST = "first"  #: after `Decision.delay_s` run `Outcome.then`, then this command again
     FAIL = "fail"
 
 
@@ -108,6 +108,7 @@ def decide(
     if gives_up and attempt >= limits.TASK_ATTEMPTS_MAX:
         return Decision(Step.FAIL)
     if verdict is Verdict.PREREQUISITE:
-        return Decision(Step.FIRST, counts=True)
+        wait_s = backoff_s(attempt, jitter) if attempt > 1 else 0.0
+        return Decision(Step.FIRST, delay_s=wait_s, counts=True)
     again = Step.READ_BACK if is_read_back else Step.RESEND
     return Decision(again, delay_s=backoff_s(attempt, jitter), counts=True)

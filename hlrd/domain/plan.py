@@ -59,6 +59,7 @@ class Impossible:
 
 UNKNOWN_USER: Final = Impossible("USER_UNKNOWN", "the user was never opened, or its opening failed")
 TERMINATED_USER: Final = Impossible("USER_TERMINATED", "the user is terminated")
+OTHER_NUMBER: Final = Impossible("USER_NUMBER_MISMATCH", "the user has another number")
 
 
 def services_key(services: list[Service]) -> str:
@@ -71,9 +72,11 @@ def plan(
     """`transaction` names the order towards peers that recognise a repeat by it."""
     if user is None:
         return UNKNOWN_USER
+    if isinstance(order, MemberActivate | UserOpen):
+        return _open(order, user, routes, transaction)
+    if user.binding is not None and user.binding.msisdn != order.msisdn:
+        return OTHER_NUMBER  # the opening it came behind was refused; this is somebody else's
     match order:
-        case MemberActivate() | UserOpen():
-            return _open(order, user, routes, transaction)
         case ArrearsSuspend():
             return _suspend(order, user, routes, transaction)
         case PaymentResume():

@@ -4,7 +4,6 @@ An order is in the book from the moment it is read until it is refused, parked o
 lane as long as it has anything of its user. What is not here is in the journal.
 """
 
-from collections import deque
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from datetime import datetime
@@ -90,11 +89,10 @@ class Lane:
     """One user: its orders in upstream order, of which only the first runs."""
 
     user_id: UserId
-    queue: deque[OpenOrder] = field(default_factory=deque)
+    queue: list[OpenOrder] = field(default_factory=list)
     user: User | None = None  #: as the closed orders, and an opening in the queue, leave it
     is_known: bool = False  #: `user` was read, or follows from an order here
-    arriving: int = 0  #: orders read and not judged; each holds the lane
-    waiting: int = 0  #: of these, the ones that wait for a number; later orders wait behind them
+    arriving: int = 0  #: orders read and not answered; each holds the lane
 
 
 class Book:
@@ -121,16 +119,22 @@ class Book:
         return lane
 
     def enqueue(self, lane: Lane, order: OpenOrder) -> None:
-        lane.queue.append(order)
+        """Give `order` its place, by id; one that the journal refused and that is judged again has
+        it already. Usually the last, but a parked order goes before those read after it."""
+        queue = lane.queue
+        place = len(queue)
+        while place and queue[place - 1].id > order.id:
+            place -= 1
+        if place and queue[place - 1] is order:
+            return
+        queue.insert(place, order)
 
     def remove(self, order: OpenOrder) -> Lane:
         """Forget `order`; its lane too when nothing of the user is left."""
         del self.orders[order.id]
         del self._by_key[order.source, order.order.order_id]
         lane = self.lanes[order.user_id]
-        if lane.queue and lane.queue[0] is order:
-            lane.queue.popleft()
-        elif order in lane.queue:
+        if order in lane.queue:
             lane.queue.remove(order)
         self.release(lane)
         return lane

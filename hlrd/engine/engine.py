@@ -2,6 +2,8 @@
 
 from collections import defaultdict
 from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from itertools import islice
 from typing import Any
 
 from hlrd import limits, metrics
@@ -34,6 +36,15 @@ from hlrd.ports import (
 )
 
 
+@dataclass(slots=True)
+class _Reading:
+    """A read of parked orders that is not answered."""
+
+    taken: list[int]
+    resent: frozenset[int]
+    outdated: set[UserId] = field(default_factory=set)  #: an order of theirs closed meanwhile
+
+
 class Engine:
     """Not thread-safe: every call comes from one event loop, and none from within a port."""
 
@@ -62,10 +73,9 @@ class Engine:
         self._book = Book()
         self._parking = Parking()
         self._fallout: dict[int, tuple[UserId, int]] = {}
-        self._blocked: set[UserId] = set()
         self._resending: set[int] = set()
         self._waiters: defaultdict[int, list[Callable[[bytes], None]]] = defaultdict(list)
-        self._is_unparking = False
+        self._reading: _Reading | None = None
         self._dispatch = Dispatch(clock=clock, nes=nes, on_outcome=self._on_task_outcome)
         settle_s = max((ne.settle_s for ne in nes.values()), default=0.0)
         self._execution = Execution(
@@ -131,7 +141,7 @@ class Engine:
         if order_id in self._resending:
             raise Conflict("RESEND_RUNNING", "this order is being resent", "id")
         self._resending.add(order_id)
-        self._lookup.unpark([order_id], [self._fallout[order_id][0]])
+        self.refill()
 
     # From the journal.
 
@@ -140,12 +150,15 @@ class Engine:
         for order_id, user_id, priority in open_orders:
             self._parking.add(order_id, user_id, priority)
         metrics.ORDERS_RECOVERED.inc(len(open_orders))
+        self.refill()
 
     def on_resolved(self, facts: Sequence[Facts]) -> None:
         self._intake.on_resolved(facts)
+        self.refill()
 
     def on_leased(self) -> None:
         self._intake.on_leased()
+        self.refill()
 
     def on_accepted(self, order_ids: Sequence[int]) -> None:
         for order_id in order_ids:
@@ -156,9 +169,11 @@ class Engine:
                 self._park(order)
             else:
                 self._execution.start(self._book.lanes[order.user_id])
+        self.refill()
 
     def on_clash(self, order_id: int, clash: Clash) -> None:
         self._intake.on_clash(self._book.orders[order_id], clash)
+        self.refill()
 
     def on_closed(self, order_ids: Sequence[int]) -> None:
         now = self._clock.monotonic()
@@ -168,6 +183,8 @@ class Engine:
             metrics.ORDER_DURATION.labels(order.kind.name).observe(now - order.received)
             metrics.ORDERS_CLOSED.labels(order.kind.name, order.state).inc()
             lane = self._book.remove(order)
+            if self._reading is not None:
+                self._reading.outdated.add(order.user_id)
             self._execution.start(lane)
             for on_receipt in self._waiters.pop(order_id, ()):
                 on_receipt(order.receipt)
@@ -175,14 +192,15 @@ class Engine:
 
     def on_unparked(self, stored: Sequence[StoredOrder]) -> None:
         """Orders read back from the journal, each user's in order of id."""
-        self._is_unparking = False
-        resent = {item.user_id for item in stored if item.id in self._resending}
+        reading, self._reading = self._reading, None
+        assert reading is not None, "nothing was asked for"
+        for order_id in reading.resent:
+            self._resending.discard(order_id)
+            self._parking.unblock(self._fallout.pop(order_id)[0])
         for item in stored:
-            if item.id in self._book.orders or item.user_id in self._blocked - resent:
-                continue
-            self._load(item)
-        for user_id in resent:
-            self._blocked.discard(user_id)
+            if self._may_load(item, reading):
+                self._load(item, is_resent=item.id in reading.resent)
+        self._put_back(reading, stored)
         for user_id in {item.user_id for item in stored}:
             lane = self._book.lanes.get(user_id)
             if lane is not None:
@@ -193,6 +211,7 @@ class Engine:
 
     def on_outcome(self, command: Command, outcome: Outcome) -> None:
         self._dispatch.answer(command, outcome)
+        self.refill()
 
     def _on_task_outcome(self, task: OpenTask, outcome: Outcome) -> None:
         self._execution.on_outcome(task, outcome)
@@ -255,39 +274,63 @@ class Engine:
     def _set_aside(self, order: OpenOrder, lane: Lane) -> None:
         """Move a fallout order, and those behind it, out of memory until a person acts."""
         self._fallout[order.id] = (order.user_id, order.priority)
-        self._blocked.add(order.user_id)
-        for behind in list(lane.queue):
-            if behind.state is OrderState.RECEIVED:
+        self._parking.block(order.user_id)
+        for member in list(lane.queue):
+            if member.state is OrderState.RECEIVED:
                 continue  # parked when it is durable: its user has parked orders by then
-            self._parking.hold(behind.user_id, behind.priority)
-            self._book.remove(behind)
+            if member is not order:
+                member.move(OrderEvent.OVERFLOWED)
+            self._parking.add(member.id, member.user_id, member.priority)
+            self._book.remove(member)
 
     # Parking.
 
     def _must_park(self, order: OpenOrder) -> bool:
-        return self._parking.has(order.user_id) or len(self._book) > limits.ORDERS_IN_MEMORY_MAX
+        """While orders are parked, the room that a read needs is left to them."""
+        kept = limits.UNPARK_ORDERS if self._parking.has_line else 0
+        is_full = len(self._book) > limits.ORDERS_IN_MEMORY_MAX - kept
+        return is_full or self._parking.has(order.user_id)
 
     def _park(self, order: OpenOrder) -> None:
         order.move(OrderEvent.OVERFLOWED)
-        if order.user_id in self._blocked:
-            self._parking.hold(order.user_id, order.priority)
-        else:
-            self._parking.add(order.id, order.user_id, order.priority)
+        self._parking.add(order.id, order.user_id, order.priority)
         self._book.remove(order)
 
     def refill(self) -> None:
-        """Read parked orders back when memory has room for as many as one read brings."""
-        room = limits.ORDERS_IN_MEMORY_MAX - len(self._book)
-        if self._is_unparking or room < limits.UNPARK_ORDERS or self._intake.is_draining:
+        """Read orders back from the journal: those to be resent, and parked ones when memory has
+        room for as many as one read brings. One read at a time."""
+        if not (self._parking.has_line or self._resending):
             return
-        order_ids = self._parking.take(limits.UNPARK_ORDERS)
-        if order_ids:
-            self._is_unparking = True
-            self._lookup.unpark(order_ids, ())
+        if self._reading is not None or self._intake.is_draining:
+            return
+        room = limits.ORDERS_IN_MEMORY_MAX - len(self._book)
+        taken = self._parking.take(limits.UNPARK_ORDERS) if room >= limits.UNPARK_ORDERS else []
+        resent = frozenset(islice(self._resending, limits.RESEND_ORDERS_MAX))
+        if taken or resent:
+            self._reading = _Reading(taken, resent)
+            users = [self._fallout[order_id][0] for order_id in resent]
+            self._lookup.unpark([*taken, *resent], users)
 
-    def _load(self, item: StoredOrder) -> None:
+    def _may_load(self, item: StoredOrder, reading: "_Reading") -> bool:
+        """Not what was never parked, or is here or closed since the journal was read; and not by a
+        state of the user from before an order of it closed."""
+        if item.id not in self._parking or self._parking.is_blocked(item.user_id):
+            return False
+        lane = self._book.lanes.get(item.user_id)
+        return item.user_id not in reading.outdated or (lane is not None and lane.is_known)
+
+    def _put_back(self, reading: "_Reading", stored: Sequence[StoredOrder]) -> None:
+        """What was asked for and could not be loaded stands in line again."""
+        found = {item.id: item for item in stored}
+        for order_id in reading.taken:
+            if order_id in self._parking:
+                item = found.get(order_id)
+                assert item is not None, "a parked order is open in the journal"
+                self._parking.put_back(order_id, item.user_id, item.priority)
+
+    def _load(self, item: StoredOrder, *, is_resent: bool) -> None:
         kind = BY_NAME[item.kind]
-        order = orders.decode(item.payload)
+        order = orders.decode_stored(item.payload)
         entry = OpenOrder(
             id=item.id,
             source=item.source,
@@ -303,7 +346,7 @@ class Engine:
             operator_id=order.operator_id,
             state=OrderState.PARKED,
             binding=item.binding,
-            is_doubted=item.id < self._first_own_id or item.id in self._resending,
+            is_doubted=item.id < self._first_own_id or is_resent,
         )
         lane = self._book.add(entry)
         if not lane.is_known:
@@ -311,15 +354,12 @@ class Engine:
         entry.move(OrderEvent.UNPARKED)
         self._book.enqueue(lane, entry)
         self._execution.hurry(lane, entry.priority)
-        self._parking.loaded(item.user_id, item.priority)
-        if item.id in self._resending:
-            self._resending.discard(item.id)
-            del self._fallout[item.id]
+        self._parking.remove(item.id, item.priority)
 
 
 def _take_effect(lane: Lane, order: OpenOrder) -> None:
     """What the order leaves of its user, for the orders behind it."""
     if order.state is OrderState.SUCCEEDED and order.plan is not None:
-        lane.user = order.plan.user
+        lane.user, lane.is_known = order.plan.user, True
     elif order.kind.opens_user:
         lane.user = None

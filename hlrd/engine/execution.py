@@ -70,6 +70,9 @@ class Execution:
 
     def on_timer(self) -> None:
         for task in self.timers.take_due(self._clock.monotonic()):
+            if task.state is TaskState.WAITING:
+                self._release(task)
+                continue
             if task.state is TaskState.DELAYED:
                 task.move(TaskEvent.DUE)
             self._put(task)
@@ -105,11 +108,11 @@ class Execution:
                 self._done(task)
             case Step.DONE_THEN:
                 task.move(TaskEvent.CONFIRMED)
-                self._owe(task, outcome, prerequisite=False)
+                self._owe(task, outcome)
                 self._done(task)
             case Step.FIRST:
                 task.move(TaskEvent.POSTPONED)
-                self._owe(task, outcome, prerequisite=True)
+                self._owe(task, outcome, is_prerequisite=True, delay_s=decision.delay_s)
             case Step.RESEND if is_read_back:
                 task.move(TaskEvent.FOUND_ABSENT)
                 self._put(task)
@@ -124,7 +127,14 @@ class Execution:
                 task.move(TaskEvent.REFUSED)
                 self._failed(task)
 
-    def _owe(self, task: OpenTask, outcome: Outcome, *, prerequisite: bool) -> None:
+    def _owe(
+        self,
+        task: OpenTask,
+        outcome: Outcome,
+        *,
+        is_prerequisite: bool = False,
+        delay_s: float = 0.0,
+    ) -> None:
         """Run the operation that `outcome` names: before `task` again, or after it."""
         assert outcome.then is not None, "the dialect's table names the operation owed"
         owed = OpenTask(
@@ -136,12 +146,15 @@ class Execution:
                 transaction=f"{task.task.transaction}p",
             ),
             task.order,
-            owed_by=task if prerequisite else None,
-            is_follow_up=not prerequisite,
+            owed_by=task if is_prerequisite else None,
+            is_follow_up=not is_prerequisite,
         )
         task.order.pending += 1
         task.order.history.append(owed)
-        self._release(owed)
+        if delay_s > 0:
+            self.timers.add(self._clock.monotonic() + delay_s, owed)
+        else:
+            self._release(owed)
 
     def _later(self, task: OpenTask, delay_s: float) -> None:
         if delay_s > 0:
@@ -204,7 +217,8 @@ class Execution:
             # Without its prerequisite the task itself cannot go on; it fails with that answer.
             waiting = task.owed_by
             waiting.outcome = task.outcome
-            waiting.move(TaskEvent.DUE)
+            if waiting.state is TaskState.DELAYED:
+                waiting.move(TaskEvent.DUE)
             waiting.move(TaskEvent.WRITTEN)
             waiting.move(TaskEvent.REFUSED)
             order.pending -= 1
@@ -259,7 +273,13 @@ def _to_undo(order: OpenOrder) -> list[Task]:
 
 
 def _may_stand(task: OpenTask) -> bool:
-    return task.outcome is not None and task.outcome.verdict not in (
-        Verdict.PERMANENT,
-        Verdict.DIFFERENT,
-    )
+    """Whether a failed task may have taken effect all the same: its failure is no clear word about
+    the command itself, or it was in doubt and the read-back was refused."""
+    assert task.outcome is not None, "a task fails by an outcome"
+    if task.outcome.verdict is Verdict.DIFFERENT:
+        return False
+    if task.outcome.verdict is not Verdict.PERMANENT:
+        return True
+    if not task.sent:
+        return task.order.is_doubted
+    return task.sent[-1].intent is Intent.READ_BACK and not task.was_exists

@@ -69,6 +69,7 @@ class _Arrival:
     order: OpenOrder
     batch: Batch
     index: int
+    is_again: bool = False  #: the journal refused it, and it keeps its place in its lane
 
 
 class Intake:
@@ -100,7 +101,10 @@ class Intake:
         self._order_ids = order_ids
         self._arriving: dict[int, _Arrival] = {}
         self._reading_again: dict[int, Lane] = {}
-        self._waiting: deque[tuple[_Arrival, Facts]] = deque()
+        # By user, its orders that cannot be judged yet: the first waits for a number, or for an
+        # order that the journal refused and that is judged again; the others behind it.
+        self._waiting: dict[UserId, deque[tuple[_Arrival, Facts]]] = {}
+        self._clashed: dict[UserId, int] = {}  #: orders that are judged again
         self._keys: dict[int, CardKey] = {}  #: of arriving USER_OPEN orders, until sealed
         self._unanswered = 0
         self.rate = DrainRate(clock.monotonic())
@@ -173,52 +177,69 @@ class Intake:
     def on_resolved(self, facts: Sequence[Facts]) -> None:
         for fact in facts:
             lane = self._reading_again.pop(fact.token, None)
-            if lane is not None:
-                self._learn(lane, fact)
-                lane.arriving -= 1
-                self._book.release(lane)
+            if lane is None:
+                self._take_turn(self._arriving[fact.token], fact)
                 continue
-            self._judge(self._arriving[fact.token], fact)
+            self._learn(lane, fact)
+            lane.arriving -= 1
+            self._book.release(lane)
 
     def on_leased(self) -> None:
         """Numbers or cards came in, or it is known that none will: judge those that wait."""
-        waiting, self._waiting = self._waiting, deque()
-        for arrival, facts in waiting:
-            self._book.lanes[arrival.order.user_id].waiting -= 1
-            self._judge(arrival, facts)
+        for user_id in list(self._waiting):
+            self._judge_waiting(user_id)
 
-    def _judge(self, arrival: _Arrival, facts: Facts) -> None:
-        entry = arrival.order
-        lane = self._book.lanes[entry.user_id]
+    def _take_turn(self, arrival: _Arrival, facts: Facts) -> None:
+        """Judge the order now, or keep it behind those of its user that wait."""
+        user_id = arrival.order.user_id
+        lane = self._book.lanes[user_id]
         if not lane.is_known:
             self._learn(lane, facts)
-        if lane.waiting:
-            self._wait(arrival, facts, lane)
+        if arrival.is_again:
+            arrival.is_again = False
+            self._count_clashed(user_id, -1)
+            self._waiting.setdefault(user_id, deque()).appendleft((arrival, facts))
+            self._judge_waiting(user_id)
+        elif user_id in self._waiting or user_id in self._clashed:
+            self._waiting.setdefault(user_id, deque()).append((arrival, facts))
+        elif not self._judge(arrival, facts):
+            self._waiting[user_id] = deque([(arrival, facts)])
+
+    def _judge_waiting(self, user_id: UserId) -> None:
+        if user_id in self._clashed:
             return
+        waiting = self._waiting[user_id]
+        while waiting:
+            if not self._judge(*waiting[0]):
+                return
+            waiting.popleft()
+        del self._waiting[user_id]
+
+    def _judge(self, arrival: _Arrival, facts: Facts) -> bool:
+        """False: it must wait for a number or a card."""
+        entry = arrival.order
+        lane = self._book.lanes[entry.user_id]
         if facts.repeat is not None:
             self._settle_repeat(entry, facts.repeat)
-            return
+            return True
         try:
             self._check(entry, lane, facts)
             if entry.kind.opens_user:
                 binding = self._reserve(entry, facts)
                 if isinstance(binding, Pending):
-                    self._wait(arrival, facts, lane)
-                    return
+                    return False
                 entry.binding, entry.is_in_hand = binding, True
                 lane.user = User(UserState.PROVISIONING, binding, NO_REASONS)
         except Refusal as refusal:
             self._settle_refused(entry, refusal)
-            return
+            return True
         self._accept(entry, lane)
+        return True
 
     def _learn(self, lane: Lane, facts: Facts) -> None:
-        lane.user, lane.is_known = facts.user, True
-        self._execution.start(lane)
-
-    def _wait(self, arrival: _Arrival, facts: Facts, lane: Lane) -> None:
-        lane.waiting += 1
-        self._waiting.append((arrival, facts))
+        if not lane.is_known:
+            lane.user, lane.is_known = facts.user, True
+            self._execution.start(lane)
 
     def _check(self, entry: OpenOrder, lane: Lane, facts: Facts) -> None:
         order, kind = entry.order, entry.kind
@@ -230,9 +251,10 @@ class Intake:
             text = f"{self._state_master} is the master of user state"
             raise NotAllowed("NOT_STATE_MASTER", text, "type")
         orders.refuse_bad_times(order, self._clock.wall())
-        if len(lane.queue) + self._parking.count_of(entry.user_id) >= limits.USER_ORDERS_OPEN_MAX:
+        ahead = [earlier for earlier in lane.queue if earlier.id < entry.id]
+        if len(ahead) + self._parking.count_of(entry.user_id) >= limits.USER_ORDERS_OPEN_MAX:
             raise Busy("USER_QUEUE_FULL", "too many orders of this user are open", 10.0, "user_id")
-        for earlier in lane.queue:
+        for earlier in ahead:
             if RULINGS[earlier.kind.nature][kind.nature] is Ruling.REFUSE:
                 raise Conflict(
                     "CONFLICT_IN_FLIGHT",
@@ -291,6 +313,11 @@ class Intake:
             metrics.POOL_EXHAUSTED.labels(drawn.what).inc()
             raise _exhausted(drawn, entry.order)
         card = drawn.card
+        try:
+            _check_services(card.hlr, entry.order.services, self._routes)
+        except Refusal:
+            self._allocator.put_back(msisdn=drawn.msisdn, iccid=card.iccid)
+            raise
         return Binding(
             entry.user_id, drawn.msisdn, card.imsi, card.iccid, card.hlr, card.province, card.key
         )
@@ -315,7 +342,6 @@ class Intake:
         return Binding(entry.user_id, msisdn, imsi, iccid, facts.number.hlr, order.province, sealed)
 
     def _accept(self, entry: OpenOrder, lane: Lane) -> None:
-        self._keys.pop(entry.id, None)
         self._book.enqueue(lane, entry)
         self._execution.hurry(lane, entry.priority)
         self._journal.accept(
@@ -348,18 +374,24 @@ class Intake:
     def on_clash(self, entry: OpenOrder, clash: Clash) -> None:
         """A unique key of the database refused the record. Draw again, or refuse."""
         lane = self._book.lanes[entry.user_id]
-        lane.queue.remove(entry)
         if entry.is_in_hand:
             self._let_go(entry, clash)
             lane.user = None
         if clash is Clash.ORDER:
             lane.is_known = False  # what we believed of this user is not what the journal holds
         if clash is Clash.ORDER or (clash is not Clash.USER and _is_drawn(entry.order)):
+            self._arriving[entry.id].is_again = True
+            self._count_clashed(entry.user_id, 1)
             self._lookup.resolve(_wanted(entry))
             return
-        if lane.queue:
+        if lane.arriving > 1 or len(lane.queue) > 1:
             self._read_again(lane)
         self._settle_refused(entry, Conflict(*REFUSAL_OF_CLASH[clash]))
+
+    def _count_clashed(self, user_id: UserId, change: int) -> None:
+        count = self._clashed.pop(user_id, 0) + change
+        if count:
+            self._clashed[user_id] = count
 
     def _read_again(self, lane: Lane) -> None:
         """Hold the lane until its user was read: the orders in it were judged by a wrong one."""
@@ -391,8 +423,10 @@ class Intake:
         self._keys.pop(entry.id, None)
         self._unanswered -= 1
         self._book.lanes[entry.user_id].arriving -= 1
-        arrival.batch.give(arrival.index, answer)
+        if entry.state is OrderState.RECEIVED:
+            self._execution.start(self._book.remove(entry))  # those behind it, if it had a place
         followers, entry.on_durable = entry.on_durable, []
+        arrival.batch.give(arrival.index, answer)
         for follow in followers:
             metrics.ORDERS_REPEATED.inc()
             follow(replace(answer, is_repeat=answer.refusal is None))
@@ -400,7 +434,6 @@ class Intake:
     def _settle_refused(self, entry: OpenOrder, refusal: Refusal) -> None:
         metrics.ORDERS_REFUSED.labels(refusal.code).inc()
         self._settle(entry, _refused(entry.order.order_id, refusal))
-        self._book.remove(entry)
 
     def _refuse(self, batch: Batch, index: int, order_id: str | None, refusal: Refusal) -> None:
         metrics.ORDERS_REFUSED.labels(refusal.code).inc()
@@ -439,7 +472,6 @@ class Intake:
                 receipt=repeat.receipt,
             ),
         )
-        self._book.remove(entry)
 
 
 def _wanted(entry: OpenOrder) -> Wanted:

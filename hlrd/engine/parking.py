@@ -1,7 +1,7 @@
 """The open orders that wait in the journal because memory is full (parked), or a person must act.
 
-Only ids are kept, by priority, and how many each user has. An order whose user has anything parked
-is parked behind it, whatever room there is: the order within a user comes first.
+Only ids are kept. An order whose user has anything parked is parked behind it, whatever room there
+is: the order within a user comes first.
 """
 
 from collections import Counter, deque
@@ -15,13 +15,25 @@ _WEIGHTS: Final = (64, 32, 16, 8, 4, 2)
 
 
 class Parking:
+    """What stands in line is taken by `take`; what is held waits for its user's `unblock`."""
+
     def __init__(self) -> None:
-        self._ids: tuple[deque[int], ...] = tuple(deque() for _ in range(limits.PRIORITIES))
+        self._lines: tuple[deque[int], ...] = tuple(deque() for _ in range(limits.PRIORITIES))
         self._counts = [0] * limits.PRIORITIES
+        self._user_of: dict[int, UserId] = {}
         self._users: Counter[UserId] = Counter()
+        self._held: dict[UserId, list[tuple[int, int]]] = {}
 
     def __len__(self) -> int:
-        return sum(self._counts)
+        return len(self._user_of)
+
+    def __contains__(self, order_id: int) -> bool:
+        return order_id in self._user_of
+
+    @property
+    def has_line(self) -> bool:
+        """Whether anything may be taken. Ids of orders that came in with others count as well."""
+        return any(self._lines)
 
     def count(self, priority: int) -> int:
         return self._counts[priority]
@@ -33,34 +45,70 @@ class Parking:
         return self._users.get(user_id, 0)
 
     def add(self, order_id: int, user_id: UserId, priority: int) -> None:
-        self._ids[priority].append(order_id)
+        self._user_of[order_id] = user_id
         self._counts[priority] += 1
         self._users[user_id] += 1
+        self.put_back(order_id, user_id, priority)
 
-    def hold(self, user_id: UserId, priority: int) -> None:
-        """Count an order that is not to be taken by itself: its user waits for a person."""
-        self._counts[priority] += 1
-        self._users[user_id] += 1
+    def put_back(self, order_id: int, user_id: UserId, priority: int) -> None:
+        """Let an order that was taken, and could not run, stand in line again."""
+        held = self._held.get(user_id)
+        if held is None:
+            self._lines[priority].append(order_id)
+        else:
+            held.append((order_id, priority))
 
-    def take(self, count: int) -> list[int]:
-        """Up to `count` ids to be read back. They stay counted until `loaded`."""
-        waiting = [(p, ids) for p, ids in enumerate(self._ids) if ids]
-        total = sum(_WEIGHTS[priority] for priority, _ in waiting)
-        taken: list[int] = []
-        for priority, ids in waiting:
-            share = max(1, count * _WEIGHTS[priority] // total)
-            taken.extend(ids.popleft() for _ in range(min(share, len(ids), count - len(taken))))
-        for _, ids in waiting:
-            taken.extend(ids.popleft() for _ in range(min(len(ids), count - len(taken))))
-        return taken
-
-    def give_back(self, order_id: int, priority: int) -> None:
-        """An id that was taken and cannot run yet."""
-        self._ids[priority].append(order_id)
-
-    def loaded(self, user_id: UserId, priority: int) -> None:
-        """An order of the user is in memory now. Its id may still stand in line; it is skipped."""
+    def remove(self, order_id: int, priority: int) -> None:
+        """The order is in memory now, or open no longer. Its id may still stand in line."""
+        user_id = self._user_of.pop(order_id)
         self._counts[priority] -= 1
         self._users[user_id] -= 1
-        if self._users[user_id] <= 0:
+        if not self._users[user_id]:
             del self._users[user_id]
+
+    # A person must act first.
+
+    def block(self, user_id: UserId) -> None:
+        self._held[user_id] = []
+
+    def is_blocked(self, user_id: UserId) -> bool:
+        return user_id in self._held
+
+    def unblock(self, user_id: UserId) -> None:
+        for order_id, priority in self._held.pop(user_id):
+            self._lines[priority].append(order_id)
+
+    # Reading back.
+
+    def take(self, room: int) -> list[int]:
+        """Ids to be read back, as many as bring about `room` orders: each comes with all of its
+        user's, so at most `limits.USER_ORDERS_OPEN_MAX` more. They stay parked until removed.
+        """
+        waiting = [priority for priority, line in enumerate(self._lines) if line]
+        total = sum(_WEIGHTS[priority] for priority in waiting)
+        taken: list[int] = []
+        users: set[UserId] = set()
+        left = room
+        for priority in waiting:
+            share = max(1, room * _WEIGHTS[priority] // total)
+            left -= self._take_of(priority, min(share, left), taken, users)
+        for priority in waiting:
+            left -= self._take_of(priority, left, taken, users)
+        return taken
+
+    def _take_of(self, priority: int, room: int, taken: list[int], users: set[UserId]) -> int:
+        line = self._lines[priority]
+        used = 0
+        while line and used < room:
+            order_id = line.popleft()
+            user_id = self._user_of.get(order_id)
+            if user_id is None:
+                continue  # it came in with another order of its user
+            if user_id in self._held:
+                self._held[user_id].append((order_id, priority))
+                continue
+            taken.append(order_id)
+            if user_id not in users:
+                users.add(user_id)
+                used += self._users[user_id]
+        return used
