@@ -75,7 +75,10 @@ def _clean(key: str, value: Any, depth: int) -> Any:
     if isinstance(value, int) and abs(value) < _INTEGER_END:
         return int(value)
     if isinstance(value, Mapping) and depth:
-        return {_plain(inner): _clean(str(inner), one, depth - 1) for inner, one in value.items()}
+        return {
+            redact_text(_plain(inner)): _clean(str(inner), one, depth - 1)
+            for inner, one in value.items()
+        }
     if isinstance(value, list | tuple | set | frozenset) and depth:
         return [_clean("", one, depth - 1) for one in value]
     if isinstance(value, bytes):
