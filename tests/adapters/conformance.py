@@ -1,0 +1,158 @@
+"""Each dialect beside its emulator's core, with no socket: what the conformance suite runs on."""
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from typing import Any, Final
+
+from adapters import DIALECTS
+from hlrd.codec.http import HTTPRequests
+from hlrd.codec.mml import MMLCommands
+from hlrd.domain.identity import (
+    ICCID,
+    IMSI,
+    MSISDN,
+    Binding,
+    CardKey,
+    SealedKey,
+    UserId,
+)
+from hlrd.domain.operation import Cause, Operation, Task
+from hlrd.domain.outcome import Outcome
+from hlrd.domain.suspension import Level
+from hlrd.ne.adapter import Account, Adapter
+from loadtest.dsmp.core import Platform
+from loadtest.hlr.core import HLR
+from loadtest.hlr.frames import Frames
+
+KI: Final = "A1B2C3D4E5F60718293A4B5C6D7E8F90"
+KEY: Final = CardKey(KI, 3, "MILENAGE", "USIM")
+PASSWORD: Final = "conformance-7f3a"
+
+Exchange = Callable[[bytes], bytes]
+"""One request's bytes to its reply's bytes, on a session that is logged in."""
+
+
+@dataclass(frozen=True, slots=True)
+class Emulated:
+    """How a dialect's NE is played."""
+
+    start: Callable[[], Exchange]  #: a fresh NE that holds nothing
+    requests: Callable[[], Any]  #: the server's decoder: it counts what is on the wire
+    life: tuple[Operation, ...]  #: its operations in an order in which each takes effect
+    options: Mapping[str, str] = field(default_factory=dict)
+
+
+def _hlr() -> Exchange:
+    hlr, frames = HLR(), Frames("HLR1")
+
+    def exchange(request: bytes) -> bytes:
+        [command] = MMLCommands().feed(request)
+        return frames.reply(command.text, hlr.handle(command), "2026-01-31 08:00:00+00:00")
+
+    return exchange
+
+
+def _dsmp() -> Exchange:
+    platform = Platform()
+
+    def exchange(request: bytes) -> bytes:
+        [read] = HTTPRequests().feed(request)
+        return platform.handle(read).reply
+
+    return exchange
+
+
+EMULATED: Final[Mapping[str, Emulated]] = {
+    "huawei_hlr": Emulated(
+        _hlr,
+        MMLCommands,
+        (
+            Operation.ADD_KEY,
+            Operation.ADD_SUBSCRIBER,
+            Operation.SET_BARRING,
+            Operation.CANCEL_LOCATION,
+            Operation.REMOVE_SUBSCRIBER,
+            Operation.REMOVE_KEY,
+        ),
+    ),
+    "dsmp": Emulated(
+        _dsmp,
+        HTTPRequests,
+        (
+            Operation.OPEN_RELATION,
+            Operation.PAUSE_RELATION,
+            Operation.RESUME_RELATION,
+            Operation.CLOSE_RELATION,
+        ),
+    ),
+}
+
+
+def an_adapter(dialect: str, **options: str) -> Adapter[Any]:
+    account = Account("127.0.0.1", 7776, "hlrd", PASSWORD, {**EMULATED[dialect].options, **options})
+    return DIALECTS[dialect](account)
+
+
+def a_binding(*, imsi: str = "001010000000001", msisdn: str = "1064900000001") -> Binding:
+    sealed = SealedKey("k1", b"sealed")
+    return Binding(
+        UserId("1001"),
+        MSISDN(msisdn),
+        IMSI(imsi),
+        ICCID("89860000000000000001"),
+        "hlr1",
+        "HB",
+        sealed,
+    )
+
+
+_CAUSES: Final = {
+    Operation.PAUSE_RELATION: Cause.STOPPED,
+    Operation.RESUME_RELATION: Cause.RESUMED,
+    Operation.CLOSE_RELATION: Cause.CLOSED,
+}
+
+
+def a_task(
+    operation: Operation,
+    *,
+    level: Level = Level.TWO_WAY,
+    binding: Binding | None = None,
+    template: str = "1",
+    transaction: str = "",
+) -> Task:
+    return Task(
+        operation,
+        "ne1",
+        binding or a_binding(),
+        _CAUSES.get(operation, Cause.ORDERED),
+        level,
+        template,
+        transaction or f"1{operation.value}",
+    )
+
+
+class Played:
+    """An adapter and its emulator, one command at a time."""
+
+    def __init__(self, dialect: str) -> None:
+        self.adapter = an_adapter(dialect)
+        self.exchange = EMULATED[dialect].start()
+
+    def request(self, task: Task) -> bytes:
+        return self.adapter.encode(task, KEY if task.operation is Operation.ADD_KEY else None)
+
+    def reply(self, request: bytes) -> Any:
+        [reply] = self.adapter.decoder().feed(self.exchange(request))
+        assert self.adapter.echoes(request, reply)
+        return reply
+
+    def execute(self, task: Task) -> Outcome:
+        return self.adapter.classify(task, self.reply(self.request(task)))
+
+    def read_back(self, task: Task) -> Outcome:
+        """As the driver does it: the query, or the command itself where there is none."""
+        query = self.adapter.read_back(task)
+        if query is None:
+            return self.execute(task)
+        return self.adapter.compare(task, self.reply(query))

@@ -1,0 +1,166 @@
+"""What every dialect owes the engine, against the core of its emulator."""
+
+import pytest
+
+from adapters import DIALECTS
+from hlrd.domain.errors import HlrdError, ProtocolError
+from hlrd.domain.operation import UNDO, Operation
+from hlrd.domain.outcome import Verdict
+from hlrd.ne.adapter import AccountError
+from tests.adapters.conformance import EMULATED, KEY, KI, PASSWORD, Played, a_task, an_adapter
+
+STEPS = [(dialect, operation) for dialect, ne in EMULATED.items() for operation in ne.life]
+QUERIED = [step for step in STEPS if an_adapter(step[0]).read_back(a_task(step[1])) is not None]
+DONE = (Verdict.DONE, Verdict.NO_CHANGE)
+
+each_dialect = pytest.mark.parametrize("dialect", list(EMULATED))
+each_step = pytest.mark.parametrize(("dialect", "operation"), STEPS)
+
+
+def before(dialect: str, operation: Operation) -> Played:
+    """An NE on which all that comes before `operation` in a user's life is done."""
+    played = Played(dialect)
+    for earlier in EMULATED[dialect].life:
+        if earlier is operation:
+            break
+        assert played.execute(a_task(earlier)).verdict in DONE
+    return played
+
+
+def test_every_dialect_is_emulated() -> None:
+    assert EMULATED.keys() == DIALECTS.keys()
+
+
+@each_dialect
+def test_every_operation_of_a_dialect_is_lived_through(dialect: str) -> None:
+    assert set(EMULATED[dialect].life) == an_adapter(dialect).operations
+
+
+@each_step
+def test_a_task_is_exactly_one_request_on_the_wire(dialect: str, operation: Operation) -> None:
+    played = Played(dialect)
+
+    requests = EMULATED[dialect].requests().feed(played.request(a_task(operation)))
+
+    assert len(requests) == 1
+
+
+@each_step
+def test_a_task_whose_ground_is_laid_is_done(dialect: str, operation: Operation) -> None:
+    played = before(dialect, operation)
+
+    outcome = played.execute(a_task(operation))
+
+    assert outcome.verdict is Verdict.DONE
+    assert outcome.is_known
+
+
+@each_step
+def test_sending_a_task_again_ends_as_sending_it_once(dialect: str, operation: Operation) -> None:
+    played = before(dialect, operation)
+    played.execute(a_task(operation))
+
+    again = played.execute(a_task(operation))
+
+    assert again.verdict in (*DONE, Verdict.EXISTS)
+    assert played.read_back(a_task(operation)).verdict in (*DONE, Verdict.APPLIED)
+
+
+@each_step
+def test_a_task_that_was_done_is_read_back_as_done(dialect: str, operation: Operation) -> None:
+    played = before(dialect, operation)
+    played.execute(a_task(operation))
+
+    found = played.read_back(a_task(operation))
+
+    assert found.verdict in (*DONE, Verdict.APPLIED)
+
+
+@pytest.mark.parametrize(("dialect", "operation"), QUERIED)
+def test_a_task_that_was_not_done_is_read_back_as_absent(
+    dialect: str, operation: Operation
+) -> None:
+    played = before(dialect, operation)
+
+    found = played.read_back(a_task(operation))
+
+    assert found.verdict is Verdict.ABSENT
+
+
+@pytest.mark.parametrize(("dialect", "operation"), [s for s in STEPS if s not in QUERIED])
+def test_a_task_without_a_query_is_done_by_its_read_back(
+    dialect: str, operation: Operation
+) -> None:
+    played = before(dialect, operation)
+
+    found = played.read_back(a_task(operation))
+
+    assert found.verdict is Verdict.DONE
+
+
+@pytest.mark.parametrize(("dialect", "operation"), [s for s in STEPS if s[1] in UNDO])
+def test_what_was_done_can_be_undone(dialect: str, operation: Operation) -> None:
+    played = before(dialect, operation)
+    played.execute(a_task(operation))
+
+    undone = played.execute(a_task(UNDO[operation]))
+
+    assert undone.verdict is Verdict.DONE
+    assert played.read_back(a_task(UNDO[operation])).verdict in (*DONE, Verdict.APPLIED)
+
+
+@each_step
+def test_people_see_a_task_without_its_secrets(dialect: str, operation: Operation) -> None:
+    adapter = an_adapter(dialect)
+
+    shown = adapter.masked(a_task(operation))
+
+    assert KI not in shown.upper()
+    assert PASSWORD not in shown
+    assert adapter.account.password not in repr(adapter.account)
+    assert KI not in repr(KEY)
+
+
+@each_dialect
+def test_a_keepalive_is_one_harmless_request(dialect: str) -> None:
+    played = Played(dialect)
+    request = played.adapter.keepalive()
+
+    requests = EMULATED[dialect].requests().feed(request)
+    played.reply(request)
+
+    assert len(requests) == 1
+    assert played.execute(a_task(EMULATED[dialect].life[0])).verdict is Verdict.DONE
+
+
+@each_dialect
+def test_a_reply_is_the_same_byte_by_byte(dialect: str) -> None:
+    task = a_task(EMULATED[dialect].life[0])
+    played = Played(dialect)
+    wire = played.exchange(played.request(task))
+    decoder = played.adapter.decoder()
+
+    replies = [reply for at in range(len(wire)) for reply in decoder.feed(wire[at : at + 1])]
+
+    assert [played.adapter.classify(task, reply).verdict for reply in replies] == [Verdict.DONE]
+
+
+@each_dialect
+def test_noise_is_a_broken_protocol_and_nothing_else(dialect: str) -> None:
+    decoder = an_adapter(dialect).decoder()
+
+    with pytest.raises(ProtocolError):
+        decoder.feed(b"\x00\xff nonsense\r\n---    END\r\n\r\n" * 40_000)
+
+
+@each_dialect
+@pytest.mark.parametrize(
+    "options",
+    [{"no_such": "1"}, {"code.x": "busy"}, {"code.4711": "done"}, {"code.4711": "nonsense"}],
+)
+def test_an_unusable_option_stops_the_start(dialect: str, options: dict[str, str]) -> None:
+    with pytest.raises(AccountError) as refused:
+        an_adapter(dialect, **options)
+
+    assert next(iter(options)) in str(refused.value)
+    assert isinstance(refused.value, HlrdError)
