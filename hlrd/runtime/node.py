@@ -24,6 +24,7 @@ _FENCE: Final = query("node_fence")
 _NEXT_EPOCH: Final = query("node_next_epoch")
 _ENTER: Final = query("node_enter")
 _EPOCH: Final = query("node_epoch")
+_HIGHEST: Final = query("highest_order_id")
 _MARK: Final = query("node_mark")
 _OPEN: Final = query("open_orders")
 _LAST_SEQ: Final = query("last_seq")
@@ -87,24 +88,28 @@ class NodeLease:
     async def run(self, lowest_unsettled: Callable[[], int | None]) -> None:
         """Hold the lease and write down the low-water mark, for ever. Ends by Fenced.
 
-        `lowest_unsettled` gives the smallest order id that is in memory, durable or not, and None
-        if there is none: below it every order is closed or parked.
+        `lowest_unsettled` gives the smallest id of an order in memory, durable or not, and None if
+        memory holds none: every order below it is refused, closed or parked.
         """
         while True:
             try:
-                await self._mark(lowest_unsettled())
+                await self._mark(lowest_unsettled)
             except StoreUnavailable as error:
                 _log.warning("node_lease_lost", node=self._node, error=str(error))
                 await self._take_again()
             await asyncio.sleep(limits.LOW_WATER_INTERVAL_S)
 
-    async def _mark(self, lowest: int | None) -> None:
+    async def _mark(self, lowest_unsettled: Callable[[], int | None]) -> None:
+        """The highest id is read before memory is asked: an id at or below it that is not in
+        memory then has come to its end.
+        """
         connection = await self._connect()
-        if lowest is None:
-            lowest = first_order_id(self.epoch)
         with translated():
             async with asyncio.timeout(limits.STORE_TIMEOUT_S):
-                marked = await connection.fetchval(_MARK, self._node, self.epoch, lowest)
+                ceiling: int = await connection.fetchval(_HIGHEST) + 1
+                lowest = lowest_unsettled()
+                bound = ceiling if lowest is None else min(ceiling, lowest)
+                marked = await connection.fetchval(_MARK, self._node, self.epoch, bound)
         if marked is None:
             raise self._fenced()
 

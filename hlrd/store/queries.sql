@@ -50,6 +50,10 @@ INSERT INTO node (name, epoch) VALUES ($1, $2) ON CONFLICT (name) DO UPDATE SET 
 -- The epoch that may write.
 SELECT epoch FROM node WHERE name = $1;
 
+-- name: highest_order_id
+-- The last accept record by id.
+SELECT coalesce(max(id), 0) FROM work_order;
+
 -- name: node_mark
 -- Write down below which id every order of the node is closed: the first open one from the old mark
 -- on, or $3, below which nothing can still become durable.
