@@ -94,7 +94,7 @@ def test_every_metric_named_in_the_documents_exists() -> None:
         for metric in re.findall(r"\bhlrd_[a-z_]+\b(?![*.(/])", text)
     }
 
-    assert len(named) > len(exported) / len(suffixes)
+    assert named
     assert [pair for pair in sorted(named) if pair[1] not in exported] == []
 
 
