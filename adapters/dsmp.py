@@ -184,7 +184,9 @@ class DSMP(Adapter[HTTPReply]):
             message = _parse(reply.body)
         except ProtocolError:
             return False
-        return message.name == soap.FAULT or _transactions(message) == {sent[1].decode()}
+        if message.name == soap.FAULT:
+            return True
+        return message.name == REPLY and _transactions(message) == {sent[1].decode()}
 
     def is_last(self, reply: HTTPReply) -> bool:
         return not reply.keep_alive
