@@ -1,8 +1,8 @@
 """`make bench`: activations from end to end, on this machine, everything on it at once.
 
-Three measurements: how many orders a second at saturation, how long an order takes below it, and
-how near HLRs of 20 ms are driven to sessions / latency. Into `docs/performance.md`, between its
-markers, and into `build/bench/end_to_end.json`.
+Four measurements: orders a second at saturation; how long an order takes below it; how near HLRs of
+20 ms are driven to sessions / latency; what an outage of every HLR costs. Into `docs/performance.md`,
+between its markers, and into `build/bench/end_to_end.json`.
 """
 
 import argparse
@@ -18,6 +18,7 @@ from loadtest.client import Upstream
 from loadtest.faults import Latency, Profile
 from loadtest.generate import batches, member_activations
 from loadtest.owner import run_until_signal
+from loadtest.process import until
 from loadtest.settings import Shape
 from loadtest.simlot import stock
 from loadtest.stack import Stack, running
@@ -45,14 +46,15 @@ class Plan:
     below_s: float = 10.0
     slow_warm_up_s: float = 4.0
     slow_s: float = 15.0
-    orders_per_s_max: int = 12_000  #: what the stock must last for
+    outage_orders: int = 300_000
+    orders_per_s_max: int = 10_000  #: what the stock must last for
 
     @property
     def orders(self) -> int:
         """More than all measurements together can use up."""
         slow_s = self.slow_warm_up_s + self.slow_s
         seconds = self.warm_up_s + self.saturated_s + self.below_s + slow_s / 4
-        return round(seconds * self.orders_per_s_max)
+        return round(seconds * self.orders_per_s_max) + self.outage_orders
 
 
 class Bench:
@@ -117,6 +119,35 @@ class Bench:
             "commands_per_s": round(rate),
             "commands_per_s_possible": round(possible),
             "share": round(rate / possible, 3),
+        }
+
+    async def outage(self) -> dict[str, Any]:
+        """Every HLR is down while orders keep coming; then they come back, and all must finish."""
+        stack, wanted = self._stack, self._plan.outage_orders
+        workload = self._workload(wanted)
+        book, rss_mib = workload.book, [0.0]
+        for name in stack.shape.hlr_names:
+            stack.elements[name].kill()
+        started_s = time.monotonic()
+        async with asyncio.TaskGroup() as tasks:
+            tasks.create_task(
+                workload.run(
+                    deadline_s=600,
+                    on_progress=lambda _: rss_mib.append(cpu.rss_mib(stack.daemon.pid)),
+                )
+            )
+            await until(
+                lambda: len(book.accepted) >= wanted, deadline_s=300, what="all orders accepted"
+            )
+            accepted_s = time.monotonic() - started_s
+            for name in stack.shape.hlr_names:
+                await stack.restart_element(name)
+        return {
+            "orders": wanted,
+            "accepted_s": round(accepted_s, 1),
+            "finished_after_s": round(time.monotonic() - started_s - accepted_s, 1),
+            "daemon_rss_mib_max": round(max(rss_mib)),
+            "orders_failed": len(book.trouble),
         }
 
     async def _hlr_commands(self) -> int:

@@ -64,6 +64,7 @@ def table(record: Mapping[str, Any]) -> str:
     """The page's part: three short tables."""
     found, where, shape = record["figures"], record["machine"], record["settings"]
     saturated, below, slow = found["saturated"], found["below_saturation"], found["slow_hlrs"]
+    outage = found["outage"]
     us = saturated["cpu_us_per_order"]
     latency = below["latency_ms"]
     return f"""
@@ -93,6 +94,12 @@ each, a DSMP with {shape["dsmp_connections"]} connections.
 | commands/s | **{slow["commands_per_s"]:,}** |
 | sessions / latency | {slow["commands_per_s_possible"]:,} |
 | share | **{slow["share"]:.0%}** |
+
+| {outage["orders"]:,} orders posted with every HLR down | |
+| --- | --- |
+| all accepted after | {outage["accepted_s"]} s |
+| all done, after the HLRs came back | {outage["finished_after_s"]} s |
+| most memory of the daemon meanwhile | **{outage["daemon_rss_mib_max"]:,} MiB** |
 """
 
 

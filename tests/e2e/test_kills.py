@@ -6,7 +6,9 @@ from dataclasses import replace
 import asyncpg
 import pytest
 
+from hlrd.limits import ORDERS_IN_MEMORY_MAX
 from loadtest.chaos import cut_sessions
+from loadtest.cpu import rss_mib
 from loadtest.faults import Chance, Latency, Profile
 from loadtest.process import beside, until
 from loadtest.workload import Book
@@ -104,4 +106,26 @@ async def test_the_same_orders_posted_by_many_at_once_take_effect_once() -> None
         )
 
         assert book.receipts == other.receipts
+        assert await made.wrong(book) == []
+
+
+async def test_orders_beyond_memory_wait_in_the_journal_and_all_finish() -> None:
+    orders = ORDERS_IN_MEMORY_MAX + 4_000
+    async with system(orders=orders) as made:
+        stack, workload = made.stack, made.workload(orders, size=1_000)
+        for name in stack.shape.hlr_names:
+            stack.elements[name].kill()
+
+        async def come_back() -> None:
+            await until(
+                lambda: len(workload.book.accepted) >= orders, deadline_s=90, what="all accepted"
+            )
+            assert rss_mib(stack.daemon.pid) < 600
+            assert workload.book.receipts == {}
+            for name in stack.shape.hlr_names:
+                await stack.restart_element(name)
+
+        async with beside(come_back()):
+            book = await workload.run(deadline_s=150)
+
         assert await made.wrong(book) == []
