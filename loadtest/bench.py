@@ -1,8 +1,8 @@
 """`make bench`: activations from end to end, on this machine, everything on it at once.
 
-Four measurements: orders a second at saturation; how long an order takes below it; how near HLRs of
-20 ms are driven to sessions / latency; what an outage of every HLR costs. Into `docs/performance.md`,
-between its markers, and into `build/bench/end_to_end.json`.
+Four measurements: orders a second at saturation; how long an order takes below it; how near HLRs
+of 20 ms are driven to sessions / latency; what an outage of every HLR costs. Into
+`docs/performance.md`, between its markers, and into `build/bench/end_to_end.json`.
 """
 
 import argparse
