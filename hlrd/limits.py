@@ -51,6 +51,11 @@ JOURNAL_CONNECTIONS: Final = 2
 FLUSH_SPLIT_ROWS: Final = 128
 """Pending records that are worth a second flush beside one in flight. Fewer are cheaper later."""
 
+FLUSH_GATHER_S: Final = 0.003
+"""Rest between a flush and the next while fewer than FLUSH_SPLIT_ROWS wait; an order that comes to
+an idle journal does not wait. Measured at 5,000 orders/s, it saves the daemon a tenth and
+PostgreSQL a sixth of their time for the journal."""
+
 STORE_CONNECT_TIMEOUT_S: Final = 5.0
 STORE_TIMEOUT_S: Final = 10.0
 """Longest wait for one statement or group commit. After it the commit is in doubt: read back."""
@@ -108,7 +113,7 @@ SIM_FILE_LINE_BYTES_MAX: Final = 1_024
 """One line of a card vendor's file. A sane one is 70 to 200 bytes."""
 
 SIM_FILE_ROWS_MAX: Final = 1_000_000
-"""Cards of one file. The search for doubles keeps 24 bytes of each."""
+"""Cards of one file. The search for doubles keeps 25 bytes of each."""
 
 SIM_FILE_FAULTS_MAX: Final = 1_000
 """Bad lines reported of one file; beyond, they are only counted."""

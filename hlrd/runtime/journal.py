@@ -60,6 +60,7 @@ class JournalWriter:
         self._in_flight: list[Batch] = []
         self._idle: list[asyncio.Future[None]] = []
         self._is_waking = False
+        self._is_gathering = False
         self._when_empty: list[asyncio.Future[None]] = []
         self._on_receipts: Callable[[set[str]], None] = lambda sources: None
         self._on_freed: Callable[[], None] = lambda: None
@@ -142,6 +143,7 @@ class JournalWriter:
                 self._in_flight.remove(batch)
                 self._report(batch, clashes)
                 self._settle()
+                await self._gather()
 
     # Cutting the backlog into batches.
 
@@ -154,14 +156,24 @@ class JournalWriter:
             if waiter in self._idle:
                 self._idle.remove(waiter)
 
+    async def _gather(self) -> None:
+        """Let a few more records come before the next flush: many small ones cost more CPU."""
+        if not self._in_flight and len(self._pending) < limits.FLUSH_SPLIT_ROWS:
+            self._is_gathering = True
+            await asyncio.sleep(limits.FLUSH_GATHER_S)
+            self._is_gathering = False
+
     def _wake(self) -> None:
         """Wake an idle lane, one at a time, unless the flush in flight had better take it all."""
         if not self._is_waking and self._is_worth_a_flush():
-            self._is_waking = True
-            self._idle.pop().set_result(None)
+            waiter = self._idle.pop()
+            if not waiter.done():  # cancelled: the journal stops
+                self._is_waking = True
+                waiter.set_result(None)
 
     def _is_worth_a_flush(self) -> bool:
-        return not self._in_flight or len(self._pending) >= limits.FLUSH_SPLIT_ROWS
+        is_free = not self._in_flight and not self._is_gathering
+        return is_free or len(self._pending) >= limits.FLUSH_SPLIT_ROWS
 
     def _take(self) -> Batch:
         """What to write next; empty when there is nothing, or nothing worth a second flush."""
