@@ -30,9 +30,9 @@ class Database(_Section):
 
 class HTTP(_Section):
     host: str = "127.0.0.1"
-    port: int = Field(8080, ge=0, le=65535)
+    port: int = Field(default=8080, ge=0, le=65535)
     admin_host: str = "127.0.0.1"  #: health and metrics, on a port of their own
-    admin_port: int = Field(8081, ge=0, le=65535)
+    admin_port: int = Field(default=8081, ge=0, le=65535)
 
 
 class Token(_Section):
@@ -67,16 +67,18 @@ class NESettings(_Section):
     port: int = Field(ge=1, le=65535)
     user: str = ""
     password: SecretStr = SecretStr("")
-    sessions_min: int = Field(1, ge=0)
-    sessions_max: int = Field(16, ge=1, le=1024)
-    commands_per_s: float | None = Field(None, gt=0)  #: the contracted rate; absent: no cap
-    connect_timeout_s: float = Field(5.0, gt=0)
-    reply_timeout_s: float = Field(limits.NE_REPLY_TIMEOUT_S, gt=0)
-    settle_s: float = Field(1.0, ge=0)  #: the NE's own command time-out, before a read-back
-    keepalive_s: float = Field(60.0, gt=0)  #: an idle session proves its life this often
-    idle_close_s: float = Field(120.0, gt=0)  #: a surplus session idle this long is closed
-    breaker_failures: int = Field(5, ge=1)  #: faults of the NE in a row that open the breaker
-    breaker_probe_s: float = Field(0.5, gt=0)  #: an open breaker probes this often
+    sessions_min: int = Field(default=1, ge=0)
+    sessions_max: int = Field(default=16, ge=1, le=1024)
+    commands_per_s: float | None = Field(default=None, gt=0)  #: the contracted rate; absent: no cap
+    connect_timeout_s: float = Field(default=5.0, gt=0)
+    reply_timeout_s: float = Field(default=limits.NE_REPLY_TIMEOUT_S, gt=0)
+    settle_s: float = Field(default=1.0, ge=0)  #: the NE's own command time-out, before a read-back
+    keepalive_s: float = Field(default=60.0, gt=0)  #: an idle session proves its life this often
+    idle_close_s: float = Field(default=120.0, gt=0)  #: a surplus session idle this long is closed
+    breaker_failures: int = Field(
+        default=5, ge=1
+    )  #: faults of the NE in a row that open the breaker
+    breaker_probe_s: float = Field(default=0.5, gt=0)  #: an open breaker probes this often
     templates: dict[str, int] = Field(default_factory=lambda: {"GPRS+SMS": 1})
     options: dict[str, str] = Field(default_factory=dict)
 
@@ -89,8 +91,8 @@ class NESettings(_Section):
 
 class Orders(_Section):
     state_master: Literal["BOSS", "CRM", "backup"] = "backup"
-    quarantine_days: int = Field(90, ge=0, le=365)
-    drain_s: float = Field(30.0, gt=0)  #: longest graceful stop
+    quarantine_days: int = Field(default=90, ge=0, le=365)
+    drain_s: float = Field(default=30.0, gt=0)  #: longest graceful stop
 
 
 class Settings(BaseSettings):
@@ -98,7 +100,7 @@ class Settings(BaseSettings):
         env_prefix="HLRD_", env_nested_delimiter="__", extra="forbid", frozen=True
     )
 
-    node: str = Field("hlrd", pattern=r"\A[a-z][a-z0-9_-]{0,31}\z")
+    node: str = Field(default="hlrd", pattern=r"\A[a-z][a-z0-9_-]{0,31}\z")
     log_level: Literal["debug", "info", "warning", "error"] = "info"
     database: Database = Field(default_factory=Database)
     http: HTTP = Field(default_factory=HTTP)

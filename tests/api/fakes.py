@@ -226,7 +226,7 @@ class FakeInventory:
     async def import_lot(
         self, name: str, *, province: str, hlr: str, cards: Sequence[NewCard]
     ) -> int:
-        self.cards[name] = list(cards)
+        self.cards.setdefault(name, []).extend(cards)
         return len(cards)
 
     async def lots(self) -> Sequence[LotRow]:

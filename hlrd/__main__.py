@@ -1,0 +1,97 @@
+"""The `hlrd` command: run the daemon, look after its database, and ask it things."""
+
+import asyncio
+import sys
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from hlrd import __version__
+from hlrd.cli import inventory, orders
+from hlrd.config import ConfigError, Settings, load
+from hlrd.domain.errors import HlrdError
+
+cli = typer.Typer(
+    no_args_is_help=True,
+    add_completion=False,
+    pretty_exceptions_enable=False,  # its tracebacks print local variables, and so keys
+    help="Service provisioning: work orders in, commands to network elements, receipts out.",
+)
+cli.add_typer(inventory.pool, name="pool")
+cli.add_typer(inventory.sim, name="sim")
+cli.add_typer(orders.order, name="order")
+
+Config = Annotated[Path, typer.Option("--config", help="As hlrd.example.toml.")]
+_CONFIG = Path("hlrd.toml")
+
+
+@cli.command()
+def serve(config: Config = _CONFIG) -> None:
+    """Run the daemon until SIGTERM; a second one ends it at once."""
+    settings = _checked(config)
+    import uvloop
+
+    from hlrd import app
+    from hlrd.runtime import logging
+
+    logging.set_up(settings.log_level)
+    uvloop.run(app.serve(settings))
+
+
+@cli.command()
+def migrate(config: Config = _CONFIG) -> None:
+    """Bring the database up to this release, as `serve` does by itself."""
+    applied = asyncio.run(_migrate(load(config)))
+    typer.echo(f"{applied} migrations applied")
+
+
+@cli.command("check-config")
+def check_config(config: Config = _CONFIG) -> None:
+    """Say everything that is wrong with a configuration, or that nothing is."""
+    settings = _checked(config)
+    typer.echo(f"{config}: {len(settings.tokens)} tokens, {len(settings.ne)} network elements, ok")
+
+
+@cli.command()
+def version() -> None:
+    typer.echo(__version__)
+
+
+def _checked(config: Path) -> Settings:
+    from adapters import DIALECTS
+
+    settings = load(config)
+    unknown = [ne for ne in settings.ne if ne.dialect not in DIALECTS]
+    if unknown:
+        lines = [f"  ne.{ne.name}.dialect: no dialect {ne.dialect!r}" for ne in unknown]
+        known = f"  known: {', '.join(sorted(DIALECTS))}"
+        raise ConfigError("\n".join([f"{config} is not usable:", *lines, known]))
+    return settings
+
+
+async def _migrate(settings: Settings) -> int:
+    from hlrd.store import embedded
+    from hlrd.store.connection import connect
+    from hlrd.store.migrate import migrate as bring_up
+
+    server = await asyncio.to_thread(embedded.start, settings.database)
+    try:
+        connection = await connect(server.dsn, "migrate")
+        try:
+            return await bring_up(connection)
+        finally:
+            await connection.close()
+    finally:
+        await asyncio.to_thread(server.stop, only_if_unused=True)
+
+
+def main() -> None:
+    try:
+        cli()
+    except HlrdError as error:
+        sys.exit(f"hlrd: {error}")
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,1 @@
+"""What staff types: thin clients of the HTTP API, with tables."""

@@ -1,0 +1,74 @@
+"""`hlrd order`."""
+
+from collections.abc import Mapping, Sequence
+from typing import Annotated, Any, Final
+
+import typer
+from rich.console import Console
+from rich.pretty import Pretty
+from rich.table import Table
+
+from hlrd.cli.client import URL, CallFailed, Client, Url, path_of
+from hlrd.domain.order import Source
+
+order: Final = typer.Typer(no_args_is_help=True, help="Work orders.")
+
+_FIELDS: Final = (
+    "id", "source", "order_id", "type", "state", "user_id", "operator_id", "priority",
+    "accepted_at", "closed_at",
+)  # fmt: skip
+
+
+@order.callback()
+def _group() -> None:
+    """Keeps `show` a sub-command although it is the only one."""
+
+
+@order.command("show")
+def show(
+    id: Annotated[str | None, typer.Argument(help="hlrd's own id.")] = None,
+    order_id: Annotated[str | None, typer.Option(help="Upstream's id instead.")] = None,
+    source: Annotated[Source | None, typer.Option(help="Upstream's name, with --order-id.")] = None,
+    url: Url = URL,
+) -> None:
+    """An order with its resources, tasks, commands and receipts."""
+    if (id is None) == (order_id is None):
+        raise CallFailed("give hlrd's id, or --order-id (and --source), and not both")
+    client = Client(url)
+    if id is not None:
+        return _print(client.get(f"/v1/work-orders/{path_of(id)}"))
+    query = {"order_id": str(order_id), **({"source": source.value} if source else {})}
+    return _print(client.get("/v1/work-orders", query))
+
+
+def _print(found: Mapping[str, Any]) -> None:
+    console = Console()
+    console.print(_facts(found))
+    tasks = (found["live"] or {}).get("tasks") or found["trail"] or []
+    console.print(_tasks(tasks))
+    for receipt in found["receipts"]:
+        console.print("receipt", Pretty(receipt))
+
+
+def _facts(found: Mapping[str, Any]) -> Table:
+    table = Table("field", "value", show_header=False)
+    for field in _FIELDS:
+        table.add_row(field, _text(found[field]))
+    for field, value in (found["resources"] or {}).items():
+        table.add_row(field, _text(value))
+    return table
+
+
+def _tasks(tasks: Sequence[Mapping[str, Any]]) -> Table:
+    table = Table("operation", "ne", "state", "intent", "at", "verdict", "code", "command")
+    for task in tasks:
+        heads = [_text(task.get(name)) for name in ("operation", "ne", "state")]
+        for command in task.get("commands") or [{}]:
+            names = ("intent", "at", "verdict", "code", "request")
+            table.add_row(*heads, *(_text(command.get(name)) for name in names))
+            heads = ["", "", ""]
+    return table
+
+
+def _text(value: object) -> str:
+    return "" if value is None else str(value)

@@ -1,0 +1,177 @@
+"""The command line against a real API: what staff types, and what it shows."""
+
+import asyncio
+from pathlib import Path
+from typing import Any
+
+import pytest
+from click.testing import Result
+from typer.testing import CliRunner
+
+from hlrd.__main__ import cli
+from hlrd.cli import files
+from hlrd.cli.client import CallFailed
+from hlrd.domain.order import Source
+from tests.api.client import World, a_member_activation, a_world, token
+from tests.api.test_inventory import HEADER, KI, a_line
+
+EXAMPLE = Path(__file__).parent.parent.parent / "hlrd.example.toml"
+RANGES = "first,last,province,hlr\n1064900000000,1064900001999,200,hlr1\n"
+
+
+async def run(world: World, *arguments: str, source: Source = Source.OPS, **env: str) -> Result:
+    """In a thread, as a process of its own would: the world's loop goes on."""
+    settings = {
+        "HLRD_URL": f"http://{world.host}:{world.port}",
+        "HLRD_TOKEN": token(source),
+        "COLUMNS": "200",
+        **env,
+    }
+    return await asyncio.to_thread(lambda: CliRunner().invoke(cli, list(arguments), env=settings))
+
+
+def said(result: Result) -> str:
+    return " ".join(result.output.replace("│", " ").split())
+
+
+async def test_a_pool_is_created_filled_listed_and_shown(tmp_path: Path) -> None:
+    file = tmp_path / "ranges.csv"
+    file.write_text(RANGES)
+
+    async with a_world() as world:
+        created = await run(world, "pool", "create", "iot")
+        filled = await run(world, "pool", "import", "iot", str(file))
+        listed = await run(world, "pool", "list")
+        shown = await run(world, "pool", "show", "iot")
+
+    assert [one.exit_code for one in (created, filled, listed, shown)] == [0] * 4
+    assert "iot 0 0 0 0 0" in said(created)
+    assert "iot 2,000 0 0 0 0" in said(filled)
+    assert "iot 2,000 0 0 0 0" in said(listed)
+    assert "1064900000000 1064900001999 200 hlr1" in said(shown)
+
+
+async def test_a_lot_is_imported_in_parts_and_shows_no_key(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(files, "_LOT_BYTES_MAX", 200)
+    file = tmp_path / "lot.csv"
+    file.write_text("\n".join([HEADER, *(a_line(number) for number in range(5))]))
+
+    async with a_world() as world:
+        arguments = ["--name", "L1", "--province", "200", "--hlr", "hlr1"]
+        imported = await run(world, "sim", "import", str(file), *arguments)
+        listed = await run(world, "sim", "list")
+        cards = len(world.inventory.cards["L1"])
+
+    assert imported.exit_code == 0
+    assert cards == 5
+    assert "L1 200 hlr1 5 0 0 0" in said(listed)
+    assert KI not in imported.output + listed.output
+
+
+async def test_a_bad_lot_is_explained_by_line(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(files, "_LOT_BYTES_MAX", 200)
+    file = tmp_path / "lot.csv"
+    file.write_text("\n".join([HEADER, a_line(1), a_line(2), a_line(3), a_line(4, ki=KI)]))
+
+    async with a_world() as world:
+        arguments = ["--name", "L1", "--province", "200", "--hlr", "hlr1"]
+        result = await run(world, "sim", "import", str(file), *arguments)
+
+    assert isinstance(result.exception, CallFailed)
+    assert "with line 5 as [2]" in str(result.exception)
+    assert "[2].ki: a Ki is 32 hexadecimal digits (KI_INVALID)" in str(result.exception)
+    assert KI not in str(result.exception)
+
+
+async def test_an_order_is_shown_by_either_id() -> None:
+    async with a_world() as world:
+        order = (await world.post_order(a_member_activation())).json["id"]
+        world.book.live[int(order)]["tasks"] = [
+            {
+                "operation": "addKey",
+                "ne": "hlr1",
+                "state": "sent",
+                "commands": [{"intent": "execute", "verdict": "done", "code": "0"}],
+            }
+        ]
+        by_id = await run(world, "order", "show", order)
+        by_order_id = await run(world, "order", "show", "--order-id", "A1", "--source", "ESOP")
+        world.book.close(int(order))
+        closed = await run(world, "order", "show", order)
+
+    assert by_id.exit_code == 0
+    assert f"id {order}" in said(by_id)
+    assert "addKey hlr1 sent execute" in said(by_id)
+    assert by_order_id.output == by_id.output
+    assert "'result': 'succeeded'" in closed.output
+
+
+async def test_a_refusal_is_the_daemons_own_words() -> None:
+    async with a_world() as world:
+        refused = await run(world, "pool", "create", "a b")
+        forbidden = await run(world, "pool", "create", "iot", source=Source.CRM)
+        stranger = await run(world, "pool", "list", HLRD_TOKEN="nobody")
+        unknown = await run(world, "order", "show", "7")
+
+    assert str(refused.exception).startswith("FIELD_INVALID (name): ")
+    assert str(forbidden.exception).startswith("SOURCE_NOT_ALLOWED: ")
+    assert str(stranger.exception).startswith("TOKEN_UNKNOWN: ")
+    assert str(unknown.exception).startswith("ORDER_UNKNOWN: ")
+
+
+async def test_who_cannot_be_asked_is_said() -> None:
+    async with a_world() as world:
+        no_token = await run(world, "pool", "list", HLRD_TOKEN="")
+        bad_url = await run(world, "pool", "list", HLRD_URL="http://127.0.0.1:1")
+        no_url = await run(world, "pool", "list", HLRD_URL="nowhere")
+        both = await run(world, "order", "show", "1", "--order-id", "A1")
+
+    assert "HLRD_TOKEN" in str(no_token.exception)
+    assert "no answer from http://127.0.0.1:1" in str(bad_url.exception)
+    assert "no answer from nowhere" in str(no_url.exception)
+    assert "and not both" in str(both.exception)
+    assert all(isinstance(one.exception, CallFailed) for one in (no_token, bad_url, no_url, both))
+
+
+@pytest.mark.parametrize(
+    "text", ["", "first,last\n1,2\n", RANGES + "1,2,3\n", RANGES + "1,2,3,4,5\n"]
+)
+def test_a_file_of_ranges_that_is_none_is_refused(tmp_path: Path, text: str) -> None:
+    file = tmp_path / "ranges.csv"
+    file.write_text(text)
+
+    with pytest.raises(CallFailed, match=r"ranges\.csv"):
+        files.ranges(file)
+
+
+def invoke(*arguments: str) -> Any:
+    return CliRunner().invoke(cli, list(arguments))
+
+
+def test_a_configuration_is_checked(tmp_path: Path) -> None:
+    bad = tmp_path / "bad.toml"
+    bad.write_text(EXAMPLE.read_text("utf-8").replace("huawei_hlr", "morse"))
+
+    good = invoke("check-config", "--config", str(EXAMPLE))
+    unknown = invoke("check-config", "--config", str(bad))
+    absent = invoke("check-config", "--config", str(tmp_path / "nothing.toml"))
+
+    assert good.output.endswith("2 tokens, 1 network elements, ok\n")
+    assert "no dialect 'morse'" in str(unknown.exception)
+    assert "cannot read" in str(absent.exception)
+
+
+def test_an_error_of_ours_is_one_line_and_an_exit_code(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    from hlrd.__main__ import main
+
+    monkeypatch.setattr("sys.argv", ["hlrd", "check-config", "--config", "/nowhere"])
+    with pytest.raises(SystemExit) as caught:
+        main()
+
+    assert caught.value.code == "hlrd: cannot read /nowhere: No such file or directory"
