@@ -31,7 +31,7 @@ class View:
 
     def fail(self, text: str) -> None:
         self.console.print("[bold red]not proven[/]", end="  ")
-        self.console.print(text, markup=False)
+        self.console.print(text, markup=False, soft_wrap=True)
 
     @contextmanager
     def progress(self, orders: int) -> Iterator[Callable[[Book], None]]:

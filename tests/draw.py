@@ -45,8 +45,8 @@ def metrics() -> str:
     parts = [
         _HEAD.format(source="hlrd/metrics.py"),
         "# Metrics\n",
-        "Served as `/metrics` on the admin port, in base units. Labels come from closed sets only: no",
-        "number, card, user or order is ever one. What to alert on, and what to do then, is in",
+        "Served as `/metrics` on the admin port, in base units. Labels come from closed sets only:",
+        "no number, card, user or order is ever one. What to alert on, and what to do then, is in",
         "[operations.md](operations.md).\n",
         "| metric | kind | labels | meaning |",
         "| --- | --- | --- | --- |",
