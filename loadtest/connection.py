@@ -48,7 +48,7 @@ class Connection(asyncio.Protocol, ABC, Generic[C, W]):
         self._is_serving = False  #: a command is in service, or its answer drips
         self._is_hung = False
         self._is_choked = False  #: the client does not read its answers
-        self._is_reading = True
+        self.is_reading = True
         self.closes_when_idle = False
         self.active_at_s = self._loop.time()
 
@@ -145,11 +145,11 @@ class Connection(asyncio.Protocol, ABC, Generic[C, W]):
         if self._transport is None:
             return
         reads = not (self._is_hung or self._is_choked or len(self._queue) > QUEUE_COMMANDS_MAX)
-        if reads and not self._is_reading:
+        if reads and not self.is_reading:
             self._transport.resume_reading()
-        elif self._is_reading and not reads:
+        elif self.is_reading and not reads:
             self._transport.pause_reading()
-        self._is_reading = reads
+        self.is_reading = reads
 
     def _finish(self, work: W, fault: Fault | None) -> None:
         self._is_serving = False

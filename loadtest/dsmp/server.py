@@ -55,7 +55,7 @@ class Server:
         self.port = 0
         self._settings = settings
         self._kept = Kept(settings.state_file)
-        self._connections: dict[Connection[Any, Any], None] = {}
+        self.connections: dict[Connection[Any, Any], None] = {}
         self._listener: asyncio.Server | None = None
         self._idle_timer: asyncio.TimerHandle | None = None
         self._was_gateway = False
@@ -74,19 +74,19 @@ class Server:
             self._idle_timer.cancel()
         if self._listener is not None:
             self._listener.close()
-        for connection in list(self._connections):
+        for connection in list(self.connections):
             connection.close()
         if self._listener is not None:
             await self._listener.wait_closed()
         self._kept.close()
 
     def opened(self, connection: Connection[Any, Any]) -> None:
-        self._connections[connection] = None
-        if len(self._connections) > CONNECTIONS_MAX:
+        self.connections[connection] = None
+        if len(self.connections) > CONNECTIONS_MAX:
             connection.cut()
 
     def closed(self, connection: Connection[Any, Any]) -> None:
-        del self._connections[connection]
+        del self.connections[connection]
 
     def keep(self) -> None:
         self._kept.flush()
@@ -108,7 +108,7 @@ class Server:
 
     def stats(self) -> Mapping[str, int]:
         relations = {f"relations_{state}": self.platform.counts[state] for state in State}
-        return {"connections": len(self._connections), **relations}
+        return {"connections": len(self.connections), **relations}
 
     def dump(self) -> list[Relation]:
         relations = self.platform.relations.items()
@@ -118,7 +118,7 @@ class Server:
         return text
 
     def cut(self, sessions: int | None) -> int:
-        chosen = list(self._connections)[:sessions]
+        chosen = list(self.connections)[:sessions]
         for connection in chosen:
             connection.cut()
         return len(chosen)
@@ -139,7 +139,7 @@ class Server:
 
     def _check_idle(self) -> None:
         since_s = self.loop.time() - self._settings.idle_close_s
-        for connection in list(self._connections):
+        for connection in list(self.connections):
             connection.close_if_idle(since_s)
         check_s = min(_IDLE_CHECK_S, self._settings.idle_close_s / 4)
         self._idle_timer = self.loop.call_later(check_s, self._check_idle)
