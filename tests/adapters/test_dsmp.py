@@ -1,10 +1,8 @@
 """The DSMP dialect: what goes onto the wire for each kind of peer, and what each answer means."""
 
-import re
 from collections.abc import Mapping
 from itertools import product
-from pathlib import Path
-from typing import Final, NamedTuple
+from typing import Final
 
 import pytest
 from hypothesis import given
@@ -14,13 +12,12 @@ from adapters import dsmp
 from adapters.dsmp import CLOSE, DSMP, NAMESPACE, OPEN, PAUSE, RESUME
 from hlrd.codec import soap
 from hlrd.codec.base import UnsafeValue
-from hlrd.codec.http import HTTPReplies, HTTPReply, HTTPRequests
+from hlrd.codec.http import HTTPReply, HTTPRequests
 from hlrd.codec.soap import Message
 from hlrd.domain.errors import ProtocolError
 from hlrd.domain.operation import Operation, Task
 from hlrd.domain.outcome import Outcome, Verdict
 from hlrd.ne.adapter import Account, AccountError
-from loadtest.dsmp.core import Platform
 from tests.adapters.conformance import a_binding, a_task
 
 OPERATIONS: Final = (OPEN, PAUSE, RESUME, CLOSE)
@@ -424,61 +421,3 @@ def test_an_unknown_peer_is_answered_by_those_there_are() -> None:
 def test_a_host_that_is_none_is_refused_when_the_adapter_is_built() -> None:
     with pytest.raises(AccountError):
         an_adapter(host="ne1\r\nX: y")
-
-
-# A whole session as an operator would see it on the wire.
-
-TRANSCRIPT: Final = Path(__file__).parents[1] / "transcripts" / "dsmp.txt"
-_STEP: Final = re.compile(r"^## (\w+) (\w+):[^\n]*\n>>>\n(.*?)\n<<<\n(.*?)\n=== (\w+)", re.M | re.S)
-
-
-class Step(NamedTuple):
-    operation: Operation
-    transaction: str
-    request: bytes
-    reply: bytes
-    verdict: str
-
-
-def steps() -> list[Step]:
-    found = _STEP.findall(TRANSCRIPT.read_text("utf-8"))
-    return [
-        Step(Operation(operation), transaction, _wire(request), _wire(reply), verdict)
-        for operation, transaction, request, reply, verdict in found
-    ]
-
-
-def _wire(text: str) -> bytes:
-    """Lines of an HTTP head end in CR LF; the transcript does not show it."""
-    head, _, body = text.partition("\n\n")
-    return head.replace("\n", "\r\n").encode() + b"\r\n\r\n" + body.encode()
-
-
-def test_the_transcript_is_what_both_sides_say_to_the_byte() -> None:
-    platform = Platform()
-    adapter = an_adapter()
-
-    for step in steps():
-        task = a_task(step.operation, transaction=step.transaction)
-        assert adapter.encode(task, None) == step.request
-        [request] = HTTPRequests().feed(step.request)
-        assert platform.handle(request).reply == step.reply
-        [reply] = HTTPReplies().feed(step.reply)
-        assert adapter.echoes(step.request, reply)
-        assert adapter.classify(task, reply).verdict == step.verdict
-
-
-def test_the_transcript_shows_each_action_done_repeated_and_found_done() -> None:
-    assert [(step.operation, step.verdict) for step in steps()] == [
-        (OPEN, Verdict.DONE),
-        (OPEN, Verdict.DONE),
-        (OPEN, Verdict.NO_CHANGE),
-        (PAUSE, Verdict.DONE),
-        (PAUSE, Verdict.NO_CHANGE),
-        (OPEN, Verdict.PREREQUISITE),
-        (RESUME, Verdict.DONE),
-        (RESUME, Verdict.NO_CHANGE),
-        (CLOSE, Verdict.DONE),
-        (CLOSE, Verdict.NO_CHANGE),
-        (PAUSE, Verdict.PERMANENT),
-    ]
