@@ -105,6 +105,12 @@ LEASE_NUMBERS: Final = 8_192
 LEASE_LOW_WATER: Final = 4_096
 """A lease is renewed in the background when fewer are left in memory."""
 
+LEASE_LOOK_S: Final = 0.05
+"""How often it is seen whether a lease is wished for; LEASE_LOW_WATER lasts many times longer."""
+
+LEASE_SWEEP_S: Final = 5.0
+"""How often quarantines that ended, and the free lists, are looked at."""
+
 LEASE_BAGS_MAX: Final = 4
 """Bags (about one lease each) drawn empty after a lease should have been used up. An item that was
 put back so often goes to the durable free list, so that the number of open leases stays bounded."""
@@ -144,9 +150,6 @@ DECODE_SLICE_ORDERS: Final = 500
 
 SETTLE_TIMEOUT_S: Final = 60.0
 """Longest wait for orders to become durable or refused. After it upstream is told to ask again."""
-
-SETTLE_POLL_S: Final = 0.05
-"""How often an order that was still not durable at its client's deadline is looked for."""
 
 LOT_PROBLEMS_MAX: Final = 100
 """Bad lines of a SIM lot named in one answer."""

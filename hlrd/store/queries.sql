@@ -199,3 +199,155 @@ LEFT JOIN user_state s USING (user_id)
 LEFT JOIN binding b USING (user_id)
 WHERE NOT EXISTS (SELECT FROM receipt r WHERE r.order_id = w.id AND r.is_final)
 ORDER BY w.id;
+
+-- name: lease_ranges
+-- All ranges with their secret and what is on their free list (counted up to a bound).
+SELECT r.id, r.pool, r.first, r.last, r.digits, r.province, r.hlr, r.counter, p.secret,
+    (SELECT count(*) FROM (
+        SELECT FROM number_hold h
+        WHERE h.range_id = r.id AND h.state = 'free' AND h.lease_id IS NULL LIMIT 100000) AS few
+    ) AS recycled
+FROM number_range r JOIN pool p ON p.name = r.pool
+ORDER BY r.id;
+
+-- name: lease_lots
+-- All lots with what is on their free list, the oldest first.
+SELECT l.id, l.name, l.province, l.hlr, l.quantity, l.counter,
+    (SELECT count(*) FROM (
+        SELECT FROM card_hold h
+        WHERE h.lot_id = l.id AND h.state = 'free' AND h.lease_id IS NULL LIMIT 100000) AS few
+    ) AS recycled
+FROM sim_lot l
+ORDER BY l.id;
+
+-- name: lease_take_range
+-- Move the counter of a range on by up to $2 places.
+WITH old AS (
+    SELECT id, counter, least($2::bigint, last - first + 1 - counter)::int AS count,
+        last - first + 1 AS size
+    FROM number_range WHERE id = $1 FOR UPDATE)
+UPDATE number_range r SET counter = old.counter + old.count FROM old WHERE r.id = old.id
+RETURNING old.counter AS start, old.count, old.size - old.counter - old.count AS unleased;
+
+-- name: lease_take_lot
+-- Move the counter of a lot on by up to $2 rows.
+WITH old AS (
+    SELECT id, counter, least($2::bigint, quantity - counter)::int AS count, quantity AS size
+    FROM sim_lot WHERE id = $1 FOR UPDATE)
+UPDATE sim_lot l SET counter = old.counter + old.count FROM old WHERE l.id = old.id
+RETURNING old.counter AS start, old.count, old.size - old.counter - old.count AS unleased;
+
+-- name: lease_add
+-- Note whose the places or rows are.
+INSERT INTO lease (what, source_id, start, count, epoch) VALUES ($1, $2, $3, $4, $5) RETURNING id;
+
+-- name: lease_pick_numbers
+-- Take up to $2 numbers of a range off the free list.
+UPDATE number_hold SET lease_id = $3 WHERE msisdn IN (
+    SELECT h.msisdn FROM number_hold h
+    WHERE h.range_id = $1 AND h.state = 'free' AND h.lease_id IS NULL
+      AND NOT EXISTS (SELECT FROM binding b WHERE b.msisdn = h.msisdn)
+    LIMIT $2 FOR UPDATE SKIP LOCKED)
+RETURNING msisdn;
+
+-- name: lease_pick_cards
+-- Take up to $2 cards of a lot off the free list.
+UPDATE card_hold SET lease_id = $3 WHERE iccid IN (
+    SELECT h.iccid FROM card_hold h
+    WHERE h.lot_id = $1 AND h.state = 'free' AND h.lease_id IS NULL
+      AND NOT EXISTS (SELECT FROM binding b WHERE b.iccid = h.iccid)
+    LIMIT $2 FOR UPDATE SKIP LOCKED)
+RETURNING iccid;
+
+-- name: lease_left_numbers
+-- What a range still has for later leases.
+SELECT last - first + 1 - counter AS unleased,
+    (SELECT count(*) FROM (SELECT FROM number_hold h
+     WHERE h.range_id = $1 AND h.state = 'free' AND h.lease_id IS NULL LIMIT 100000) AS few
+    ) AS recycled
+FROM number_range WHERE id = $1;
+
+-- name: lease_left_cards
+-- What a lot still has for later leases.
+SELECT quantity - counter AS unleased,
+    (SELECT count(*) FROM (SELECT FROM card_hold h
+     WHERE h.lot_id = $1 AND h.state = 'free' AND h.lease_id IS NULL LIMIT 100000) AS few
+    ) AS recycled
+FROM sim_lot WHERE id = $1;
+
+-- name: lease_unavailable
+-- Which of these numbers are bound, or held whatever the reason.
+SELECT msisdn FROM binding WHERE msisdn = ANY($1::bigint[])
+UNION ALL
+SELECT msisdn FROM number_hold WHERE msisdn = ANY($1::bigint[]);
+
+-- name: lease_held_numbers
+-- The recycled numbers of a lease that are still idle.
+SELECT h.msisdn FROM number_hold h
+WHERE h.lease_id = $1 AND NOT EXISTS (SELECT FROM binding b WHERE b.msisdn = h.msisdn);
+
+-- name: lease_cards
+-- The cards of a lease that are still in stock.
+SELECT c.iccid, c.imsi, c.key_id, c.sealed_key, l.hlr, l.province
+FROM sim_card c JOIN sim_lot l ON l.id = c.lot_id
+WHERE c.lot_id = $1 AND c.row_no >= $2 AND c.row_no < $2::bigint + $3
+  AND NOT EXISTS (SELECT FROM binding b WHERE b.iccid = c.iccid)
+  AND NOT EXISTS (SELECT FROM card_hold h WHERE h.iccid = c.iccid)
+UNION ALL
+SELECT c.iccid, c.imsi, c.key_id, c.sealed_key, l.hlr, l.province
+FROM card_hold h JOIN sim_card c USING (iccid) JOIN sim_lot l ON l.id = c.lot_id
+WHERE h.lease_id = $4 AND NOT EXISTS (SELECT FROM binding b WHERE b.iccid = h.iccid);
+
+-- name: lease_unknown
+-- A lease of this epoch and source whose commit was never answered.
+SELECT id, start, count FROM lease
+WHERE epoch = $1 AND what = $2 AND source_id = $3 AND NOT id = ANY($4::bigint[]);
+
+-- name: lease_inherit
+-- Take over what earlier runs of this node had in memory.
+UPDATE lease SET epoch = $2
+WHERE epoch IN (SELECT number FROM epoch WHERE node = $1) AND epoch <> $2
+RETURNING id, what, source_id, start, count;
+
+-- name: lease_return_numbers
+-- Put fresh numbers that were leased and not used on the free list.
+INSERT INTO number_hold (msisdn, range_id, state, cause)
+SELECT t.msisdn, l.source_id, 'free', 'returned'
+FROM unnest($2::bigint[]) AS t (msisdn), lease l WHERE l.id = $1
+ON CONFLICT (msisdn) DO NOTHING;
+
+-- name: lease_return_cards
+-- Put fresh cards that were leased and not used on the free list.
+INSERT INTO card_hold (iccid, lot_id, state)
+SELECT t.iccid, l.source_id, 'free'
+FROM unnest($2::text[]) AS t (iccid), lease l WHERE l.id = $1
+ON CONFLICT (iccid) DO NOTHING;
+
+-- name: lease_forget_numbers
+-- A recycled number that is bound needs its row no more, until it is released again.
+DELETE FROM number_hold h
+WHERE h.lease_id = $1 AND EXISTS (SELECT FROM binding b WHERE b.msisdn = h.msisdn);
+
+-- name: lease_forget_cards
+-- A recycled card that is bound needs its row no more, until it is released again.
+DELETE FROM card_hold h
+WHERE h.lease_id = $1 AND EXISTS (SELECT FROM binding b WHERE b.iccid = h.iccid);
+
+-- name: lease_free_numbers
+-- What else was picked from the free list is back on it.
+UPDATE number_hold SET lease_id = NULL WHERE lease_id = $1;
+
+-- name: lease_free_cards
+-- What else was picked from the free list is back on it.
+UPDATE card_hold SET lease_id = NULL WHERE lease_id = $1;
+
+-- name: lease_end
+-- The lease is over.
+DELETE FROM lease WHERE id = $1;
+
+-- name: recycle_quarantined
+-- Numbers whose quarantine has ended are idle again; some at a time.
+UPDATE number_hold SET (state, until) = ('free', NULL) WHERE msisdn IN (
+    SELECT msisdn FROM number_hold
+    WHERE state = 'quarantined' AND until <= now()
+    ORDER BY until LIMIT $1 FOR UPDATE SKIP LOCKED);

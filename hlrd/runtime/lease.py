@@ -1,0 +1,214 @@
+"""Keeps the allocator in numbers and cards: the loop that leases, recycles and gives back.
+
+Every lease is durable before a number of it is in memory, and its row stands until all of them are
+bound or back on the free list; so a crash loses no number and gives none twice.
+"""
+
+import asyncio
+from collections.abc import Awaitable, Callable
+from time import monotonic
+from typing import Final, TypeVar
+
+import structlog
+
+from hlrd import limits, metrics
+from hlrd.domain.identity import ICCID
+from hlrd.pool.allocator import Allocator
+from hlrd.pool.lease import CardGrant, NumberGrant, Settled, What, Wish
+from hlrd.store import leasing
+from hlrd.store.connection import BY_KEY, Connection, connect, writing_as
+from hlrd.store.errors import StoreUnavailable, translated
+from hlrd.store.leasing import LeaseRow, RangeSource
+
+_log: Final = structlog.get_logger(__name__)
+T = TypeVar("T")
+
+
+class LeaseKeeper:
+    """`recover` before the first order is taken, then keep `run` running."""
+
+    def __init__(
+        self,
+        dsn: str,
+        *,
+        node: str,
+        epoch: int,
+        allocator: Allocator,
+        on_leased: Callable[[], None],
+    ) -> None:
+        """`on_leased` is called after answers to wishes: orders that wait may draw again."""
+        self._dsn = dsn
+        self._node = node
+        self._epoch = epoch
+        self._allocator = allocator
+        self._on_leased = on_leased
+        self._connection: Connection | None = None
+        self._ranges: dict[int, RangeSource] = {}
+        self._lots: set[int] = set()
+        self._leases: set[int] = set()
+        self._wake = asyncio.Event()
+        self._is_recount_due = False
+        self._turn = asyncio.Lock()
+
+    async def recover(self) -> None:
+        """Load ranges and lots, and take over the leases of earlier runs of this node."""
+        await self._stubbornly(self._recount)
+        for lease in await self._stubbornly(self._inherit):
+            self._leases.add(lease.id)
+            self._allocator.on_recovered(await self._read_back(lease))
+        await self._end_settled()
+
+    async def run(self) -> None:
+        """Serve wishes for ever. Ends by Fenced, or by being cancelled."""
+        try:
+            swept = 0.0
+            while True:
+                async with self._turn:
+                    await self._serve_wishes()
+                    await self._end_settled()
+                    if self._is_recount_due or monotonic() - swept > limits.LEASE_SWEEP_S:
+                        self._is_recount_due = False
+                        await self._sweep()
+                        swept = monotonic()
+                await self._pause()
+        finally:
+            self._drop_connection()
+
+    def look(self) -> None:
+        """Serve the allocator's wishes now rather than at the next look."""
+        self._wake.set()
+
+    def freed(self) -> None:
+        """Bindings ended: the free lists may have grown."""
+        self._is_recount_due = True
+
+    async def refresh(self) -> None:
+        """Let the allocator know of ranges and lots that were just imported."""
+        async with self._turn:
+            await self._stubbornly(self._recount)
+
+    async def _pause(self) -> None:
+        try:
+            async with asyncio.timeout(limits.LEASE_LOOK_S):
+                await self._wake.wait()
+        except TimeoutError:
+            pass
+        self._wake.clear()
+
+    # Wishes.
+
+    async def _serve_wishes(self) -> None:
+        while self._allocator.has_wishes:
+            wishes = self._allocator.wishes()
+            for wish in wishes:
+                self._answer(wish, await self._lease(wish))
+            if not wishes:
+                break
+            self._on_leased()
+
+    async def _lease(self, wish: Wish) -> NumberGrant | CardGrant | None:
+        is_first_try = True
+
+        async def attempt(connection: Connection) -> LeaseRow | None:
+            nonlocal is_first_try
+            lease = None
+            if not is_first_try:  # the one before may have been committed and not answered
+                lease = await leasing.find_unknown(connection, wish, self._epoch, self._leases)
+            is_first_try = False
+            return lease or await leasing.take(connection, wish, self._epoch)
+
+        lease = await self._stubbornly(attempt)
+        if lease is None:
+            return None
+        self._leases.add(lease.id)
+        metrics.POOL_LEASES.labels(wish.what).inc()
+        return await self._read_back(lease)
+
+    async def _read_back(self, lease: LeaseRow) -> NumberGrant | CardGrant:
+        return await self._stubbornly(lambda connection: self._read(connection, lease))
+
+    async def _read(self, connection: Connection, lease: LeaseRow) -> NumberGrant | CardGrant:
+        if lease.what is What.CARDS:
+            return await leasing.grant_cards(connection, lease)
+        return await leasing.grant_numbers(connection, lease, self._ranges[lease.source_id])
+
+    def _answer(self, wish: Wish, grant: NumberGrant | CardGrant | None) -> None:
+        if grant is None:
+            self._allocator.on_nothing_left(wish)
+        else:
+            self._allocator.on_leased(grant)
+
+    async def _inherit(self, connection: Connection) -> list[LeaseRow]:
+        return await leasing.inherit(connection, self._node, self._epoch)
+
+    async def _end_settled(self) -> None:
+        for settled in self._allocator.settled():
+            await self._end(settled)
+
+    async def _end(self, settled: Settled[int] | Settled[ICCID]) -> None:
+        await self._stubbornly(lambda connection: leasing.end(connection, settled))
+        self._leases.discard(settled.lease_id)
+        self._is_recount_due = self._is_recount_due or bool(settled.returned)
+
+    # What there is.
+
+    async def _sweep(self) -> None:
+        recycled = await self._stubbornly(leasing.recycle)
+        if recycled:
+            _log.info("numbers_recycled", count=recycled)
+        await self._stubbornly(self._recount)
+        for pool, count in self._allocator.numbers_in_memory().items():
+            metrics.POOL_LEASED.labels(pool).set(count)
+
+    async def _recount(self, connection: Connection) -> None:
+        """New ranges and lots are added, the counts of the known ones brought up to date."""
+        for source in await leasing.read_ranges(connection):
+            number_range = source.range
+            if number_range.id not in self._ranges:
+                self._ranges[number_range.id] = source
+                self._allocator.add_range(number_range, recycled=source.recycled)
+            else:
+                self._allocator.on_counts(
+                    What.NUMBERS,
+                    number_range.id,
+                    unleased=number_range.unleased,
+                    recycled=source.recycled,
+                )
+        for stocked in await leasing.read_lots(connection):
+            lot = stocked.lot
+            if lot.id not in self._lots:
+                self._lots.add(lot.id)
+                self._allocator.add_lot(lot, recycled=stocked.recycled)
+            else:
+                self._allocator.on_counts(
+                    What.CARDS, lot.id, unleased=lot.unleased, recycled=stocked.recycled
+                )
+
+    # The connection.
+
+    async def _stubbornly(self, work: Callable[[Connection], Awaitable[T]]) -> T:
+        """Do `work` until it is done, with a new connection after each failure of one."""
+        delay_s = limits.RETRY_DELAY_S_MIN
+        while True:
+            try:
+                connection = await self._connected()
+                with translated():
+                    async with asyncio.timeout(limits.STORE_TIMEOUT_S):
+                        return await work(connection)
+            except StoreUnavailable as error:
+                _log.warning("lease_unavailable", error=str(error))
+                self._drop_connection()
+                await asyncio.sleep(delay_s)
+                delay_s = min(2 * delay_s, limits.STORE_RETRY_DELAY_S_MAX)
+
+    async def _connected(self) -> Connection:
+        if self._connection is None:
+            self._connection = await connect(
+                self._dsn, "lease", **BY_KEY, **writing_as(self._node, self._epoch)
+            )
+        return self._connection
+
+    def _drop_connection(self) -> None:
+        if self._connection is not None:
+            self._connection.terminate()
+            self._connection = None

@@ -1,0 +1,211 @@
+"""Leases in the database: taken, read back, inherited from a dead run, ended."""
+
+import asyncio
+from collections.abc import Collection, Mapping
+from dataclasses import dataclass
+from typing import Any, Final
+
+from hlrd.domain.identity import ICCID, Card
+from hlrd.pool.lease import CardGrant, NumberGrant, Settled, What, Wish
+from hlrd.pool.ranges import NumberRange, Order
+from hlrd.pool.stock import Lot
+from hlrd.store.connection import Connection, Record
+from hlrd.store.queries import query
+from hlrd.store.rows import card_of
+
+_BEGIN: Final = query("begin_fenced")
+_RANGES: Final = query("lease_ranges")
+_LOTS: Final = query("lease_lots")
+_ADD: Final = query("lease_add")
+_UNAVAILABLE: Final = query("lease_unavailable")
+_HELD_NUMBERS: Final = query("lease_held_numbers")
+_CARDS: Final = query("lease_cards")
+_UNKNOWN: Final = query("lease_unknown")
+_INHERIT: Final = query("lease_inherit")
+_END: Final = query("lease_end")
+_RECYCLE: Final = query("recycle_quarantined")
+
+_SLICE: Final = 500  # numbers or cards worked on between two turns of the event loop
+_RECYCLED_AT_ONCE: Final = 10_000
+
+
+@dataclass(frozen=True, slots=True)
+class _Statements:
+    """The same steps for numbers and for cards."""
+
+    take: str
+    pick: str
+    left: str
+    returned: str
+    forget: str
+    free: str
+
+
+_OF: Final[Mapping[What, _Statements]] = {
+    What.NUMBERS: _Statements(
+        take=query("lease_take_range"),
+        pick=query("lease_pick_numbers"),
+        left=query("lease_left_numbers"),
+        returned=query("lease_return_numbers"),
+        forget=query("lease_forget_numbers"),
+        free=query("lease_free_numbers"),
+    ),
+    What.CARDS: _Statements(
+        take=query("lease_take_lot"),
+        pick=query("lease_pick_cards"),
+        left=query("lease_left_cards"),
+        returned=query("lease_return_cards"),
+        forget=query("lease_forget_cards"),
+        free=query("lease_free_cards"),
+    ),
+}
+
+
+@dataclass(frozen=True, slots=True)
+class RangeSource:
+    """A range as leasing needs it; `order` carries the pool's secret."""
+
+    range: NumberRange
+    order: Order
+    recycled: int
+
+
+@dataclass(frozen=True, slots=True)
+class LotSource:
+    lot: Lot
+    recycled: int
+
+
+@dataclass(frozen=True, slots=True)
+class LeaseRow:
+    id: int
+    what: What
+    source_id: int
+    start: int
+    count: int
+
+
+async def read_ranges(connection: Connection) -> list[RangeSource]:
+    return [_range_source(row) for row in await connection.fetch(_RANGES)]
+
+
+async def read_lots(connection: Connection) -> list[LotSource]:
+    return [_lot_source(row) for row in await connection.fetch(_LOTS)]
+
+
+async def take(connection: Connection, wish: Wish, epoch: int) -> LeaseRow | None:
+    """One durable lease, or None (and nothing written) if the source has nothing left."""
+    statements = _OF[wish.what]
+    await connection.execute(_BEGIN)
+    row = await connection.fetchrow(statements.take, wish.source_id, wish.fresh)
+    assert row is not None, "a wish for a source that is not in the database"
+    lease_id: int = await connection.fetchval(
+        _ADD, wish.what, wish.source_id, row["start"], row["count"], epoch
+    )
+    picked = await connection.fetch(statements.pick, wish.source_id, wish.recycled, lease_id)
+    if not row["count"] and not picked:
+        await connection.execute("ROLLBACK")
+        return None
+    await connection.execute("COMMIT")
+    return LeaseRow(lease_id, wish.what, wish.source_id, row["start"], row["count"])
+
+
+async def find_unknown(
+    connection: Connection, wish: Wish, epoch: int, known: Collection[int]
+) -> LeaseRow | None:
+    """The lease of a `take` whose answer was lost, if it was committed."""
+    row = await connection.fetchrow(_UNKNOWN, epoch, wish.what, wish.source_id, list(known))
+    if row is None:
+        return None
+    return LeaseRow(row["id"], wish.what, wish.source_id, row["start"], row["count"])
+
+
+async def inherit(connection: Connection, node: str, epoch: int) -> list[LeaseRow]:
+    """The leases of earlier runs of this node, ours from now on."""
+    await connection.execute(_BEGIN)
+    rows = await connection.fetch(_INHERIT, node, epoch)
+    await connection.execute("COMMIT")
+    return [LeaseRow(**{**row, "what": What(row["what"])}) for row in rows]
+
+
+async def grant_numbers(
+    connection: Connection, lease: LeaseRow, source: RangeSource
+) -> NumberGrant:
+    """What of the lease is idle now."""
+    fresh = await _in_order(lease, source.order)
+    taken = {row["msisdn"] for row in await connection.fetch(_UNAVAILABLE, fresh)}
+    held = [row["msisdn"] for row in await connection.fetch(_HELD_NUMBERS, lease.id)]
+    unleased, recycled = await _left_behind(connection, lease)
+    return NumberGrant(
+        lease_id=lease.id,
+        source_id=lease.source_id,
+        unleased=unleased,
+        recycled=recycled,
+        numbers=[number for number in fresh if number not in taken] + held,
+    )
+
+
+async def grant_cards(connection: Connection, lease: LeaseRow) -> CardGrant:
+    """What of the lease is in stock now."""
+    cards: list[Card] = []
+    async with connection.transaction(readonly=True):
+        cursor = await connection.cursor(
+            _CARDS, lease.source_id, lease.start, lease.count, lease.id
+        )
+        while rows := await cursor.fetch(_SLICE):
+            cards += [card for row in rows if (card := card_of(row))]
+    unleased, recycled = await _left_behind(connection, lease)
+    return CardGrant(
+        lease_id=lease.id,
+        source_id=lease.source_id,
+        unleased=unleased,
+        recycled=recycled,
+        cards=cards,
+    )
+
+
+async def end(connection: Connection, settled: Settled[int] | Settled[ICCID]) -> None:
+    """Put back what is returned and forget the lease. Once or twice is the same."""
+    statements = _OF[settled.what]
+    await connection.execute(_BEGIN)
+    await connection.execute(statements.returned, settled.lease_id, list(settled.returned))
+    await connection.execute(statements.forget, settled.lease_id)
+    await connection.execute(statements.free, settled.lease_id)
+    await connection.execute(_END, settled.lease_id)
+    await connection.execute("COMMIT")
+
+
+async def recycle(connection: Connection) -> int:
+    """Free the numbers whose quarantine has ended, up to a bound; how many."""
+    status = await connection.execute(_RECYCLE, _RECYCLED_AT_ONCE)
+    return int(status.split()[-1])
+
+
+async def _left_behind(connection: Connection, lease: LeaseRow) -> tuple[int, int]:
+    """What the source has beyond the lease: places never leased, and the free list."""
+    row = await connection.fetchrow(_OF[lease.what].left, lease.source_id)
+    assert row is not None
+    return row["unleased"], row["recycled"]
+
+
+async def _in_order(lease: LeaseRow, order: Order) -> list[int]:
+    """The numbers of the interval, in slices: the cipher costs about 1 us a number."""
+    numbers: list[int] = []
+    upto = lease.start + lease.count
+    for start in range(lease.start, upto, _SLICE):
+        numbers += order.numbers(start, min(_SLICE, upto - start))
+        await asyncio.sleep(0)
+    return numbers
+
+
+def _range_source(row: Record) -> RangeSource:
+    fields: dict[str, Any] = dict(row)
+    recycled, secret = fields.pop("recycled"), fields.pop("secret")
+    number_range = NumberRange(**fields)
+    return RangeSource(number_range, Order(number_range, secret), recycled)
+
+
+def _lot_source(row: Record) -> LotSource:
+    fields: dict[str, Any] = dict(row)
+    recycled = fields.pop("recycled")
+    return LotSource(Lot(**fields), recycled)
