@@ -1,6 +1,7 @@
 """Answers to JSON, at less than a microsecond each: a batch has ten thousand of them."""
 
 from collections.abc import Sequence
+from dataclasses import replace
 from typing import Final
 
 import msgspec
@@ -55,6 +56,28 @@ def ndjson(answers: Sequence[Answer]) -> bytes:
     return _ENCODER.encode_lines(_lines(answers))
 
 
+class _Receipt(Struct):
+    """What of a final receipt its answer repeats."""
+
+    result: str
+    msisdn: str | None = None
+    imsi: str | None = None
+    iccid: str | None = None
+
+
+def closed(open_answer: Answer, receipt: bytes) -> Answer:
+    """The same order's answer once its final receipt is there; a failed order keeps nothing."""
+    end = _RECEIPT.decode(receipt)
+    return replace(
+        open_answer,
+        state=end.result,
+        msisdn=end.msisdn,
+        imsi=end.imsi,
+        iccid=end.iccid,
+        receipt=receipt,
+    )
+
+
 def load_refusal(answers: Sequence[Answer]) -> Busy | None:
     """The refusal of the whole batch, if none of it was taken and all of it for load."""
     worst: Busy | None = None
@@ -65,6 +88,9 @@ def load_refusal(answers: Sequence[Answer]) -> Busy | None:
         if worst is None or refusal.retry_after_s > worst.retry_after_s:
             worst = refusal
     return worst
+
+
+_RECEIPT: Final = msgspec.json.Decoder(_Receipt)
 
 
 def _lines(answers: Sequence[Answer]) -> list[Line]:

@@ -9,6 +9,7 @@ from hlrd.api.auth import demand
 from hlrd.api.seam import Element
 from hlrd.api.typed import as_json
 from hlrd.domain.errors import NotFound
+from hlrd.domain.operation import Task
 from hlrd.domain.order import Source
 
 
@@ -18,6 +19,11 @@ class Elements:
 
     def __contains__(self, name: str) -> bool:
         return name in self._by_name
+
+    def masked(self, task: Task) -> str | None:
+        """The task's command without secrets; None if its NE is no longer configured."""
+        element = self._by_name.get(task.ne)
+        return None if element is None else element.masked(task)
 
     def routes(self) -> list[web.RouteDef]:
         return [

@@ -1,9 +1,10 @@
 """Work orders in, one by one or in batches, and what became of them."""
 
 import asyncio
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
+from dataclasses import replace
 from functools import partial
-from typing import Final
+from typing import Final, TypeVar
 
 import msgspec
 from aiohttp import hdrs, web
@@ -12,6 +13,7 @@ from hlrd import limits
 from hlrd.api import answer, body, decode, view, wait
 from hlrd.api.auth import SOURCE, demand
 from hlrd.api.body import JSON, NDJSON, Bodies
+from hlrd.api.elements import Elements
 from hlrd.api.seam import Desk, Intake, OrderRecord, Orders
 from hlrd.api.typed import as_json, parse
 from hlrd.domain.errors import NotFound, Unavailable
@@ -20,6 +22,8 @@ from hlrd.ports import Answer, Submission
 
 _PATH: Final = "/v1/work-orders"
 _ID_MAX: Final = 2**63 - 1
+T = TypeVar("T")
+
 _PREFER: Final = "Prefer"
 _APPLIED: Final = "Preference-Applied"
 
@@ -32,10 +36,13 @@ class Lookup(msgspec.Struct, forbid_unknown_fields=True):
 
 
 class WorkOrders:
-    def __init__(self, *, intake: Intake, orders: Orders, desk: Desk, bodies: Bodies) -> None:
+    def __init__(
+        self, *, intake: Intake, orders: Orders, desk: Desk, elements: Elements, bodies: Bodies
+    ) -> None:
         self._intake = intake
         self._orders = orders
         self._desk = desk
+        self._elements = elements
         self._bodies = bodies
 
     def routes(self) -> list[web.RouteDef]:
@@ -60,20 +67,24 @@ class WorkOrders:
 
     async def get(self, request: web.Request) -> web.Response:
         record = await self._record(request)
-        return as_json(view.order(record, self._desk.show(record.id)))
+        return self._shown(record)
 
     async def find(self, request: web.Request) -> web.Response:
         query = parse(request, Lookup)
         source = query.source or request[SOURCE]
         record = await self._orders.by_order_id(source, query.order_id)
         record = _visible(record, request[SOURCE])
-        return as_json(view.order(record, self._desk.show(record.id)))
+        return self._shown(record)
 
     async def resend(self, request: web.Request) -> web.Response:
         demand(request, Source.OPS)
         record = await self._record(request)
         self._desk.resend(record.id)
-        return as_json(view.order(record, self._desk.show(record.id)), status=202)
+        return self._shown(record, status=202)
+
+    def _shown(self, record: OrderRecord, *, status: int = 200) -> web.Response:
+        live = self._desk.show(record.id)
+        return as_json(view.order(record, live, self._elements.masked), status=status)
 
     async def _record(self, request: web.Request) -> OrderRecord:
         text = request.match_info["id"]
@@ -96,47 +107,46 @@ class WorkOrders:
         if wish is None:
             (settled,) = await _settled(self._submit([submission]))
             return _one(settled)
-        closing = self._submit([submission], wait_until_closed=True)
-        await asyncio.wait([closing], timeout=wish.seconds)
-        settled = closing.result()[0] if closing.done() else await self._open(submission, closing)
-        return _one(settled, wish.applied)
+        return _one(await self._closed(submission, wish.seconds), wish.applied)
 
-    def _submit(
-        self, submissions: Sequence[Submission], *, wait_until_closed: bool = False
-    ) -> asyncio.Future[list[Answer]]:
-        answers: asyncio.Future[list[Answer]] = asyncio.get_running_loop().create_future()
-        on_answers = partial(_set_unless_gone, answers)
-        self._intake.submit(submissions, on_answers, wait_until_closed=wait_until_closed)
+    def _submit(self, submissions: Sequence[Submission]) -> asyncio.Future[list[Answer]]:
+        answers = asyncio.get_running_loop().create_future()
+        self._intake.submit(submissions, partial(_set_unless_gone, answers))
         return answers
 
-    async def _open(self, submission: Submission, closing: asyncio.Future[list[Answer]]) -> Answer:
-        """What to say at the deadline of an order that is not closed.
+    async def _closed(self, submission: Submission, seconds: float) -> Answer:
+        """The answer with its receipt, or at the deadline as the order stands.
 
-        It may not even be durable yet if the deadline was short, and until it is (or is refused)
-        202 would promise too much; so this waits on.
+        The deadline does not cut the wait for the order to be durable, since before that 202 would
+        promise too much.
         """
-        assert submission.order is not None
-        order_id = submission.order.order_id
-        deadline = asyncio.get_running_loop().time() + limits.SETTLE_TIMEOUT_S
-        while True:
-            record = await self._orders.by_order_id(submission.source, order_id)
-            if closing.done():
-                return closing.result()[0]
-            if record is not None:
-                return self._as_it_stands(record)
-            if asyncio.get_running_loop().time() > deadline:
-                raise _unsettled()
-            await asyncio.wait([closing], timeout=limits.SETTLE_POLL_S)
+        loop = asyncio.get_running_loop()
+        deadline = loop.time() + seconds
+        answers, receipt = loop.create_future(), loop.create_future()
+        watches: list[Callable[[], None]] = []
 
-    def _as_it_stands(self, record: OrderRecord) -> Answer:
-        live = self._desk.show(record.id) or {}
-        state = str(live.get("state", record.state))
-        told = Answer(record.order_id, id=record.id, state=state)
-        if record.binding is not None:
-            told.msisdn = record.binding.msisdn
-            told.imsi = record.binding.imsi
-            told.iccid = record.binding.iccid
-        return told
+        def on_answers(given: list[Answer]) -> None:
+            is_open = given[0].refusal is None and given[0].receipt is None
+            if is_open and not answers.done():  # in this call, as in a later one it may be closed
+                on_receipt = partial(_set_unless_gone, receipt)
+                watches.append(self._intake.when_closed(given[0].id, on_receipt))
+            _set_unless_gone(answers, given)
+
+        self._intake.submit([submission], on_answers)
+        try:
+            (settled,) = await _settled(answers)
+            if watches:
+                await asyncio.wait([receipt], timeout=max(0.0, deadline - loop.time()))
+        finally:
+            for forget in watches:
+                forget()
+        if receipt.done():
+            return answer.closed(settled, receipt.result())
+        return self._as_it_stands(settled)
+
+    def _as_it_stands(self, settled: Answer) -> Answer:
+        live = self._desk.show(settled.id)
+        return settled if live is None else replace(settled, state=str(live["state"]))
 
 
 async def _decode(source: Source, encoded: Sequence[bytes]) -> list[Submission]:
@@ -162,10 +172,10 @@ def _unsettled() -> Unavailable:
     )
 
 
-def _set_unless_gone(future: asyncio.Future[list[Answer]], answers: list[Answer]) -> None:
+def _set_unless_gone(future: asyncio.Future[T], value: T) -> None:
     """The client may have gone, and its request with it."""
     if not future.done():
-        future.set_result(answers)
+        future.set_result(value)
 
 
 def _one(settled: Answer, applied: str | None = None) -> web.Response:

@@ -34,7 +34,9 @@ def public_app(
     network = Elements(elements)
     app.add_routes(
         [
-            *WorkOrders(intake=intake, orders=orders, desk=desk, bodies=bodies).routes(),
+            *WorkOrders(
+                intake=intake, orders=orders, desk=desk, elements=network, bodies=bodies
+            ).routes(),
             *ReceiptRoutes(receipts).routes(),
             *InventoryRoutes(inventory=inventory, elements=network, bodies=bodies).routes(),
             *network.routes(),

@@ -10,22 +10,20 @@ from datetime import datetime
 from typing import Protocol
 
 from hlrd.domain.identity import ICCID, IMSI, MSISDN, Binding, CardKey
+from hlrd.domain.operation import Task
 from hlrd.ports import Answer, Submission
 
 
 class Intake(Protocol):
     def submit(
-        self,
-        orders: Sequence[Submission],
-        on_answers: Callable[[list[Answer]], None],
-        *,
-        wait_until_closed: bool = False,
+        self, submissions: Sequence[Submission], on_answers: Callable[[list[Answer]], None], /
     ) -> None:
-        """Judge these orders.
+        """Judge these orders. `on_answers` is called once with one answer per order in their order,
+        as soon as all are durable or refused; perhaps before this returns."""
+        ...
 
-        `on_answers` is called once, later, with one answer per order in their order, as soon as all
-        are durable or refused; with `wait_until_closed` (a single order only) when it is closed.
-        """
+    def when_closed(self, order: int, on_receipt: Callable[[bytes], None], /) -> Callable[[], None]:
+        """Call back once with the final receipt of an open order; returns how to call this off."""
         ...
 
 
@@ -37,7 +35,7 @@ class Desk(Protocol):
         ...
 
     def resend(self, order: int, /) -> None:
-        """Put a fallout order back to its queue. NotFound, or Conflict if it is no fallout."""
+        """Run a fallout order again from a read-back of every task; NotFound for any other."""
         ...
 
 
@@ -57,7 +55,7 @@ class OrderRecord:
     accepted_at: datetime
     closed_at: datetime | None
     payload: bytes  #: the order's JSON, without its Ki
-    binding: Binding | None  #: the one this order made
+    binding: Binding | None  #: the one this order made, or else its user's
     receipts: Sequence[bytes] = ()  #: interim ones first, the final one last
     trail: bytes | None = None  #: JSON of tasks and commands as they went, once closed
 
@@ -161,6 +159,10 @@ class Element(Protocol):
 
     def show(self) -> Mapping[str, object]:
         """Dialect, address, sessions, window, breaker: ready for JSON, no password."""
+        ...
+
+    def masked(self, task: Task, /) -> str:
+        """The task's command as people may see it: no Ki, no password."""
         ...
 
 

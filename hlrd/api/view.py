@@ -1,14 +1,16 @@
 """One order as people and upstream systems may see it: masked commands, no key."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from datetime import datetime
-from typing import Final
+from typing import Any, Final
 
 import msgspec
 from msgspec import Struct
 
 from hlrd.api.seam import OrderRecord
 from hlrd.domain.identity import Binding
+from hlrd.domain.operation import Cause, Operation, Task
+from hlrd.domain.suspension import Level
 
 _ENCODER: Final = msgspec.json.Encoder()
 
@@ -32,20 +34,28 @@ class Order(Struct):
     priority: int
     accepted_at: datetime
     closed_at: datetime | None
-    resources: Resources | None  #: what this order drew or bound
+    resources: Resources | None  #: its user's number and card
     order: msgspec.Raw  #: as it was posted, without its Ki
     receipts: Sequence[msgspec.Raw]  #: interim ones first
-    trail: msgspec.Raw | None  #: tasks and commands as they went, once closed
-    live: Mapping[str, object] | None  #: state and tasks as they stand in memory, while open
+    tasks: Sequence[Mapping[str, Any]]  #: so far; empty while the order waits its turn
 
 
-def order(record: OrderRecord, live: Mapping[str, object] | None) -> bytes:
+def order(
+    record: OrderRecord,
+    live: Mapping[str, Any] | None,
+    masked: Callable[[Task], str | None],
+) -> bytes:
+    """`live` is the order as it stands in memory, if it does; else the journal's word holds."""
+    if live is not None:
+        tasks = live.get("tasks", ())
+    else:
+        tasks = () if record.trail is None else msgspec.json.decode(record.trail)
     view = Order(
         id=str(record.id),
         source=record.source,
         order_id=record.order_id,
         type=record.kind,
-        state=str((live or {}).get("state", record.state)),
+        state=record.state if live is None else str(live["state"]),
         user_id=record.user_id,
         operator_id=record.operator_id,
         priority=record.priority,
@@ -54,10 +64,29 @@ def order(record: OrderRecord, live: Mapping[str, object] | None) -> bytes:
         resources=_resources(record.binding),
         order=msgspec.Raw(record.payload),
         receipts=[msgspec.Raw(receipt) for receipt in record.receipts],
-        trail=None if record.trail is None else msgspec.Raw(record.trail),
-        live=live,
+        tasks=[_with_request(task, record.binding, masked) for task in tasks],
     )
     return _ENCODER.encode(view)
+
+
+def _with_request(
+    task: Mapping[str, Any], binding: Binding | None, masked: Callable[[Task], str | None]
+) -> Mapping[str, Any]:
+    """The journal keeps no command text, as the dialect can write it again."""
+    if binding is None:
+        return task
+    request = masked(
+        Task(
+            operation=Operation(task["operation"]),
+            ne=task["ne"],
+            binding=binding,
+            cause=Cause(task["cause"]),
+            level=Level(task["level"]),
+            template=task["template"],
+            transaction=task["transaction"],
+        )
+    )
+    return {**task, "request": request}
 
 
 def _resources(binding: Binding | None) -> Resources | None:

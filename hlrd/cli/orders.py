@@ -44,8 +44,7 @@ def show(
 def _print(found: Mapping[str, Any]) -> None:
     console = Console()
     console.print(_facts(found))
-    tasks = (found["live"] or {}).get("tasks") or found["trail"] or []
-    console.print(_tasks(tasks))
+    console.print(_tasks(found["tasks"]))
     for receipt in found["receipts"]:
         console.print("receipt", Pretty(receipt))
 
@@ -60,13 +59,14 @@ def _facts(found: Mapping[str, Any]) -> Table:
 
 
 def _tasks(tasks: Sequence[Mapping[str, Any]]) -> Table:
-    table = Table("operation", "ne", "state", "intent", "at", "verdict", "code", "command")
+    table = Table("operation", "ne", "state", "intent", "at", "ms", "verdict", "code", "request")
     for task in tasks:
         heads = [_text(task.get(name)) for name in ("operation", "ne", "state")]
+        request = _text(task.get("request"))
         for command in task.get("commands") or [{}]:
-            names = ("intent", "at", "verdict", "code", "request")
-            table.add_row(*heads, *(_text(command.get(name)) for name in names))
-            heads = ["", "", ""]
+            names = ("intent", "at", "elapsed_ms", "verdict", "code")
+            table.add_row(*heads, *(_text(command.get(name)) for name in names), request)
+            heads, request = ["", "", ""], ""
     return table
 
 

@@ -166,6 +166,10 @@ class Driver(Generic[R]):
 
     # --- a command and its answer ------------------------------------------------------------
 
+    def masked(self, task: Task) -> str:
+        """The task's command as people may see it."""
+        return self._adapter.masked(task)
+
     def _request(self, command: Command) -> tuple[bytes, bool]:
         """The bytes to send, and whether they are a read-back query."""
         task = command.task

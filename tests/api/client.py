@@ -113,5 +113,7 @@ def a_member_activation(**fields: object) -> dict[str, object]:
 async def until(holds: Callable[[], bool]) -> None:
     """For what the other side of a socket does when it gets to it."""
     async with asyncio.timeout(5):
-        while not holds():
+        while True:
+            if holds():
+                return
             await asyncio.sleep(0.005)

@@ -12,6 +12,7 @@ from hlrd.api.seam import LotRow, NewCard, NumberRow, OrderRecord, PoolRow, Rang
 from hlrd.domain import order as orders
 from hlrd.domain.errors import Conflict, NotFound, Refusal
 from hlrd.domain.identity import ICCID, IMSI, MSISDN, Binding, SealedKey, UserId
+from hlrd.domain.operation import Task
 from hlrd.domain.order import WorkOrder
 from hlrd.ports import Answer, Submission
 
@@ -41,51 +42,49 @@ class Book:
     records: dict[int, OrderRecord] = field(default_factory=dict)
     live: dict[int, dict[str, object]] = field(default_factory=dict)
     resent: list[int] = field(default_factory=list)
+    waiters: dict[int, Callable[[bytes], None]] = field(default_factory=dict)
     submitted: asyncio.Event = field(default_factory=asyncio.Event)
     _ids: Callable[[], int] = field(default_factory=lambda: count(2**62).__next__)
     _hashes: dict[tuple[str, str], tuple[int, bytes]] = field(default_factory=dict)
-    _waiters: dict[int, Callable[[list[Answer]], None]] = field(default_factory=dict)
     _held: list[Callable[[], None]] = field(default_factory=list)
 
     def submit(
-        self,
-        orders: Sequence[Submission],
-        on_answers: Callable[[list[Answer]], None],
-        *,
-        wait_until_closed: bool = False,
+        self, submissions: Sequence[Submission], on_answers: Callable[[list[Answer]], None], /
     ) -> None:
-        self.seen += orders
-        loop = asyncio.get_running_loop()
+        self.seen += submissions
 
         def later() -> None:
-            answers = [self._judge(submission) for submission in orders]
-            waits = wait_until_closed and not (answers[0].refusal or answers[0].receipt)
-            if waits:
-                self._waiters[answers[0].id] = on_answers
-            else:
-                on_answers(answers)
+            on_answers([self._judge(submission) for submission in submissions])
 
         if self.holds:
             self._held.append(later)
         else:
-            loop.call_soon(later)
+            asyncio.get_running_loop().call_soon(later)
         self.submitted.set()
+
+    def when_closed(self, order: int, on_receipt: Callable[[bytes], None], /) -> Callable[[], None]:
+        self.waiters[order] = on_receipt
+        return lambda: void(self.waiters.pop(order, None))
 
     def release(self) -> None:
         self.holds = False
         while self._held:
             self._held.pop(0)()
 
-    def close(self, order: int) -> None:
+    def close(self, order: int, result: str = "succeeded") -> None:
         record = self.records[order]
-        receipt = orjson.dumps({"id": str(order), "result": "succeeded"})
+        end: dict[str, str] = {"id": str(order), "result": result}
+        if result == "succeeded":
+            end["msisdn"] = self.binding(order).msisdn
+        receipt = orjson.dumps(end)
+        trail = orjson.dumps([a_task("done")])
         self.records[order] = replace(
-            record, state="succeeded", closed_at=NOON, receipts=[receipt], trail=b"[]"
+            record, state=result, closed_at=NOON, receipts=[receipt], trail=trail
         )
         self.live.pop(order, None)
-        waiter = self._waiters.pop(order, None)
+        waiter = self.waiters.pop(order, None)
         if waiter is not None:
-            waiter([self._answer(self.records[order])])
+            waiter(receipt)
 
     def id_of(self, source: str, order_id: str) -> int:
         return self._hashes[source, order_id][0]
@@ -107,7 +106,7 @@ class Book:
 
     def resend(self, order: int, /) -> None:
         if self.records[order].state != "fallout":
-            raise Conflict("NOT_FALLOUT", "only a fallout order is sent again")
+            raise NotFound("NOT_IN_FALLOUT", "no order of that id waits for a person", "id")
         self.resent.append(order)
         self.live[order] = {"state": "queued", "tasks": []}
 
@@ -135,7 +134,7 @@ class Book:
             order_number, source=key[0], order_id=key[1], payload=orders.encode(order)
         )
         self.records[order_number] = record
-        self.live[order_number] = {"state": "executing", "tasks": []}
+        self.live[order_number] = {"state": "executing", "tasks": [a_task("sent")]}
         return record
 
     def _answer(self, record: OrderRecord, *, is_repeat: bool = False) -> Answer:
@@ -151,6 +150,19 @@ class Book:
             binding.iccid,
             record.receipts[-1] if record.closed_at else None,
         )
+
+
+def a_task(state: str) -> dict[str, object]:
+    """As the engine's trail has it."""
+    return {
+        "operation": "addKey", "ne": "hlr1", "state": state, "level": 0, "template": "",
+        "transaction": "T1", "cause": "ordered",
+        "commands": [{"intent": "execute", "at": "2026-11-21T20:00:00+08:00", "code": "0"}],
+    }  # fmt: skip
+
+
+def void(_: object) -> None:
+    """Turns an expression into a call without a result."""
 
 
 def an_order_record(
@@ -249,3 +261,6 @@ class FakeElement:
 
     def show(self) -> Mapping[str, object]:
         return {"dialect": "huawei_hlr", "sessions": {"ready": 4}}
+
+    def masked(self, task: Task, /) -> str:
+        return f"ADD KI:IMSI={task.binding.imsi};"

@@ -9,8 +9,8 @@ import pytest
 from hlrd import limits
 from hlrd.domain.errors import Busy, Conflict, Unavailable
 from hlrd.domain.order import Source
-from tests.api.client import Reply, World, a_member_activation
-from tests.api.fakes import an_order_record
+from tests.api.client import Reply, World, a_member_activation, until
+from tests.api.fakes import a_task, an_order_record
 
 
 async def test_an_order_is_answered_202_with_its_place_and_its_resources(world: World) -> None:
@@ -103,7 +103,7 @@ async def until_submitted(world: World) -> None:
 
 
 async def close_when_taken(world: World) -> None:
-    await until_submitted(world)
+    await until(lambda: bool(world.book.waiters))
     world.book.close(world.book.id_of("ESOP", "A1"))
 
 
@@ -150,12 +150,44 @@ async def test_the_deadline_does_not_promise_what_is_not_durable(world: World) -
             world.post_order(a_member_activation(mode="sync", deadline_ms=1))
         )
         await until_submitted(world)
-        await asyncio.sleep(4 * limits.SETTLE_POLL_S)
-        answered_before_durable = waiting.done()
+        done, _ = await asyncio.wait([waiting], timeout=0.05)
         world.book.release()
 
-    assert not answered_before_durable
+    assert not done
     assert waiting.result().status == 202
+
+
+async def test_a_failed_order_is_no_failed_request_and_keeps_no_number(world: World) -> None:
+    async with asyncio.TaskGroup() as group:
+        waiting = group.create_task(
+            world.post_order(a_member_activation(), headers={"Prefer": "wait=30"})
+        )
+        await until_submitted(world)
+        await until(lambda: bool(world.book.waiters))
+        world.book.close(world.book.id_of("ESOP", "A1"), "failed")
+
+    reply = waiting.result()
+    assert (reply.status, reply.json["state"]) == (200, "failed")
+    assert "msisdn" not in reply.json
+
+
+async def test_nobody_is_called_back_after_the_deadline(world: World) -> None:
+    await world.post_order(a_member_activation(mode="sync", deadline_ms=1))
+
+    assert world.book.waiters == {}
+
+
+async def test_a_repeat_of_an_open_order_waits_for_the_same_receipt(world: World) -> None:
+    await world.post_order(a_member_activation())
+
+    async with asyncio.TaskGroup() as group:
+        waiting = group.create_task(
+            world.post_order(a_member_activation(), headers={"Prefer": "wait=30"})
+        )
+        await until(lambda: bool(world.book.waiters))
+        world.book.close(world.book.id_of("ESOP", "A1"))
+
+    assert (waiting.result().status, waiting.result().json["repeated"]) == (200, True)
 
 
 async def test_what_is_never_known_to_be_durable_is_503(
@@ -319,7 +351,8 @@ async def test_an_order_is_shown_to_its_source_and_to_staff(world: World) -> Non
     shown = replies[0].json
     assert shown["id"] == str(order)
     assert shown["state"] == "executing"
-    assert shown["live"] == {"state": "executing", "tasks": []}
+    binding = world.book.binding(order)
+    assert shown["tasks"] == [{**a_task("sent"), "request": f"ADD KI:IMSI={binding.imsi};"}]
     assert shown["order"]["ec_code"] == "EC1"
     assert shown["resources"]["hlr"] == "hlr1"
     assert all(reply.json == shown for reply in replies)
@@ -333,9 +366,8 @@ async def test_a_closed_order_is_shown_with_receipt_and_trail(world: World) -> N
     shown = (await world.ask("GET", f"/v1/work-orders/{order}")).json
 
     assert shown["state"] == "succeeded"
-    assert shown["receipts"] == [{"id": str(order), "result": "succeeded"}]
-    assert shown["trail"] == []
-    assert shown["live"] is None
+    assert [receipt["result"] for receipt in shown["receipts"]] == ["succeeded"]
+    assert [task["state"] for task in shown["tasks"]] == ["done"]
 
 
 async def test_another_sources_order_is_unknown(world: World) -> None:
@@ -387,6 +419,6 @@ async def test_only_a_fallout_order_is_sent_again_and_only_by_staff(world: World
     unknown = await world.ask("POST", "/v1/work-orders/6/resend", source=Source.OPS)
 
     assert (by_source.status, by_source.json["code"]) == (403, "SOURCE_NOT_ALLOWED")
-    assert (queued.status, queued.json["code"]) == (409, "NOT_FALLOUT")
+    assert (queued.status, queued.json["code"]) == (404, "NOT_IN_FALLOUT")
     assert (unknown.status, unknown.json["code"]) == (404, "ORDER_UNKNOWN")
     assert world.book.resent == []

@@ -5,8 +5,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from click.testing import Result
-from typer.testing import CliRunner
+from typer.testing import CliRunner, Result
 
 from hlrd.__main__ import cli
 from hlrd.cli import files
@@ -90,14 +89,6 @@ async def test_a_bad_lot_is_explained_by_line(
 async def test_an_order_is_shown_by_either_id() -> None:
     async with a_world() as world:
         order = (await world.post_order(a_member_activation())).json["id"]
-        world.book.live[int(order)]["tasks"] = [
-            {
-                "operation": "addKey",
-                "ne": "hlr1",
-                "state": "sent",
-                "commands": [{"intent": "execute", "verdict": "done", "code": "0"}],
-            }
-        ]
         by_id = await run(world, "order", "show", order)
         by_order_id = await run(world, "order", "show", "--order-id", "A1", "--source", "ESOP")
         world.book.close(int(order))
@@ -105,7 +96,7 @@ async def test_an_order_is_shown_by_either_id() -> None:
 
     assert by_id.exit_code == 0
     assert f"id {order}" in said(by_id)
-    assert "addKey hlr1 sent execute" in said(by_id)
+    assert "addKey hlr1 sent execute 2026-11-21T20:00:00+08:00 0 ADD KI:IMSI=" in said(by_id)
     assert by_order_id.output == by_id.output
     assert "'result': 'succeeded'" in closed.output
 
