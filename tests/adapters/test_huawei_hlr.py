@@ -1,6 +1,8 @@
 """The M-HLR's dialect: each row of its tables, its read-backs, and what never reaches a wire."""
 
+import re
 from dataclasses import replace
+from pathlib import Path
 
 import pytest
 from hypothesis import given
@@ -435,3 +437,15 @@ def test_a_decoder_is_fresh_for_each_connection() -> None:
 
     assert isinstance(first, MMLReplies)
     assert first is not second
+
+
+# --- its page ------------------------------------------------------------------------------------
+
+
+def test_its_page_has_a_row_for_every_code_and_every_operation() -> None:
+    page = (Path(__file__).parents[2] / "docs" / "ne" / "huawei_hlr.md").read_text("utf-8")
+
+    codes = {code for _, code, _ in ROWS} | {5002, 5003, 5004}
+    assert {int(code) for code in re.findall(r"^\| (\d+)\b", page, re.MULTILINE)} - {0} == codes
+    for operation, command in COMMANDS.items():
+        assert f"| `{operation}` | `{command.split(':', maxsplit=1)[0]}`" in page
