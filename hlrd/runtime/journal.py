@@ -8,6 +8,7 @@ whole, become durable in the order of the calls: a user's records are never in t
 import asyncio
 import contextlib
 from collections.abc import Callable, Sequence
+from functools import partial
 from time import monotonic
 from typing import Final, Protocol
 
@@ -18,8 +19,9 @@ from hlrd.domain.identity import UserId
 from hlrd.ports import Acceptance, Clash, Closing
 from hlrd.store import batch as batches
 from hlrd.store.batch import Batch, Numbered
-from hlrd.store.connection import BY_KEY, Connection, connect, writing_as
-from hlrd.store.errors import KeyTaken, StoreRefused, StoreTimeout, StoreUnavailable, translated
+from hlrd.store.connection import writing_as
+from hlrd.store.errors import KeyTaken, StoreRefused, StoreTimeout, StoreUnavailable
+from hlrd.store.link import Link
 
 _log: Final = structlog.get_logger(__name__)
 _KEY_REFUSALS_MAX: Final = 10  # careful writes in a row that a key refused: a bug of ours
@@ -253,19 +255,17 @@ class _Lane:
     """One connection, and the stubbornness to get a batch through it."""
 
     def __init__(self, dsn: str, session: dict[str, str], quarantine_days: int) -> None:
-        self._dsn = dsn
-        self._session = {**session, **BY_KEY}
+        self._link = Link(dsn, "journal", **session)
         self._quarantine_days = quarantine_days
-        self._connection: Connection | None = None
 
     async def write(self, batch: Batch) -> Sequence[tuple[int, Clash]]:
         """Return when the batch is durable, whatever it takes; its clashes, by id of the order."""
-        is_careful = False
+        write = batches.write
         refusals = 0
         delay_s = limits.RETRY_DELAY_S_MIN
         while True:
             try:
-                return await self._try(batch, is_careful=is_careful)
+                return await self._link.once(partial(write, batch, self._quarantine_days))
             except KeyTaken as error:
                 metrics.JOURNAL_FAILURES.labels("key").inc()
                 refusals += 1
@@ -278,32 +278,8 @@ class _Lane:
                 self.close()
                 await asyncio.sleep(delay_s)
                 delay_s = min(2 * delay_s, limits.STORE_RETRY_DELAY_S_MAX)
-            is_careful = True  # the try before may stand, or a key objected to it
-
-    async def _try(self, batch: Batch, *, is_careful: bool) -> Sequence[tuple[int, Clash]]:
-        connection = await self._connected()
-        try:
-            with translated():
-                async with asyncio.timeout(limits.STORE_TIMEOUT_S):
-                    days = self._quarantine_days
-                    if is_careful:
-                        return await batches.write_carefully(
-                            connection, batch, quarantine_days=days
-                        )
-                    await batches.write(connection, batch, quarantine_days=days)
-                    return ()
-        except KeyTaken:
-            with translated():
-                await connection.execute("ROLLBACK", timeout=limits.STORE_TIMEOUT_S)
-            raise
-
-    async def _connected(self) -> Connection:
-        if self._connection is None:
-            self._connection = await connect(self._dsn, "journal", **self._session)
-        return self._connection
+            write = batches.write_carefully  # that try may stand, or a key objected to it
 
     def close(self) -> None:
         """Drop the connection with whatever it was doing."""
-        if self._connection is not None:
-            self._connection.terminate()
-            self._connection = None
+        self._link.drop()

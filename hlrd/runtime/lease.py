@@ -5,9 +5,9 @@ bound or back on the free list; so a crash loses no number and gives none twice.
 """
 
 import asyncio
-from collections.abc import Awaitable, Callable
+from collections.abc import Callable
 from time import monotonic
-from typing import Final, TypeVar
+from typing import Final
 
 import structlog
 
@@ -16,12 +16,12 @@ from hlrd.domain.identity import ICCID
 from hlrd.pool.allocator import Allocator
 from hlrd.pool.lease import CardGrant, NumberGrant, Settled, What, Wish
 from hlrd.store import leasing
-from hlrd.store.connection import BY_KEY, Connection, connect, writing_as
-from hlrd.store.errors import StoreUnavailable, translated
+from hlrd.store.connection import Connection, writing_as
 from hlrd.store.leasing import LeaseRow, RangeSource
+from hlrd.store.link import Link
 
 _log: Final = structlog.get_logger(__name__)
-T = TypeVar("T")
+_RECOUNT_S: Final = 0.5  # at most this often when bindings end
 
 
 class LeaseKeeper:
@@ -37,23 +37,23 @@ class LeaseKeeper:
         on_leased: Callable[[], None],
     ) -> None:
         """`on_leased` is called after answers to wishes: orders that wait may draw again."""
-        self._dsn = dsn
+        self._link = Link(dsn, "lease", **writing_as(node, epoch))
         self._node = node
         self._epoch = epoch
         self._allocator = allocator
         self._on_leased = on_leased
-        self._connection: Connection | None = None
         self._ranges: dict[int, RangeSource] = {}
         self._lots: set[int] = set()
         self._leases: set[int] = set()
         self._wake = asyncio.Event()
         self._is_recount_due = False
+        self._swept = float("-inf")
         self._turn = asyncio.Lock()
 
     async def recover(self) -> None:
         """Load ranges and lots, and take over the leases of earlier runs of this node."""
-        await self._stubbornly(self._recount)
-        for lease in await self._stubbornly(self._inherit):
+        await self._link.stubbornly(self._recount)
+        for lease in await self._link.stubbornly(self._inherit):
             self._leases.add(lease.id)
             self._allocator.on_recovered(await self._read_back(lease))
         await self._end_settled()
@@ -61,18 +61,15 @@ class LeaseKeeper:
     async def run(self) -> None:
         """Serve wishes for ever. Ends by Fenced, or by being cancelled."""
         try:
-            swept = 0.0
             while True:
                 async with self._turn:
                     await self._serve_wishes()
                     await self._end_settled()
-                    if self._is_recount_due or monotonic() - swept > limits.LEASE_SWEEP_S:
-                        self._is_recount_due = False
+                    if self._is_sweep_due():
                         await self._sweep()
-                        swept = monotonic()
                 await self._pause()
         finally:
-            self._drop_connection()
+            self._link.drop()
 
     def look(self) -> None:
         """Serve the allocator's wishes now rather than at the next look."""
@@ -85,7 +82,7 @@ class LeaseKeeper:
     async def refresh(self) -> None:
         """Let the allocator know of ranges and lots that were just imported."""
         async with self._turn:
-            await self._stubbornly(self._recount)
+            await self._link.stubbornly(self._recount)
 
     async def _pause(self) -> None:
         try:
@@ -117,7 +114,7 @@ class LeaseKeeper:
             is_first_try = False
             return lease or await leasing.take(connection, wish, self._epoch)
 
-        lease = await self._stubbornly(attempt)
+        lease = await self._link.stubbornly(attempt)
         if lease is None:
             return None
         self._leases.add(lease.id)
@@ -125,7 +122,7 @@ class LeaseKeeper:
         return await self._read_back(lease)
 
     async def _read_back(self, lease: LeaseRow) -> NumberGrant | CardGrant:
-        return await self._stubbornly(lambda connection: self._read(connection, lease))
+        return await self._link.stubbornly(lambda connection: self._read(connection, lease))
 
     async def _read(self, connection: Connection, lease: LeaseRow) -> NumberGrant | CardGrant:
         if lease.what is What.CARDS:
@@ -146,17 +143,23 @@ class LeaseKeeper:
             await self._end(settled)
 
     async def _end(self, settled: Settled[int] | Settled[ICCID]) -> None:
-        await self._stubbornly(lambda connection: leasing.end(connection, settled))
+        await self._link.stubbornly(lambda connection: leasing.end(connection, settled))
         self._leases.discard(settled.lease_id)
         self._is_recount_due = self._is_recount_due or bool(settled.returned)
 
     # What there is.
 
+    def _is_sweep_due(self) -> bool:
+        passed_s = monotonic() - self._swept
+        return passed_s >= (_RECOUNT_S if self._is_recount_due else limits.LEASE_SWEEP_S)
+
     async def _sweep(self) -> None:
-        recycled = await self._stubbornly(leasing.recycle)
+        self._swept = monotonic()
+        self._is_recount_due = False
+        recycled = await self._link.stubbornly(leasing.recycle)
         if recycled:
             _log.info("numbers_recycled", count=recycled)
-        await self._stubbornly(self._recount)
+        await self._link.stubbornly(self._recount)
         for pool, count in self._allocator.numbers_in_memory().items():
             metrics.POOL_LEASED.labels(pool).set(count)
 
@@ -183,32 +186,3 @@ class LeaseKeeper:
                 self._allocator.on_counts(
                     What.CARDS, lot.id, unleased=lot.unleased, recycled=stocked.recycled
                 )
-
-    # The connection.
-
-    async def _stubbornly(self, work: Callable[[Connection], Awaitable[T]]) -> T:
-        """Do `work` until it is done, with a new connection after each failure of one."""
-        delay_s = limits.RETRY_DELAY_S_MIN
-        while True:
-            try:
-                connection = await self._connected()
-                with translated():
-                    async with asyncio.timeout(limits.STORE_TIMEOUT_S):
-                        return await work(connection)
-            except StoreUnavailable as error:
-                _log.warning("lease_unavailable", error=str(error))
-                self._drop_connection()
-                await asyncio.sleep(delay_s)
-                delay_s = min(2 * delay_s, limits.STORE_RETRY_DELAY_S_MAX)
-
-    async def _connected(self) -> Connection:
-        if self._connection is None:
-            self._connection = await connect(
-                self._dsn, "lease", **BY_KEY, **writing_as(self._node, self._epoch)
-            )
-        return self._connection
-
-    def _drop_connection(self) -> None:
-        if self._connection is not None:
-            self._connection.terminate()
-            self._connection = None

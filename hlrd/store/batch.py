@@ -8,7 +8,7 @@ records stand already and which clash with others, then the rest goes by COPY as
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
-from typing import Final, NamedTuple, TypeVar
+from typing import Final, NamedTuple, TypeAlias, TypeVar
 
 from hlrd.domain.identity import ICCID, IMSI, MSISDN, UserId
 from hlrd.domain.lifecycle import UserState
@@ -98,8 +98,12 @@ class Batch:
         return len(self.accepts) + len(self.closings)
 
 
-async def write(connection: Connection, batch: Batch, *, quarantine_days: int) -> None:
-    """All of it or nothing. Raises asyncpg's errors; the transaction is then still open.
+Clashes: TypeAlias = Sequence[tuple[int, Clash]]
+"""Orders that were not written, and why."""
+
+
+async def write(batch: Batch, quarantine_days: int, connection: Connection) -> Clashes:
+    """All of it or nothing; no clashes. Raises asyncpg's errors.
 
     Ends come before beginnings: a number set free here may be bound again here.
     """
@@ -107,12 +111,13 @@ async def write(connection: Connection, batch: Batch, *, quarantine_days: int) -
     await _take_effect(connection, [item.closing for item in batch.closings], quarantine_days)
     await _insert(connection, batch.accepts, batch.closings)
     await connection.execute("COMMIT")
+    return ()
 
 
-async def write_carefully(
-    connection: Connection, batch: Batch, *, quarantine_days: int
-) -> list[tuple[int, Clash]]:
-    """Write what does not stand yet and clashes with nothing; the clashes, by id of the order."""
+async def write_carefully(batch: Batch, quarantine_days: int, connection: Connection) -> Clashes:
+    """Write what does not stand yet and clashes with nothing."""
+    if connection.is_in_transaction():
+        await connection.execute("ROLLBACK")
     await connection.execute(_BEGIN)
     closings = await _not_closed(connection, batch.closings)
     await _take_effect(connection, [item.closing for item in closings], quarantine_days)

@@ -1,0 +1,100 @@
+"""What intake asks of the database, for many orders at once."""
+
+from collections.abc import Mapping, Sequence
+from typing import Final
+
+from hlrd.domain.identity import UserId
+from hlrd.domain.lifecycle import OrderState
+from hlrd.domain.user import User
+from hlrd.ports import Facts, NumberFact, Repeat, StoredOrder, Wanted
+from hlrd.store.connection import Connection, Record
+from hlrd.store.queries import query
+from hlrd.store.rows import binding_of, card_of, number_of, stored_order_of, user_of
+
+_REPEATS: Final = query("facts_repeats")
+_USERS: Final = query("facts_users")
+_NUMBERS: Final = query("facts_numbers")
+_CARDS: Final = query("facts_cards")
+_IMSIS: Final = query("facts_imsis")
+_STORED: Final = query("stored_orders")
+
+
+async def resolve(connection: Connection, wanted: Sequence[Wanted]) -> list[Facts]:
+    """The facts of each, in order."""
+    repeats = await _read_repeats(connection, wanted)
+    users = await _read_users(connection, wanted)
+    numbers = await _read_numbers(connection, wanted)
+    cards = await _read_cards(connection, wanted)
+    imsis_taken = await _read_taken_imsis(connection, wanted)
+    if not (repeats or users or numbers or cards):
+        return [Facts(one.token, None, None, None, None) for one in wanted]
+    return [
+        Facts(
+            token=one.token,
+            repeat=repeats.get(place),
+            user=users.get(one.user_id),
+            number=numbers.get(place),
+            card=card_of(cards[place]) if place in cards else None,
+            card_is_free=place in cards and cards[place]["is_free"],
+            imsi_is_free=place not in imsis_taken,
+        )
+        for place, one in enumerate(wanted)
+    ]
+
+
+async def read_stored(
+    connection: Connection, order_ids: Sequence[int], users: Sequence[UserId]
+) -> list[StoredOrder]:
+    """These orders and every other open order of their users and of `users`, in order of id."""
+    rows = await connection.fetch(_STORED, order_ids, users)
+    return [stored_order_of(row) for row in rows]
+
+
+async def _read_repeats(connection: Connection, wanted: Sequence[Wanted]) -> Mapping[int, Repeat]:
+    sources = [one.source for one in wanted]
+    order_ids = [one.order_id for one in wanted]
+    rows = await connection.fetch(_REPEATS, sources, order_ids)
+    return {row["n"] - 1: _repeat_of(row) for row in rows}
+
+
+def _repeat_of(row: Record) -> Repeat:
+    return Repeat(
+        id=row["id"],
+        content_hash=row["content_hash"],
+        state=row["receipt_state"] or OrderState.QUEUED,
+        binding=binding_of(row),
+        receipt=row["body"],
+    )
+
+
+async def _read_users(connection: Connection, wanted: Sequence[Wanted]) -> Mapping[UserId, User]:
+    rows = await connection.fetch(_USERS, list({one.user_id for one in wanted}))
+    return {row["asked"]: user for row in rows if (user := user_of(row))}
+
+
+async def _read_numbers(
+    connection: Connection, wanted: Sequence[Wanted]
+) -> Mapping[int, NumberFact]:
+    places = [place for place, one in enumerate(wanted) if one.msisdn]
+    if not places:
+        return {}
+    asked = [int(wanted[place].msisdn or 0) for place in places]
+    rows = await connection.fetch(_NUMBERS, asked)
+    return {places[row["n"] - 1]: number_of(row) for row in rows}
+
+
+async def _read_cards(connection: Connection, wanted: Sequence[Wanted]) -> Mapping[int, Record]:
+    places = [place for place, one in enumerate(wanted) if one.iccid]
+    if not places:
+        return {}
+    rows = await connection.fetch(_CARDS, [wanted[place].iccid for place in places])
+    return {places[row["n"] - 1]: row for row in rows}
+
+
+async def _read_taken_imsis(connection: Connection, wanted: Sequence[Wanted]) -> set[int]:
+    places = [place for place, one in enumerate(wanted) if one.imsi]
+    if not places:
+        return set()
+    imsis = [int(wanted[place].imsi or 0) for place in places]
+    rows = await connection.fetch(_IMSIS, imsis, [wanted[place].iccid or "" for place in places])
+    return {places[row["n"] - 1] for row in rows}
