@@ -218,7 +218,10 @@ class MMLCommands:
             data = self._pending + data
         commands: list[MMLCommand] = []
         start = 0
-        while match := _COMMAND.match(data, start) or _TO_SEMICOLON.match(data, start):
+        while start < len(data):
+            match = _COMMAND.match(data, start) or _TO_SEMICOLON.match(data, start)
+            if match is None:
+                break
             _bound_command(match.end() - start)
             start = match.end()
             commands.append(_command(match))

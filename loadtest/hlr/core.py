@@ -246,7 +246,10 @@ _SUBSCRIBER_PARAMS: Final[Mapping[str, _Check]] = {"IMSI": _IMSI, "ISDN": _ISDN,
 
 
 def _first_wrong(params: Params, checks: Mapping[str, _Check]) -> str | None:
-    return next((name for name, check in checks.items() if not check(params.get(name, ""))), None)
+    for name, check in checks.items():
+        if not check(params.get(name, "")):
+            return name
+    return None
 
 
 def _shown(**values: str) -> Result:
