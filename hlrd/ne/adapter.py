@@ -1,7 +1,8 @@
 """What a dialect must say: the whole difference between one kind of NE and another.
 
 An adapter is pure. It holds its NE's settings and nothing that changes, and is shared by every
-session of that NE. Which command to send when, on which session, how often: that is not its business.
+session of that NE. Which command to send when, on which session, how often: that is none of its
+business.
 """
 
 from abc import ABC, abstractmethod

@@ -33,7 +33,8 @@ _SWEEPS_PER_PERIOD: Final = 5
 
 _SETBACKS: Final = {
     Cause.LOGIN_REFUSED: Setback.REFUSED,
-    Cause.SESSION_LIMIT: Setback.LIMIT,
+    Cause.LOGIN_VOID: Setback.TURNED_AWAY,
+    Cause.SESSION_LIMIT: Setback.TURNED_AWAY,
     **dict.fromkeys(FAULTS, Setback.FAULT),
 }
 _ORDERLY: Final = frozenset({Cause.SURPLUS, Cause.BREAKER, Cause.DRAINED, Cause.HUNG_UP})
@@ -300,11 +301,11 @@ class Roster(Generic[R]):
         session.open(self._loop)
 
     def _log_in_again(self, session: Session[R], now: float) -> None:
-        """A fresh login that is void at once would go round for ever, so it counts as refused."""
+        """A login that is void at once would go round for ever, so it takes a new session."""
         if self._is_closing:
             session.end(Cause.DRAINED)
         elif not session.is_trusted:
-            session.end(Cause.LOGIN_REFUSED)
+            session.end(Cause.LOGIN_VOID)
         else:
             self._opening += 1
             session.log_in_again(now)

@@ -46,6 +46,7 @@ class Cause(StrEnum):
     LOGIN_LOST = "login_lost"  #: the NE hung up during the login
     LOGIN_FAILED = "login_failed"  #: the NE could not log us in just now
     LOGIN_REFUSED = "login_refused"  #: wrong account, or an account without rights
+    LOGIN_VOID = "login_void"  #: the NE took the login and forgot it before the first command
     SESSION_LIMIT = "session_limit"
     REPLY_TIMEOUT = "reply_timeout"
     LOST = "lost"  #: the connection broke under a command
@@ -201,7 +202,7 @@ class Session(asyncio.Protocol, Generic[R]):
         self.is_trusted = False
         request = self._adapter.login()
         if request is None:
-            self.end(Cause.LOGIN_REFUSED)
+            self.end(Cause.LOGIN_VOID)
         else:
             self._ask(SessionState.LOGGING_IN, request, now + self._open_timeout_s)
 

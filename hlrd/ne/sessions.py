@@ -47,7 +47,7 @@ class Setback(Enum):
     """Why a session did not open: the first and the longest wait before the next try, seconds."""
 
     FAULT = (0.05, 5.0)  #: no connection, no answer
-    LIMIT = (1.0, 30.0)  #: the NE has as many sessions as it allows; they may be ours of before
+    TURNED_AWAY = (1.0, 30.0)  #: no more sessions just now; the old ones may be ours of before
     REFUSED = (10.0, 120.0)  #: wrong account: each try may count towards its lock
 
 

@@ -5,7 +5,7 @@ from collections import Counter
 from collections.abc import Callable, Iterator
 from enum import Enum, auto
 from types import TracebackType
-from typing import Self
+from typing import Self, cast
 
 from hlrd import limits
 
@@ -81,6 +81,8 @@ class Peer:
         for link in tuple(self.links):
             link.transport.abort()
         await self._server.wait_closed()
+        while self.links:  # noqa: ASYNC110 (the end of a link has no event of its own)
+            await asyncio.sleep(0)
         self._server = None
 
     def asked(self, verb: str) -> int:
@@ -96,8 +98,7 @@ class _Link(asyncio.Protocol):
         self._is_counted = False
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
-        assert isinstance(transport, asyncio.Transport)
-        self.transport = transport
+        self.transport = cast(asyncio.Transport, transport)
         self._peer.links.add(self)
         self._peer.connected += 1
         self._peer.open_max = max(self._peer.open_max, len(self._peer.links))
