@@ -151,9 +151,6 @@ DECODE_SLICE_ORDERS: Final = 500
 SETTLE_TIMEOUT_S: Final = 60.0
 """Longest wait for orders to become durable or refused. After it upstream is told to ask again."""
 
-LOT_PROBLEMS_MAX: Final = 100
-"""Bad lines of a SIM lot named in one answer."""
-
 assert BODY_BYTES_MAX <= BODIES_BYTES_MAX, "the largest body would never be read"
 assert LEASE_LOW_WATER < LEASE_NUMBERS, "a lease would be renewed as soon as it is taken"
 assert UNPARK_ORDERS <= ORDERS_IN_MEMORY_MAX, "unparked orders would overflow memory"

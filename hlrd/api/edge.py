@@ -11,7 +11,8 @@ from prometheus_client import Counter, Histogram
 
 from hlrd import metrics
 from hlrd.api import problem
-from hlrd.domain.errors import Refusal
+from hlrd.domain.errors import Refusal, Unavailable
+from hlrd.store.errors import StoreUnavailable
 
 _log = structlog.get_logger(__name__)
 
@@ -38,6 +39,11 @@ async def _answer(
         return problem.respond(refusal)
     except web.HTTPException as error:
         return problem.respond_to(error)
+    except StoreUnavailable as error:
+        _log.warning("http.storeUnavailable", route=_route(request), error=str(error))
+        return problem.respond(
+            Unavailable("STORE_UNAVAILABLE", "the database is out of reach; ask again later", 1.0)
+        )
     except Exception:
         _log.exception("http.failed", route=_route(request))
         return problem.respond(problem.Failure("INTERNAL", "hlrd failed; the log says how"))

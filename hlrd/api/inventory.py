@@ -1,6 +1,8 @@
 """Number pools and SIM lots: import, show, counts by state. Never a key in an answer."""
 
 import asyncio
+import hashlib
+from io import BytesIO
 from typing import Annotated, Final
 
 import msgspec
@@ -8,20 +10,25 @@ from aiohttp import hdrs, web
 from msgspec import Meta, Struct
 
 from hlrd import limits
-from hlrd.api import body, lots
+from hlrd.api import body
 from hlrd.api.auth import demand
 from hlrd.api.body import CSV, JSON, Bodies
 from hlrd.api.elements import Elements
 from hlrd.api.problem import BadContent, Fault
-from hlrd.api.seam import Inventory, NewCard
+from hlrd.api.seam import Delivery, Inventory
 from hlrd.api.typed import as_json, parse, parse_json
 from hlrd.domain import identity
 from hlrd.domain.errors import BadRequest, NotFound
 from hlrd.domain.order import PROVINCES, NameText, ProvinceText, Source
+from hlrd.pool.ranges import parse_range
+from hlrd.pool.simfile import SIMFile, gather
+from hlrd.pool.simheader import BadLine, SIMFileRefused
+from hlrd.ports import Vault
 
 _POOLS: Final = "/v1/pools"
 _LOTS: Final = "/v1/sim-lots"
 
+NumberText = Annotated[str, Meta(max_length=20)]
 ElementText = Annotated[str, Meta(pattern=r"\A[a-z][a-z0-9_-]{0,31}\Z")]
 
 
@@ -32,23 +39,25 @@ class NewPool(Struct, forbid_unknown_fields=True):
 class NewRange(Struct, forbid_unknown_fields=True):
     """Both ends belong to it."""
 
-    first: identity.MSISDNText
-    last: identity.MSISDNText
+    first: NumberText
+    last: NumberText
     province: ProvinceText
     hlr: ElementText
 
 
-class NewLot(Struct, forbid_unknown_fields=True):
-    """Query of POST /v1/sim-lots."""
+class Home(Struct, forbid_unknown_fields=True):
+    """Query of POST /v1/sim-lots: what a vendor's file does not say."""
 
-    name: NameText
     province: ProvinceText
     hlr: ElementText
 
 
 class InventoryRoutes:
-    def __init__(self, *, inventory: Inventory, elements: Elements, bodies: Bodies) -> None:
+    def __init__(
+        self, *, inventory: Inventory, elements: Elements, vault: Vault, bodies: Bodies
+    ) -> None:
         self._inventory = inventory
+        self._vault = vault
         self._elements = elements
         self._bodies = bodies
 
@@ -85,15 +94,16 @@ class InventoryRoutes:
         body.media_type(request, JSON)
         async with self._bodies.read(request) as document:
             wanted = parse_json(document, NewRange)
-        first = identity.parse_msisdn(wanted.first, "first")
-        last = identity.parse_msisdn(wanted.last, "last")
-        if len(first) != len(last) or first > last:
-            raise BadRequest("RANGE_INVALID", "as long as first, and not below it", "last")
-        self._refuse_bad_home(wanted.province, wanted.hlr)
         pool = request.match_info["name"]
-        await self._inventory.add_range(
-            pool, first=first, last=last, province=wanted.province, hlr=wanted.hlr
+        span = parse_range(
+            pool=pool,
+            first=wanted.first,
+            last=wanted.last,
+            province=wanted.province,
+            hlr=wanted.hlr,
         )
+        self._refuse_unknown_hlr(wanted.hlr)
+        await self._inventory.add_range(span)
         return await self._pool(pool, created=True)
 
     async def number(self, request: web.Request) -> web.Response:
@@ -113,15 +123,37 @@ class InventoryRoutes:
 
     async def import_lot(self, request: web.Request) -> web.Response:
         demand(request, Source.OPS)
-        wanted = parse(request, NewLot)
-        self._refuse_bad_home(wanted.province, wanted.hlr)
+        home = parse(request, Home)
+        if home.province not in PROVINCES:
+            raise BadRequest("PROVINCE_UNKNOWN", "not a company code (docs/api.md)", "province")
+        self._refuse_unknown_hlr(home.hlr)
         body.media_type(request, CSV)
         async with self._bodies.read(request) as document:
-            cards = await _cards(document)
-            await self._inventory.import_lot(
-                wanted.name, province=wanted.province, hlr=wanted.hlr, cards=cards
-            )
-        return await self._lot(wanted.name, created=True)
+            delivery = await self._delivery(document, home)
+            await self._inventory.import_lot(delivery)
+        return await self._lot(delivery.name, created=True)
+
+    async def _delivery(self, document: bytes, home: Home) -> Delivery:
+        """Sealing a large lot takes a second, so other requests get their turn in between."""
+        try:
+            file = SIMFile(BytesIO(document))
+            parsed = []
+            for card in file.cards(self._vault, hlr=home.hlr, province=home.province):
+                parsed.append(card)
+                if len(parsed) % limits.DECODE_SLICE_ORDERS == 0:
+                    await asyncio.sleep(0)
+            cards = gather(parsed)
+        except SIMFileRefused as refused:
+            faults = [Fault(_place(bad), bad.reason) for bad in refused.bad_lines]
+            raise BadContent("LOT_INVALID", str(refused), faults) from None
+        return Delivery(
+            name=file.header.lot,
+            vendor=file.header.vendor,
+            province=home.province,
+            hlr=home.hlr,
+            file_hash=hashlib.sha256(document).digest(),
+            cards=cards,
+        )
 
     async def _pool(self, name: str, *, created: bool = False) -> web.Response:
         found = await self._inventory.pool(name)
@@ -135,29 +167,13 @@ class InventoryRoutes:
             raise NotFound("LOT_UNKNOWN", "no SIM lot has this name")
         return _shown(found, location=f"{_LOTS}/{name}" if created else None)
 
-    def _refuse_bad_home(self, province: str, hlr: str) -> None:
-        if province not in PROVINCES:
-            raise BadRequest("PROVINCE_UNKNOWN", "not a company code (docs/api.md)", "province")
+    def _refuse_unknown_hlr(self, hlr: str) -> None:
         if hlr not in self._elements:
             raise BadRequest("HLR_UNKNOWN", "no network element has this name", "hlr")
 
 
-async def _cards(document: bytes) -> list[NewCard]:
-    """All of them, or a refusal that names the bad lines."""
-    cards: list[NewCard] = []
-    faults: list[Fault] = []
-    for count, parsed in enumerate(lots.parse(document), 1):
-        if isinstance(parsed, NewCard):
-            cards.append(parsed)
-        elif len(faults) < limits.LOT_PROBLEMS_MAX:
-            faults.append(parsed)
-        if count % limits.DECODE_SLICE_ORDERS == 0:
-            await asyncio.sleep(0)
-    if faults:
-        raise BadContent("LOT_INVALID", "nothing was imported: some lines are not usable", faults)
-    if not cards:
-        raise BadRequest("LOT_EMPTY", "the lot has no card")
-    return cards
+def _place(bad: BadLine) -> str:
+    return f"[{bad.line}].{bad.column}" if bad.column else f"[{bad.line}]"
 
 
 def _demand_reader(request: web.Request) -> None:

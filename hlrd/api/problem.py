@@ -45,11 +45,10 @@ class Failure(Refusal):
     status: ClassVar[int] = 500
 
 
-class Fault(Struct, omit_defaults=True):
+class Fault(Struct):
     """One of several things wrong with one body."""
 
     field: str
-    code: str
     detail: str
 
 

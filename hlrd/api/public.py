@@ -14,6 +14,7 @@ from hlrd.api.inventory import InventoryRoutes
 from hlrd.api.orders import WorkOrders
 from hlrd.api.receipts import ReceiptRoutes
 from hlrd.api.seam import Desk, Element, Intake, Inventory, Orders, Receipts
+from hlrd.ports import Vault
 
 
 def public_app(
@@ -24,6 +25,7 @@ def public_app(
     orders: Orders,
     receipts: Receipts,
     inventory: Inventory,
+    vault: Vault,
     elements: Iterable[Element],
     bodies: Bodies | None = None,
 ) -> web.Application:
@@ -38,7 +40,9 @@ def public_app(
                 intake=intake, orders=orders, desk=desk, elements=network, bodies=bodies
             ).routes(),
             *ReceiptRoutes(receipts).routes(),
-            *InventoryRoutes(inventory=inventory, elements=network, bodies=bodies).routes(),
+            *InventoryRoutes(
+                inventory=inventory, elements=network, vault=vault, bodies=bodies
+            ).routes(),
             *network.routes(),
             web.get("/openapi.yaml", _openapi, allow_head=False),
         ]

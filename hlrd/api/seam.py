@@ -9,8 +9,9 @@ from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Protocol
 
-from hlrd.domain.identity import ICCID, IMSI, MSISDN, Binding, CardKey
+from hlrd.domain.identity import MSISDN, Binding, Card
 from hlrd.domain.operation import Task
+from hlrd.pool.ranges import Span
 from hlrd.ports import Answer, Submission
 
 
@@ -107,18 +108,23 @@ class NumberRow:
 @dataclass(frozen=True, slots=True)
 class LotRow:
     name: str
+    vendor: str
     province: str
     hlr: str
+    quantity: int
     cards: Mapping[str, int] = field(default_factory=dict)  #: by CardState
 
 
 @dataclass(frozen=True, slots=True)
-class NewCard:
-    """One line of a SIM lot, checked, its key as the vendor delivered it."""
+class Delivery:
+    """A vendor's file of cards, read whole and good, its keys sealed."""
 
-    iccid: ICCID
-    imsi: IMSI
-    key: CardKey
+    name: str
+    vendor: str
+    province: str
+    hlr: str
+    file_hash: bytes  #: SHA-256
+    cards: Sequence[Card]
 
 
 class Inventory(Protocol):
@@ -126,9 +132,7 @@ class Inventory(Protocol):
         """Conflict if the name is taken."""
         ...
 
-    async def add_range(
-        self, pool: str, *, first: MSISDN, last: MSISDN, province: str, hlr: str
-    ) -> None:
+    async def add_range(self, span: Span) -> None:
         """NotFound for the pool; Conflict if a number of the range is in any range already."""
         ...
 
@@ -138,12 +142,10 @@ class Inventory(Protocol):
 
     async def number(self, msisdn: MSISDN) -> NumberRow | None: ...
 
-    async def import_lot(
-        self, name: str, *, province: str, hlr: str, cards: Sequence[NewCard]
-    ) -> int:
-        """All cards or none, and how many were new; the same lot sent again adds nothing.
+    async def import_lot(self, delivery: Delivery) -> None:
+        """All cards or none. The same file again changes nothing.
 
-        Conflict if a card is in stock with other data.
+        Conflict if the name is another file's, or a card is in stock already.
         """
         ...
 

@@ -81,8 +81,5 @@ def _content(status: int, document: bytes) -> Any:
         return content
     where = f" ({content['field']})" if content.get("field") else ""
     lines = [f"{content['code']}{where}: {content['detail']}"]
-    lines += [
-        f"  {fault['field']}: {fault['detail']} ({fault['code']})"
-        for fault in content.get("errors", ())
-    ]
+    lines += [f"  {fault['field']}: {fault['detail']}" for fault in content.get("errors", ())]
     raise CallFailed("\n".join(lines))

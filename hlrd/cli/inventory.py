@@ -10,7 +10,7 @@ from rich.progress import track
 from rich.table import Column, Table
 
 from hlrd.cli import files
-from hlrd.cli.client import URL, CallFailed, Client, Url, path_of
+from hlrd.cli.client import URL, Client, Url, path_of
 
 pool: Final = typer.Typer(no_args_is_help=True, help="Number pools.")
 sim: Final = typer.Typer(no_args_is_help=True, help="SIM lots.")
@@ -56,21 +56,14 @@ def show_pool(name: Name, url: Url = URL) -> None:
 
 @sim.command("import")
 def import_lot(
-    file: File,
-    name: Annotated[str, typer.Option(help="The lot's name.")],
+    file: Annotated[Path, typer.Argument(help="The card vendor's file (docs/pool.md).")],
     province: Annotated[str, typer.Option(help="Company code, as 200.")],
     hlr: Annotated[str, typer.Option(help="The home HLR's name in the configuration.")],
     url: Url = URL,
 ) -> None:
-    """Add a lot: columns iccid, imsi, ki, keyid, algorithm, card_type. Repeating it is harmless."""
-    client = Client(url)
-    query = {"name": name, "province": province, "hlr": hlr}
-    for part in track(list(files.lot_parts(file)), "cards", transient=True):
-        try:
-            client.post_csv("/v1/sim-lots", query, part.document)
-        except CallFailed as error:
-            raise CallFailed(f"{file}, with line {part.first_line} as [2]:\n{error}") from error
-    _show_lots([client.get(f"/v1/sim-lots/{path_of(name)}")])
+    """Add a lot of cards, all or none. Repeating it is harmless."""
+    query = {"province": province, "hlr": hlr}
+    _show_lots([Client(url).post_csv("/v1/sim-lots", query, files.read(file))])
 
 
 @sim.command("list")
@@ -87,10 +80,10 @@ def _show_pools(pools: Iterable[Mapping[str, Any]]) -> None:
 
 
 def _show_lots(lots: Iterable[Mapping[str, Any]]) -> None:
-    table = Table("lot", "province", "hlr", *_counted(_CARD_STATES))
+    table = Table("lot", "vendor", "province", "hlr", *_counted(_CARD_STATES))
     for one in lots:
         counts = _counts(one["cards"], _CARD_STATES)
-        table.add_row(one["name"], one["province"], one["hlr"], *counts)
+        table.add_row(one["name"], one["vendor"], one["province"], one["hlr"], *counts)
     Console().print(table)
 
 

@@ -1,6 +1,7 @@
 """The API on a real socket with fakes behind it, and a client that speaks for one source."""
 
 import asyncio
+import os
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
@@ -15,6 +16,7 @@ from hlrd.api.body import Bodies
 from hlrd.api.listen import listen
 from hlrd.api.public import public_app
 from hlrd.domain.order import Source
+from hlrd.pool.vault import KeyVault
 from tests.api.fakes import Book, FakeElement, FakeInventory, FakeReceipts
 
 
@@ -85,6 +87,7 @@ async def a_world(
         orders=world.book,
         receipts=world.receipts,
         inventory=world.inventory,
+        vault=KeyVault({"k1": bytes(32)}, "k1", os.urandom),
         elements=[FakeElement()],
         bodies=world.bodies,
     )

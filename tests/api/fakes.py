@@ -8,12 +8,13 @@ from itertools import count
 
 import orjson
 
-from hlrd.api.seam import LotRow, NewCard, NumberRow, OrderRecord, PoolRow, RangeRow
+from hlrd.api.seam import Delivery, LotRow, NumberRow, OrderRecord, PoolRow, RangeRow
 from hlrd.domain import order as orders
 from hlrd.domain.errors import Conflict, NotFound, Refusal
 from hlrd.domain.identity import ICCID, IMSI, MSISDN, Binding, SealedKey, UserId
 from hlrd.domain.operation import Task
 from hlrd.domain.order import WorkOrder
+from hlrd.pool.ranges import Span
 from hlrd.ports import Answer, Submission
 
 NOON = datetime(2026, 11, 21, 12, tzinfo=UTC)
@@ -208,19 +209,18 @@ class FakeReceipts:
 @dataclass
 class FakeInventory:
     ranges: dict[str, list[RangeRow]] = field(default_factory=dict)
-    cards: dict[str, list[NewCard]] = field(default_factory=dict)
+    deliveries: dict[str, Delivery] = field(default_factory=dict)
 
     async def create_pool(self, name: str) -> None:
         if name in self.ranges:
             raise Conflict("POOL_EXISTS", "a pool of this name exists", "name")
         self.ranges[name] = []
 
-    async def add_range(
-        self, pool: str, *, first: MSISDN, last: MSISDN, province: str, hlr: str
-    ) -> None:
-        if pool not in self.ranges:
+    async def add_range(self, span: Span) -> None:
+        if span.pool not in self.ranges:
             raise NotFound("POOL_UNKNOWN", "no pool has this name")
-        self.ranges[pool].append(RangeRow(first, last, province, hlr))
+        row = RangeRow(str(span.first), str(span.last), span.province, span.hlr)
+        self.ranges[span.pool].append(row)
 
     async def pools(self) -> Sequence[PoolRow]:
         return [self._pool(name) for name in self.ranges]
@@ -235,24 +235,22 @@ class FakeInventory:
                     return NumberRow(msisdn, pool, row.province, row.hlr, "idle")
         return None
 
-    async def import_lot(
-        self, name: str, *, province: str, hlr: str, cards: Sequence[NewCard]
-    ) -> int:
-        self.cards.setdefault(name, []).extend(cards)
-        return len(cards)
+    async def import_lot(self, delivery: Delivery) -> None:
+        self.deliveries[delivery.name] = delivery
 
     async def lots(self) -> Sequence[LotRow]:
-        return [self._lot(name) for name in self.cards]
+        return [self._lot(one) for one in self.deliveries.values()]
 
     async def lot(self, name: str) -> LotRow | None:
-        return self._lot(name) if name in self.cards else None
+        return self._lot(self.deliveries[name]) if name in self.deliveries else None
 
     def _pool(self, name: str) -> PoolRow:
         size = sum(int(row.last) - int(row.first) + 1 for row in self.ranges[name])
         return PoolRow(name, self.ranges[name], {"idle": size})
 
-    def _lot(self, name: str) -> LotRow:
-        return LotRow(name, "200", "hlr1", {"inStock": len(self.cards[name])})
+    def _lot(self, one: Delivery) -> LotRow:
+        count = len(one.cards)
+        return LotRow(one.name, one.vendor, one.province, one.hlr, count, {"inStock": count})
 
 
 @dataclass

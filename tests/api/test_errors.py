@@ -12,6 +12,7 @@ from hypothesis import strategies as st
 from hlrd import limits, metrics
 from hlrd.api.body import Bodies
 from hlrd.domain.order import Source
+from hlrd.store.errors import StoreTimeout
 from tests.api.client import Reply, World, a_member_activation, a_world, token, until
 
 JSON = {"Content-Type": "application/json"}
@@ -143,6 +144,17 @@ async def test_a_failure_of_ours_is_500_and_tells_nothing(world: World) -> None:
 
     assert_problem(reply, 500, "INTERNAL")
     assert b"0123" not in reply.body
+
+
+async def test_a_database_out_of_reach_is_503(world: World) -> None:
+    async def fail(_: int) -> None:
+        raise StoreTimeout("PostgreSQL did not answer in time")
+
+    world.book.by_id = fail  # type: ignore[method-assign]
+    reply = await world.ask("GET", "/v1/work-orders/1")
+
+    assert_problem(reply, 503, "STORE_UNAVAILABLE")
+    assert reply.headers["Retry-After"] == "1"
 
 
 @pytest.mark.parametrize(
@@ -342,7 +354,7 @@ async def test_no_body_makes_a_failure(world: World, body: bytes, media: str) ->
         assert reply.status < 500
     lot = await world.ask(
         "POST",
-        "/v1/sim-lots?name=L&province=200&hlr=hlr1",
+        "/v1/sim-lots?province=200&hlr=hlr1",
         source=Source.OPS,
         data=body,
         headers={"Content-Type": media},

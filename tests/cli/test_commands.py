@@ -12,7 +12,7 @@ from hlrd.cli import files
 from hlrd.cli.client import CallFailed
 from hlrd.domain.order import Source
 from tests.api.client import World, a_member_activation, a_world, token
-from tests.api.test_inventory import HEADER, KI, a_line
+from tests.api.test_inventory import KI, a_card, a_lot
 
 EXAMPLE = Path(__file__).parent.parent.parent / "hlrd.example.toml"
 RANGES = "first,last,province,hlr\n1064900000000,1064900001999,200,hlr1\n"
@@ -50,39 +50,28 @@ async def test_a_pool_is_created_filled_listed_and_shown(tmp_path: Path) -> None
     assert "1064900000000 1064900001999 200 hlr1" in said(shown)
 
 
-async def test_a_lot_is_imported_in_parts_and_shows_no_key(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setattr(files, "_LOT_BYTES_MAX", 200)
+async def test_a_lot_is_imported_and_shows_no_key(tmp_path: Path) -> None:
     file = tmp_path / "lot.csv"
-    file.write_text("\n".join([HEADER, *(a_line(number) for number in range(5))]))
+    file.write_text(a_lot(*(a_card(number) for number in range(5))))
 
     async with a_world() as world:
-        arguments = ["--name", "L1", "--province", "200", "--hlr", "hlr1"]
-        imported = await run(world, "sim", "import", str(file), *arguments)
+        imported = await run(world, "sim", "import", str(file), "--province=200", "--hlr=hlr1")
         listed = await run(world, "sim", "list")
-        cards = len(world.inventory.cards["L1"])
 
     assert imported.exit_code == 0
-    assert cards == 5
-    assert "L1 200 hlr1 5 0 0 0" in said(listed)
+    assert "L1 Test 200 hlr1 5 0 0 0" in said(listed)
     assert KI not in imported.output + listed.output
 
 
-async def test_a_bad_lot_is_explained_by_line(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setattr(files, "_LOT_BYTES_MAX", 200)
+async def test_a_bad_lot_is_explained_by_line(tmp_path: Path) -> None:
     file = tmp_path / "lot.csv"
-    file.write_text("\n".join([HEADER, a_line(1), a_line(2), a_line(3), a_line(4, ki=KI)]))
+    file.write_text(a_lot(a_card(1), a_card(2, ki=KI)))
 
     async with a_world() as world:
-        arguments = ["--name", "L1", "--province", "200", "--hlr", "hlr1"]
-        result = await run(world, "sim", "import", str(file), *arguments)
+        result = await run(world, "sim", "import", str(file), "--province=200", "--hlr=hlr1")
 
     assert isinstance(result.exception, CallFailed)
-    assert "with line 5 as [2]" in str(result.exception)
-    assert "[2].ki: a Ki is 32 hexadecimal digits (KI_INVALID)" in str(result.exception)
+    assert "\n  [9].KI: a Ki is 32 hexadecimal digits" in str(result.exception)
     assert KI not in str(result.exception)
 
 
