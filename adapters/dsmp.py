@@ -6,13 +6,13 @@ The action codes differ between peers; which table holds is the option `peer`. S
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass
-from functools import lru_cache
 from typing import Final
 
 from hlrd.codec import soap
 from hlrd.codec.base import UnsafeValue
 from hlrd.codec.http import HTTPReplies, HTTPReply, Target
 from hlrd.codec.soap import Message, Template
+from hlrd.codec.soap_reader import Reader
 from hlrd.domain.errors import ProtocolError
 from hlrd.domain.identity import CardKey
 from hlrd.domain.operation import Cause, Operation, Task
@@ -119,12 +119,6 @@ _OPTION: Final = re.compile(r"[!-~]{1,64}\Z")
 _SENT_TRANSACTION: Final = re.compile(rb"<TransactionID[^>]*>([0-9A-Za-z]+)<")
 
 
-@lru_cache(maxsize=16)
-def _parse(body: bytes) -> Message:
-    """`echoes` and `classify` look at the same reply one after the other: it is parsed once."""
-    return soap.parse(body, NAMESPACE)
-
-
 class DSMP(Adapter[HTTPReply]):
     dialect = "dsmp"
     operations = frozenset({OPEN, PAUSE, RESUME, CLOSE})
@@ -143,7 +137,12 @@ class DSMP(Adapter[HTTPReply]):
             raise AccountError(f"{account.host}:{account.port}: {error}") from error
         self._peer = PEERS[options["peer"]]
         self._service = options["sp_service_id"]
-        self._codes = {**CODES, **_taught(account.options)}
+        self._reader = Reader(NAMESPACE, header="TransactionID", field="hRet")
+        codes = {**CODES, **_taught(account.options)}
+        self._outcomes = {
+            operation: {code: _outcome(operation, code, codes[code]) for code in codes}
+            for operation in self.operations
+        }
 
     def decoder(self) -> HTTPReplies:
         return HTTPReplies()
@@ -165,11 +164,12 @@ class DSMP(Adapter[HTTPReply]):
     def classify(self, task: Task, reply: HTTPReply) -> Outcome:
         """Raises ProtocolError when HTTP says 200 and the content is not an answer to a request."""
         if reply.status != 200:
-            return _classify_http(reply)
-        message = _parse(reply.body)
+            return self._classify_http(reply)
+        message = self._reader.parse(reply.body)
         if message.name == soap.FAULT:
             return _classify_fault(message)
-        return self._judge(task.operation, _code(message))
+        code = _code(message)
+        return self._outcomes[task.operation].get(code) or _unknown(code)
 
     def read_back(self, task: Task) -> None:
         """The command is its own query: absolute, the same TransactionID, answered "already"."""
@@ -181,7 +181,7 @@ class DSMP(Adapter[HTTPReply]):
         if sent is None or reply.status != 200:
             return True
         try:
-            message = _parse(reply.body)
+            message = self._reader.parse(reply.body)
         except ProtocolError:
             return False
         if message.name == soap.FAULT:
@@ -201,14 +201,23 @@ class DSMP(Adapter[HTTPReply]):
     def _numbers(self, task: Task) -> tuple[str, str]:
         return str(self._peer.actions[task.operation]), str(self._peer.reasons[task.cause])
 
-    def _judge(self, operation: Operation, code: int) -> Outcome:
-        ruling = self._codes.get(code)
-        if ruling is None:
-            return Outcome(PERMANENT, str(code), "a code of no table", is_known=False)
-        if ruling.fits is not None and ruling.fits is not operation:
-            text = f"{ruling.text}: the answer to another action; is the option peer right?"
-            return Outcome(PERMANENT, str(code), text, is_known=False)
-        return Outcome(ruling.verdict, str(code), ruling.text, ruling.then)
+    def _classify_http(self, reply: HTTPReply) -> Outcome:
+        code = f"HTTP {reply.status}"
+        if reply.status in (429, 503):
+            return Outcome(BUSY, code, _when(reply.retry_after_s))
+        if reply.status >= 500:
+            return self._fault_in(reply) or Outcome(TRANSIENT, code, "the peer or a proxy failed")
+        if reply.status == 408:
+            return Outcome(TRANSIENT, code, "the peer waited too long for the request")
+        return Outcome(PERMANENT, code, "not served here: check path, address and rights")
+
+    def _fault_in(self, reply: HTTPReply) -> Outcome | None:
+        """SOAP 1.1 sends its faults with status 500."""
+        try:
+            message = self._reader.parse(reply.body)
+        except ProtocolError:
+            return None
+        return _classify_fault(message) if message.name == soap.FAULT else None
 
 
 def _options(given: Mapping[str, str]) -> Mapping[str, str]:
@@ -291,25 +300,21 @@ def _code(message: Message) -> int:
     return int(text)
 
 
-def _classify_http(reply: HTTPReply) -> Outcome:
-    code = f"HTTP {reply.status}"
-    if reply.status in (429, 503):
-        after = "" if reply.retry_after_s is None else f", come back in {reply.retry_after_s:.0f} s"
-        return Outcome(BUSY, code, f"too much at once{after}")
-    if reply.status >= 500:
-        return _fault_in(reply) or Outcome(TRANSIENT, code, "the peer or a proxy failed")
-    if reply.status == 408:
-        return Outcome(TRANSIENT, code, "the peer waited too long for the request")
-    return Outcome(PERMANENT, code, "not served here: check path, address and rights")
+def _outcome(operation: Operation, code: int, ruling: Ruling) -> Outcome:
+    if ruling.fits in (None, operation):
+        return Outcome(ruling.verdict, str(code), ruling.text, ruling.then)
+    text = f"{ruling.text}: the answer to another action; is the option peer right?"
+    return Outcome(PERMANENT, str(code), text, is_known=False)
 
 
-def _fault_in(reply: HTTPReply) -> Outcome | None:
-    """SOAP 1.1 sends its faults with status 500."""
-    try:
-        message = _parse(reply.body)
-    except ProtocolError:
-        return None
-    return _classify_fault(message) if message.name == soap.FAULT else None
+def _unknown(code: int) -> Outcome:
+    return Outcome(PERMANENT, str(code), "a code of no table", is_known=False)
+
+
+def _when(retry_after_s: float | None) -> str:
+    return "too much at once" + (
+        "" if retry_after_s is None else f": back in {retry_after_s:.0f} s"
+    )
 
 
 def _classify_fault(message: Message) -> Outcome:

@@ -25,6 +25,9 @@ DEPTH_MAX: Final = 4
 FIELDS_MAX: Final = 256
 """Elements with text in one message. The longest known has 19."""
 
+PLAIN_TEXT: Final = "[0-9A-Za-z._:/+=-]*"
+"""A pattern of text that is the same in XML as out of it."""
+
 _ENVELOPE: Final = f"{{{ENVELOPE}}}Envelope"
 _HEADER: Final = f"{{{ENVELOPE}}}Header"
 _BODY: Final = f"{{{ENVELOPE}}}Body"
@@ -39,8 +42,7 @@ _PARSER: Final = etree.XMLParser(
 )
 
 _HOLE: Final = "\ue000"
-_PLAIN_TEXT: Final = "[0-9A-Za-z._:/+=-]*"
-_PLAIN: Final = re.compile(rf"{_PLAIN_TEXT}\Z")
+_PLAIN: Final = re.compile(rf"{PLAIN_TEXT}\Z")
 _NOT_XML: Final = re.compile("[^\t\n\r\x20-\ud7ff\ue000-\ufffd\U00010000-\U0010ffff]")
 
 
@@ -70,7 +72,7 @@ class Template:
         self._parts = document.split(_HOLE)
         if len(self._parts) != holes + 1:
             raise UnsafeValue(f"U+E000 in the text of {name}: it stands for what is filled in")
-        plain = f"({_PLAIN_TEXT})"
+        plain = f"({PLAIN_TEXT})"
         self._shape = re.compile(plain.join(map(re.escape, self._parts)).encode())
 
     def fill(self, values: Sequence[str]) -> bytes:
