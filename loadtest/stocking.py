@@ -38,7 +38,7 @@ class Staff:
             home = {"province": each.province, "hlr": each.hlr}
             await self._post(f"/v1/pools/{POOL}/ranges", {**ends, **home})
         for lot in stock.lots:
-            query = urlencode({"name": lot.name, "province": lot.province, "hlr": lot.hlr})
+            query = urlencode({"province": lot.province, "hlr": lot.hlr})
             await self._post(f"/v1/sim-lots?{query}", lot.csv())
 
     async def _post(self, path: str, body: dict[str, str] | bytes) -> None:

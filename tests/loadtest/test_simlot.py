@@ -1,10 +1,12 @@
+import os
+from io import BytesIO
 from itertools import pairwise
 
 import pytest
 
-from hlrd.api import lots
-from hlrd.api.seam import NewCard
 from hlrd.domain.identity import parse_msisdn
+from hlrd.pool.simfile import SIMFile, gather
+from hlrd.pool.vault import KeyVault
 from loadtest.simlot import LOT_CARDS_MAX, stock
 
 HLRS = ("hlr1", "hlr2", "hlr3")
@@ -13,11 +15,12 @@ HLRS = ("hlr1", "hlr2", "hlr3")
 def test_every_generated_card_passes_the_import() -> None:
     lot = stock(HLRS, orders=3_000, seed=1).lots[0]
 
-    cards = list(lots.parse(lot.csv()))
+    file = SIMFile(BytesIO(lot.csv()))
+    vault = KeyVault({"k1": bytes(32)}, "k1", os.urandom)
+    cards = gather(file.cards(vault, hlr=lot.hlr, province=lot.province))
 
-    assert len(cards) == lot.quantity
-    assert all(isinstance(card, NewCard) for card in cards)
-    assert [card.iccid for card in cards if isinstance(card, NewCard)] == list(lot.iccids())
+    assert file.header.lot == lot.name
+    assert [card.iccid for card in cards] == list(lot.iccids())
 
 
 def test_no_card_comes_twice_over_all_lots() -> None:
