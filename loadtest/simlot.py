@@ -57,8 +57,10 @@ class Lot:
             "CARD_TYPE,USIM",
             "ICCID,IMSI,KI",
         ]
-        for card in range(self.first, self.first + self.quantity):
-            lines.append(f"{self.iccid(card)},{self.imsi(card)},{random.getrandbits(128):032X}")
+        lines += (
+            f"{self.iccid(card)},{self.imsi(card)},{random.getrandbits(128):032X}"
+            for card in range(self.first, self.first + self.quantity)
+        )
         return "\n".join(lines).encode()
 
     def iccids(self) -> Iterator[str]:
