@@ -54,6 +54,40 @@ def test_what_is_written_is_read_back_and_nothing_else(
     )
 
 
+PLAIN = st.text("0123456789AZaz._:/+=-", max_size=20)
+
+
+@given(PLAIN, PLAIN, PLAIN)
+def test_a_template_reads_what_it_wrote(first: str, second: str, third: str) -> None:
+    body = a_template().fill((first, second, third))
+
+    assert a_template().read(body) == (first.encode(), second.encode(), third.encode())
+
+
+@given(XML_TEXT, XML_TEXT, XML_TEXT)
+def test_what_a_template_reads_is_what_was_written_or_nothing(
+    first: str, second: str, third: str
+) -> None:
+    values = a_template().read(a_template().fill((first, second, third)))
+
+    assert values in (None, (first.encode(), second.encode(), third.encode()))
+
+
+@pytest.mark.parametrize(
+    "body",
+    [
+        b"",
+        b"<a/>",
+        a_template().fill(("1", "2", "3")) + b"\n",
+        a_template().fill(("1", "2", "3"))[1:],
+        a_template().fill(("1", "2", "3")).replace(b"1.5.0", b"1.5.1"),
+        a_template().fill(("1", "2", "3")).replace(b">2<", b"><b/><"),
+    ],
+)
+def test_a_template_reads_nothing_but_its_own(body: bytes) -> None:
+    assert a_template().read(body) is None
+
+
 @given(XML_TEXT)
 def test_no_value_adds_markup(value: str) -> None:
     tags = re.compile(rb"<[^>]*>")
