@@ -263,18 +263,15 @@ class Execution:
 
 
 def _to_undo(order: OpenOrder) -> list[Task]:
-    """What is done, and what failed without a clear word that nothing was done."""
-    return [
-        task.task
-        for stage in order.stages
-        for task in stage
-        if task.state is TaskState.DONE or (task.state is TaskState.FAILED and _may_stand(task))
-    ]
+    """What is done, and what failed without a clear word that nothing was done. Of an order that a
+    run before this one may have sent, also what comes later in the plan.
+    """
+    return [task.task for stage in order.stages for task in stage if _may_stand(task)]
 
 
 def _may_stand(task: OpenTask) -> bool:
-    """Whether a failed task may have taken effect all the same: its failure is no clear word about
-    the command itself, or it was in doubt and the read-back was refused."""
+    if task.state is not TaskState.FAILED:
+        return task.state is TaskState.DONE or task.order.is_doubted
     assert task.outcome is not None, "a task fails by an outcome"
     if task.outcome.verdict is Verdict.DIFFERENT:
         return False
@@ -282,4 +279,5 @@ def _may_stand(task: OpenTask) -> bool:
         return True
     if not task.sent:
         return task.order.is_doubted
+    # A refused read-back says nothing about the command that was in doubt.
     return task.sent[-1].intent is Intent.READ_BACK and not task.was_exists

@@ -10,13 +10,14 @@ from hlrd.pool.shelf import Lease, Shelf, Tally
 class Ledger(Generic[K]):
     """One for numbers and one for cards; the two lease alike."""
 
-    __slots__ = ("_low", "_places", "_settled", "_what", "in_hand")
+    __slots__ = ("_low", "_named", "_places", "_settled", "_what", "in_hand")
 
     def __init__(self, what: What) -> None:
         self._what = what
         self._places: dict[int, tuple[Source, Shelf[K]]] = {}
         self._low: dict[Shelf[K], None] = {}
         self._settled: list[Settled[K]] = []
+        self._named: set[K] = set()  #: bound by name while leases are under way, so in none of them
         self.in_hand: dict[K, Lease[K] | None] = {}
         """Drawn or named, by lease; None: of no lease of this node."""
 
@@ -42,8 +43,16 @@ class Ledger(Generic[K]):
     def let_go(self, item: K) -> None:
         """Elsewhere for good."""
         lease = self._from_hand(item)
-        if lease is not None and lease.shelf.let_go(lease):
+        if lease is None:
+            self._forget_named()
+            self._named.add(item)
+        elif lease.shelf.let_go(lease):
             self._settle(lease)
+
+    def _forget_named(self) -> None:
+        """With no lease under way the database leaves them out of the next by itself."""
+        if not any(shelf.awaits for _, shelf in self._places.values()):
+            self._named.clear()
 
     def put_back(self, item: K) -> None:
         lease = self._from_hand(item)
@@ -61,12 +70,15 @@ class Ledger(Generic[K]):
         return bool(self._low)
 
     def wishes(self, chance: Callable[[], float]) -> list[Wish]:
+        self._forget_named()
         low = [shelf for shelf in self._low if shelf.is_low]
         self._low.clear()
         return [wish for shelf in low for wish in shelf.wishes(chance())]
 
     def on_leased(self, grant: Grant, items: Sequence[K]) -> None:
         shelf = self._recount(grant)
+        if not self._named.isdisjoint(items):
+            items = [item for item in items if item not in self._named]
         self._settle_all(shelf.on_answer(Lease(grant.lease_id, shelf), items))
 
     def on_recovered(self, grant: Grant, items: Sequence[K]) -> None:

@@ -1,0 +1,1 @@
+"""The real engine and allocator under seeded schedules of faults, crashes and restarts."""

@@ -1,0 +1,326 @@
+"""What survives a crash: journal, bindings, users, pool and stock, with their unique keys."""
+
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass, field
+
+from hlrd.domain.identity import ICCID, IMSI, MSISDN, Binding, Card, SealedKey, UserId
+from hlrd.domain.lifecycle import NumberState, OrderState, UserState
+from hlrd.domain.suspension import NO_REASONS
+from hlrd.domain.user import User
+from hlrd.pool.lease import CardGrant, NumberGrant, Settled, What, Wish
+from hlrd.pool.ranges import NumberRange
+from hlrd.pool.stock import Lot
+from hlrd.ports import (
+    Acceptance,
+    BindingEnd,
+    Clash,
+    Closing,
+    Facts,
+    NumberFact,
+    Repeat,
+    StoredOrder,
+    Wanted,
+)
+from tests.simulation.world import promise
+
+HLRS = ("hlr1", "hlr2")
+PROVINCE = "200"
+POOL = "iot"
+QUARANTINE_S = 25.0
+NUMBERS_A_RANGE = 9
+CARDS_A_LOT = 6
+
+
+@dataclass(slots=True)
+class Hold:
+    state: str  #: free, quarantined, locked or scrapped
+    source_id: int | None
+    since: float
+    lease_id: int | None = None
+
+
+@dataclass(slots=True)
+class Source:
+    """A range or a lot: its items in the order of leasing."""
+
+    items: list[int] | list[Card]
+    counter: int = 0
+
+
+@dataclass(slots=True)
+class LeaseRow:
+    what: What
+    source_id: int
+    items: list[int] | list[Card]
+
+
+def iccid_of(serial: int) -> ICCID:
+    return ICCID(f"8986042020240{serial:06d}")
+
+
+def imsi_of(serial: int) -> IMSI:
+    return IMSI(f"46004{serial:010d}")
+
+
+def card_of(serial: int, hlr: str) -> Card:
+    return Card(iccid_of(serial), imsi_of(serial), hlr, PROVINCE, SealedKey("k1", b"sealed"))
+
+
+@dataclass(slots=True)
+class Database:
+    orders: dict[int, Acceptance] = field(default_factory=dict)
+    by_key: dict[tuple[str, str], int] = field(default_factory=dict)
+    receipts: list[Closing] = field(default_factory=list)
+    final: dict[int, Closing] = field(default_factory=dict)
+    users: dict[UserId, User] = field(default_factory=dict)
+    bindings: dict[MSISDN, Binding] = field(default_factory=dict)
+    made_by: dict[MSISDN, int] = field(default_factory=dict)
+    by_imsi: dict[IMSI, MSISDN] = field(default_factory=dict)
+    by_iccid: dict[ICCID, MSISDN] = field(default_factory=dict)
+    by_user: dict[UserId, MSISDN] = field(default_factory=dict)
+    ranges: dict[int, NumberRange] = field(default_factory=dict)
+    lots: dict[int, Lot] = field(default_factory=dict)
+    sources: dict[tuple[What, int], Source] = field(default_factory=dict)
+    cards: dict[ICCID, Card] = field(default_factory=dict)
+    lot_of: dict[ICCID, int] = field(default_factory=dict)
+    number_holds: dict[int, Hold] = field(default_factory=dict)
+    card_holds: dict[ICCID, Hold] = field(default_factory=dict)
+    leases: dict[int, LeaseRow] = field(default_factory=dict)
+    next_lease: int = 1
+    epoch: int = 0
+
+    # Setting up.
+
+    def import_range(self, first: int, hlr: str, items: Sequence[int]) -> None:
+        at = len(self.ranges) + 1
+        last = first + len(items) - 1
+        self.ranges[at] = NumberRange(POOL, first, last, 13, PROVINCE, hlr, at, 0)
+        self.sources[What.NUMBERS, at] = Source(list(items))
+
+    def import_lot(self, name: str, hlr: str, cards: Sequence[Card]) -> None:
+        at = len(self.lots) + 1
+        self.lots[at] = Lot(at, name, PROVINCE, hlr, len(cards), 0)
+        self.sources[What.CARDS, at] = Source(list(cards))
+        for card in cards:
+            self.cards[card.iccid] = card
+            self.lot_of[card.iccid] = at
+
+    # The journal.
+
+    def accept(self, record: Acceptance) -> Clash | None:
+        clash = self._clash(record)
+        if clash is not None:
+            return clash
+        promise(record.id not in self.orders, f"order {record.id} was accepted twice")
+        self.orders[record.id] = record
+        self.by_key[record.source, record.order_id] = record.id
+        if record.binding is not None:
+            self.bind(record.binding, record.id)
+        return None
+
+    def _clash(self, record: Acceptance) -> Clash | None:
+        if (record.source, record.order_id) in self.by_key:
+            return Clash.ORDER
+        new = record.binding
+        if new is None:
+            return None
+        if new.user_id in self.by_user:
+            return Clash.USER
+        if new.msisdn in self.bindings:
+            return Clash.NUMBER
+        return Clash.CARD if new.imsi in self.by_imsi or new.iccid in self.by_iccid else None
+
+    def bind(self, binding: Binding, order_id: int) -> None:
+        held = self.number_holds.get(int(binding.msisdn))
+        promise(held is None or held.state == "free", f"{binding.msisdn} is {held}, and bound")
+        card = self.card_holds.get(binding.iccid)
+        promise(card is None or card.state == "free", f"{binding.iccid} is {card}, and bound")
+        self.number_holds.pop(int(binding.msisdn), None)
+        self.card_holds.pop(binding.iccid, None)
+        self.bindings[binding.msisdn] = binding
+        self.made_by[binding.msisdn] = order_id
+        self.by_imsi[binding.imsi] = binding.msisdn
+        self.by_iccid[binding.iccid] = binding.msisdn
+        self.by_user[binding.user_id] = binding.msisdn
+
+    def close(self, record: Closing, now: float) -> None:
+        promise(record.order_id in self.orders, f"{record.order_id} closes and was not accepted")
+        promise(record.order_id not in self.final, f"order {record.order_id} closes twice")
+        self.receipts.append(record)
+        if not record.is_final:
+            return
+        self.final[record.order_id] = record
+        if record.user is not None:
+            self.users[record.user_id] = record.user
+        if record.binding_end is not None:
+            assert record.binding is not None
+            self._unbind(record.binding, record.binding_end, now)
+
+    def _unbind(self, binding: Binding, end: BindingEnd, now: float) -> None:
+        stored = self.bindings.pop(binding.msisdn, None)
+        promise(stored == binding, f"{binding.msisdn} ends and is bound as {stored}")
+        del self.made_by[binding.msisdn], self.by_imsi[binding.imsi]
+        del self.by_iccid[binding.iccid], self.by_user[binding.user_id]
+        number, card = {
+            BindingEnd.ROLLED_BACK: ("free", "free"),
+            BindingEnd.UNPROVEN: ("locked", "scrapped"),
+            BindingEnd.TERMINATED: ("quarantined", "scrapped"),
+        }[end]
+        digits = int(binding.msisdn)
+        self.number_holds[digits] = Hold(number, self.range_of(digits), now)
+        self.card_holds[binding.iccid] = Hold(card, self.lot_of.get(binding.iccid), now)
+
+    def recycle(self, now: float) -> None:
+        for hold in self.number_holds.values():
+            if hold.state == "quarantined" and now - hold.since > QUARANTINE_S:
+                hold.state = "free"
+
+    # Reading.
+
+    def user(self, user_id: UserId) -> User | None:
+        stored = self.users.get(user_id)
+        if stored is not None:
+            return stored
+        msisdn = self.by_user.get(user_id)
+        if msisdn is None:
+            return None
+        return User(UserState.ACTIVE, self.bindings[msisdn], NO_REASONS)
+
+    def facts(self, wanted: Wanted) -> Facts:
+        order_id = self.by_key.get((wanted.source, wanted.order_id))
+        card = self.cards.get(wanted.iccid) if wanted.iccid else None
+        return Facts(
+            wanted.token,
+            None if order_id is None else self._repeat(order_id),
+            self.user(wanted.user_id),
+            None if wanted.msisdn is None else self._number_fact(int(wanted.msisdn)),
+            card,
+            card_is_free=wanted.iccid is not None and self._card_is_free(wanted.iccid),
+            imsi_is_free=wanted.imsi not in self.by_imsi,
+        )
+
+    def _repeat(self, order_id: int) -> Repeat:
+        closing = self.final.get(order_id)
+        return Repeat(
+            order_id,
+            self.orders[order_id].content_hash,
+            OrderState.QUEUED if closing is None else closing.state,
+            self.binding_of(order_id),
+            None if closing is None else closing.receipt,
+        )
+
+    def binding_of(self, order_id: int) -> Binding | None:
+        binding = self.orders[order_id].binding
+        if binding is None or self.made_by.get(binding.msisdn) != order_id:
+            return None
+        return binding
+
+    def _number_fact(self, number: int) -> NumberFact | None:
+        at = self.range_of(number)
+        if at is None:
+            return None
+        state = NumberState.IDLE
+        hold = self.number_holds.get(number)
+        if str(number) in self.bindings:
+            state = NumberState.IN_USE
+        elif hold is not None and hold.state != "free":
+            state = NumberState.QUARANTINED if hold.state == "quarantined" else NumberState.LOCKED
+        return NumberFact(self.ranges[at].hlr, PROVINCE, state)
+
+    def _card_is_free(self, iccid: ICCID) -> bool:
+        hold = self.card_holds.get(iccid)
+        return iccid not in self.by_iccid and (hold is None or hold.state == "free")
+
+    def range_of(self, number: int) -> int | None:
+        for at, span in self.ranges.items():
+            if span.first <= number <= span.last:
+                return at
+        return None
+
+    def stored(self, order_ids: Iterable[int], users: Iterable[UserId]) -> list[StoredOrder]:
+        wanted = {self.orders[order_id].user_id for order_id in order_ids} | set(users)
+        return [
+            self._stored(record)
+            for order_id, record in sorted(self.orders.items())
+            if record.user_id in wanted and order_id not in self.final
+        ]
+
+    def _stored(self, record: Acceptance) -> StoredOrder:
+        return StoredOrder(
+            record.id, record.source, record.order_id, record.kind, record.user_id,
+            record.priority, record.content_hash, record.payload, record.accepted_at,
+            self.binding_of(record.id), self.user(record.user_id),
+        )  # fmt: skip
+
+    def open_orders(self) -> list[tuple[int, UserId, int]]:
+        return [
+            (record.id, record.user_id, record.priority)
+            for record in sorted(self.orders.values(), key=lambda record: record.id)
+            if record.id not in self.final
+        ]
+
+    # Pool and stock.
+
+    def lease(self, wish: Wish) -> NumberGrant | CardGrant | None:
+        """Durable at once; None when its source has nothing left."""
+        source = self.sources[wish.what, wish.source_id]
+        fresh = source.items[source.counter : source.counter + wish.fresh]
+        recycled = self._free(wish.what, wish.source_id)[: wish.recycled]
+        if not fresh and not recycled:
+            return None
+        source.counter += len(fresh)
+        fresh = [item for item in fresh if self._never_released(wish.what, item)]
+        lease_id, self.next_lease = self.next_lease, self.next_lease + 1
+        for item in recycled:
+            self._holds(wish.what)[_name(item)].lease_id = lease_id
+        self.leases[lease_id] = LeaseRow(wish.what, wish.source_id, [*fresh, *recycled])
+        return self.grant(lease_id)
+
+    def _holds(self, what: What) -> dict[object, Hold]:
+        return self.number_holds if what is What.NUMBERS else self.card_holds  # type: ignore[return-value]
+
+    def _free(self, what: What, source_id: int) -> list[object]:
+        found = [
+            name
+            for name, hold in self._holds(what).items()
+            if hold.state == "free" and hold.source_id == source_id and hold.lease_id is None
+        ]
+        return found if what is What.NUMBERS else [self.cards[name] for name in found]  # type: ignore[index]
+
+    def counts(self, what: What, source_id: int) -> tuple[int, int]:
+        """Unleased, and on the free list."""
+        source = self.sources[what, source_id]
+        return len(source.items) - source.counter, len(self._free(what, source_id))
+
+    def grant(self, lease_id: int) -> NumberGrant | CardGrant:
+        row = self.leases[lease_id]
+        items = [item for item in row.items if self._is_of(lease_id, row.what, item)]
+        unleased, recycled = self.counts(row.what, row.source_id)
+        kind = NumberGrant if row.what is What.NUMBERS else CardGrant
+        return kind(lease_id, row.source_id, unleased, recycled, items)
+
+    def names_of(self, lease_id: int) -> list[object]:
+        """What of a lease is neither bound nor held otherwise."""
+        row = self.leases[lease_id]
+        return [_name(item) for item in row.items if self._is_of(lease_id, row.what, item)]
+
+    def _is_of(self, lease_id: int, what: What, item: object) -> bool:
+        hold = self._holds(what).get(_name(item))
+        held_by_it = hold is not None and hold.state == "free" and hold.lease_id == lease_id
+        return held_by_it or self._never_released(what, item)
+
+    def _never_released(self, what: What, item: object) -> bool:
+        """A number or card that was bound by name before its turn came is leased as recycled."""
+        name = _name(item)
+        bound = str(name) in self.bindings if what is What.NUMBERS else name in self.by_iccid
+        return not bound and name not in self._holds(what)
+
+    def settle(self, settled: Settled[int] | Settled[ICCID]) -> None:
+        row = self.leases.pop(settled.lease_id)
+        for item in settled.returned:
+            source_id = self.lot_of[item] if isinstance(item, str) else row.source_id
+            self._holds(row.what)[item] = Hold("free", source_id, 0.0)
+
+
+def _name(item: object) -> object:
+    return item.iccid if isinstance(item, Card) else item

@@ -1,0 +1,227 @@
+"""Upstream systems: random orders on a few users, posted again and again until answered."""
+
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from typing import Any
+
+import msgspec
+
+from hlrd.domain.errors import Refusal
+from hlrd.domain.order import (
+    ArrearsSuspend,
+    MemberActivate,
+    PaymentResume,
+    Service,
+    UserOpen,
+    UserTerminate,
+    WorkOrder,
+)
+from hlrd.ports import Answer, Submission
+from tests.simulation.database import POOL, PROVINCE, iccid_of, imsi_of
+from tests.simulation.faults import Faults
+from tests.simulation.shells import Daemon
+from tests.simulation.world import World, promise
+
+KI = "0123456789ABCDEF0123456789ABCDEF"
+NUMBER = "1064700000000"
+
+
+@dataclass(slots=True, eq=False)
+class Post:
+    """One order under one id, and what came back."""
+
+    source: str
+    order: WorkOrder
+    id: int = 0  #: hlrd's, once accepted
+    msisdn: str | None = None
+    refusals: list[Refusal] = field(default_factory=list)
+    is_answered: bool = False
+    receipt: bytes | None = None
+
+
+class Upstream:
+    def __init__(
+        self,
+        world: World,
+        *,
+        users: int,
+        orders: int,
+        numbers: list[str],
+        faults: Callable[[], Faults],
+    ) -> None:
+        self.world = world
+        self.posts: list[Post] = []
+        self.owed = 0  #: calls of submit that are not answered
+        self._users = [str(100 + n) for n in range(users)]
+        self._left = orders
+        self._numbers = numbers
+        self._faults = faults
+        self._count = 0
+
+    # Orders.
+
+    def submit_some(self, daemon: Daemon) -> None:
+        """One call of submit with a few orders."""
+        size = min(self._left, self.world.rng.choice((1, 1, 2, 4)))
+        self._left -= size
+        posts = [self._post_again() or self._new() for _ in range(size)]
+        self._submit(daemon, posts)
+
+    @property
+    def is_done(self) -> bool:
+        return self._left <= 0
+
+    def repeat_unanswered(self, daemon: Daemon) -> None:
+        posts = [post for post in self.posts if not post.is_answered]
+        if posts:
+            self._submit(daemon, posts)
+
+    def _post_again(self) -> Post | None:
+        if not self.posts or not self.world.happens(self._faults().repost):
+            return None
+        return self.world.rng.choice(self.posts[-8:])
+
+    def _new(self) -> Post:
+        rng = self.world.rng
+        self._count += 1
+        user = rng.choice(self._users)
+        fixed: dict[str, Any] = {
+            "order_id": f"A{self._count}",
+            "province": PROVINCE,
+            "operator_id": "op",
+            "user_id": user,
+        }
+        if rng.random() < 0.3:
+            fixed["priority"] = rng.randrange(6)
+        kind = rng.choices(
+            (MemberActivate, UserOpen, ArrearsSuspend, PaymentResume, UserTerminate),
+            (5, 3, 4, 4, 2.5),
+        )[0]
+        post = Post(rng.choice(("OPS", "OPS", "OPS", "BOSS", "CRM", "ESOP")), self._order(kind, fixed))
+        self.posts.append(post)
+        return post
+
+    def _order(self, kind: type[WorkOrder], fixed: dict[str, Any]) -> WorkOrder:
+        rng = self.world.rng
+        is_named = rng.random() < self._faults().named
+        services = [Service.GPRS, Service.SMS] if rng.random() < 0.8 else [Service.GPRS]
+        if kind is MemberActivate:
+            card = iccid_of(rng.randrange(24)) if is_named else None
+            lot = "lot1" if not is_named and rng.random() < 0.3 else None
+            return MemberActivate(
+                **fixed, ec_code="EC1", pool=POOL, iccid=card, lot=lot, services=services
+            )
+        if kind is UserOpen:
+            return self._open(fixed, services)
+        msisdn = self._number_of(fixed["user_id"])
+        if kind is ArrearsSuspend:
+            return ArrearsSuspend(**fixed, msisdn=msisdn, level=rng.choice((1, 2)))
+        if kind is PaymentResume:
+            return PaymentResume(**fixed, msisdn=msisdn)
+        return UserTerminate(**fixed, msisdn=msisdn, quarantine_days=0)
+
+    def _open(self, fixed: dict[str, Any], services: list[Service]) -> WorkOrder:
+        """With a card of the stock, or one that comes with its key."""
+        rng = self.world.rng
+        serial = rng.randrange(24)
+        own = rng.random() < 0.5
+        serial += 100 * own
+        return UserOpen(
+            **fixed,
+            msisdn=rng.choice(self._numbers),
+            imsi=imsi_of(serial if rng.random() < 0.95 else serial + 1),
+            iccid=iccid_of(serial),
+            ki=KI if own else None,
+            keyid=1 if own else None,
+            services=services,
+            arrears_level=rng.choice((None, 1, 2)),
+        )
+
+    def _number_of(self, user: str) -> str:
+        """As upstream knows it; now and then out of date."""
+        known = [
+            post.msisdn or post.order.msisdn
+            for post in self.posts
+            if post.order.user_id == user and isinstance(post.order, UserOpen | MemberActivate)
+            if post.msisdn or isinstance(post.order, UserOpen)
+        ]
+        if known and self.world.happens(0.95):
+            return known[-1]
+        return self.world.rng.choice(self._numbers)
+
+    # Posting.
+
+    def _submit(self, daemon: Daemon, posts: list[Post]) -> None:
+        submissions = [self._submission(post) for post in posts]
+        self.owed += 1
+        answered = False
+
+        def on_answers(answers: list[Answer]) -> None:
+            nonlocal answered
+            promise(not answered, "a submit is answered twice")
+            promise(len(answers) == len(posts), "as many answers as orders")
+            answered = True
+            self.owed -= 1
+            for post, submission, answer in zip(posts, submissions, answers, strict=True):
+                self._take(daemon, post, submission, answer)
+
+        daemon.call(lambda: daemon.engine.submit(submissions, on_answers))
+
+    def _submission(self, post: Post) -> Submission:
+        """A copy, since hlrd takes the Ki off; now and then with other content."""
+        order = msgspec.structs.replace(post.order)
+        if post.is_answered and self.world.happens(0.3):
+            order.operator_id = "other"
+        if self.world.happens(0.02):
+            refusal = Refusal("JSON_INVALID", "not a JSON document")
+            return Submission(post.source, None, refusal)
+        return Submission(post.source, order)
+
+    def _take(
+        self, daemon: Daemon, post: Post, submission: Submission, answer: Answer
+    ) -> None:
+        if submission.order is None:
+            promise(answer.refusal is submission.refusal, "an undecoded order keeps its refusal")
+            return
+        promise(answer.order_id == post.order.order_id, "an answer names another order")
+        if answer.refusal is not None:
+            post.refusals.append(answer.refusal)
+            # Refused for load or drain: posted again. For content: that is the answer.
+            post.is_answered = post.is_answered or answer.refusal.status < 429
+            return
+        self._take_acceptance(daemon, post, submission, answer)
+
+    def _take_acceptance(
+        self, daemon: Daemon, post: Post, submission: Submission, answer: Answer
+    ) -> None:
+        stored = daemon.database.orders.get(answer.id)
+        promise(stored is not None, f"{answer.order_id} is answered before it is durable")
+        assert stored is not None and submission.order is not None
+        promise(stored.operator_id == submission.order.operator_id, "other content, same answer")
+        promise(post.id in (0, answer.id), f"{answer.order_id} was taken twice")
+        first = stored.binding.msisdn if stored.binding else None
+        if answer.msisdn is not None:
+            promise(answer.msisdn == first, f"{answer.order_id} is answered with another number")
+            post.msisdn = answer.msisdn
+        post.id, post.is_answered = answer.id, True
+        if answer.receipt is not None:
+            post.receipt = answer.receipt
+        elif self.world.happens(0.5):
+            self._watch(daemon, post, answer.id)
+
+    def _watch(self, daemon: Daemon, post: Post, order_id: int) -> None:
+        """As the API does, which looks first whether it is closed already."""
+        if order_id in daemon.closed or order_id in daemon.database.final:
+            return
+        called = False
+
+        def on_receipt(receipt: bytes) -> None:
+            nonlocal called
+            promise(not called, "a receipt is told twice")
+            called = True
+            promise(daemon.database.final[order_id].receipt == receipt, "another receipt is told")
+            post.receipt = receipt
+
+        forget = daemon.engine.when_closed(order_id, on_receipt)
+        if self.world.happens(0.1):
+            forget()
