@@ -131,18 +131,23 @@ async def inherit(connection: Connection, node: str, epoch: int) -> list[LeaseRo
 async def grant_numbers(
     connection: Connection, lease: LeaseRow, source: RangeSource
 ) -> NumberGrant:
-    """What of the lease is idle now."""
-    fresh = await _in_order(lease, source.order)
-    taken = {row["msisdn"] for row in await connection.fetch(_UNAVAILABLE, fresh)}
-    held = [row["msisdn"] for row in await connection.fetch(_HELD_NUMBERS, lease.id)]
+    numbers = await idle_numbers(connection, lease, source)
     unleased, recycled = await _left_behind(connection, lease)
     return NumberGrant(
         lease_id=lease.id,
         source_id=lease.source_id,
         unleased=unleased,
         recycled=recycled,
-        numbers=[number for number in fresh if number not in taken] + held,
+        numbers=numbers,
     )
+
+
+async def idle_numbers(connection: Connection, lease: LeaseRow, source: RangeSource) -> list[int]:
+    """What of the lease is idle now: its places less what is bound or held, and its own holds."""
+    fresh = await numbers_of(lease, source.order)
+    taken = {row["msisdn"] for row in await connection.fetch(_UNAVAILABLE, fresh)}
+    held = [row["msisdn"] for row in await connection.fetch(_HELD_NUMBERS, lease.id)]
+    return [number for number in fresh if number not in taken] + held
 
 
 async def grant_cards(connection: Connection, lease: LeaseRow) -> CardGrant:
@@ -188,7 +193,7 @@ async def _left_behind(connection: Connection, lease: LeaseRow) -> tuple[int, in
     return row["unleased"], row["recycled"]
 
 
-async def _in_order(lease: LeaseRow, order: Order) -> list[int]:
+async def numbers_of(lease: LeaseRow, order: Order) -> list[int]:
     """The numbers of the interval, in slices: the cipher costs about 1 us a number."""
     numbers: list[int] = []
     upto = lease.start + lease.count

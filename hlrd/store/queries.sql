@@ -351,3 +351,141 @@ UPDATE number_hold SET (state, until) = ('free', NULL) WHERE msisdn IN (
     SELECT msisdn FROM number_hold
     WHERE state = 'quarantined' AND until <= now()
     ORDER BY until LIMIT $1 FOR UPDATE SKIP LOCKED);
+
+-- name: order_by_id
+-- One order with its user's binding.
+SELECT w.id, w.source, w.order_id, w.kind, w.user_id AS asked, w.operator_id,
+    w.province AS sent_from, w.priority, w.accepted_at, w.payload,
+    b.user_id, b.msisdn, b.imsi, b.iccid, b.hlr, b.province, b.key_id, b.sealed_key
+FROM work_order w LEFT JOIN binding b USING (user_id)
+WHERE w.id = $1;
+
+-- name: order_by_key
+-- The same by upstream's own id.
+SELECT w.id, w.source, w.order_id, w.kind, w.user_id AS asked, w.operator_id,
+    w.province AS sent_from, w.priority, w.accepted_at, w.payload,
+    b.user_id, b.msisdn, b.imsi, b.iccid, b.hlr, b.province, b.key_id, b.sealed_key
+FROM work_order w LEFT JOIN binding b USING (user_id)
+WHERE w.source = $1 AND w.order_id = $2;
+
+-- name: order_receipts
+-- Its receipts, oldest first.
+SELECT is_final, state, body, trail, at FROM receipt WHERE order_id = $1 AND is_final
+UNION ALL
+SELECT is_final, state, body, trail, at FROM receipt WHERE order_id = $1 AND NOT is_final
+ORDER BY is_final, at;
+
+-- name: receipts_after
+-- Receipts of a source past a cursor, up to the mark below which none can appear any more.
+SELECT seq, body FROM receipt WHERE source = $1 AND seq > $2 AND seq <= $3 ORDER BY seq LIMIT $4;
+
+-- name: receipt_cursors
+-- How far each source had fetched.
+SELECT source, seq FROM receipt_cursor;
+
+-- name: receipt_cursor_put
+-- Note how far a source has fetched.
+INSERT INTO receipt_cursor (source, seq) VALUES ($1, $2)
+ON CONFLICT (source) DO UPDATE SET seq = greatest(receipt_cursor.seq, excluded.seq);
+
+-- name: receipts_pending
+-- Receipts that wait for their source, counted up to a bound.
+SELECT count(*) FROM (SELECT FROM receipt WHERE source = $1 AND seq > $2 LIMIT 1000000) AS few;
+
+-- name: pools
+-- Every pool.
+SELECT name FROM pool ORDER BY name;
+
+-- name: pool_add
+-- A new pool under a name that is free.
+INSERT INTO pool (name, secret) VALUES ($1, $2) ON CONFLICT (name) DO NOTHING RETURNING name;
+
+-- name: range_add
+-- A new range.
+INSERT INTO number_range (pool, first, last, digits, province, hlr)
+VALUES ($1, $2, $3, $4, $5, $6) RETURNING id;
+
+-- name: range_counts
+-- Every range with its numbers by state, but for those in the memory of a node.
+SELECT r.id, r.pool, r.first, r.last, r.province, r.hlr, r.last - r.first + 1 AS size,
+    (SELECT count(*) FROM binding b WHERE b.msisdn BETWEEN r.first AND r.last) AS in_use,
+    count(h.msisdn) FILTER (WHERE h.state = 'quarantined') AS quarantined,
+    count(h.msisdn) FILTER (WHERE h.state = 'locked') AS locked
+FROM number_range r
+LEFT JOIN number_hold h ON h.range_id = r.id AND h.state <> 'free'
+    AND NOT EXISTS (SELECT FROM binding b WHERE b.msisdn = h.msisdn)
+GROUP BY r.id
+ORDER BY r.first;
+
+-- name: leases
+-- What every node has in memory.
+SELECT id, what, source_id, start, count FROM lease ORDER BY id;
+
+-- name: number
+-- One number of a range, and who has it or why it is held.
+SELECT r.pool, r.province, r.hlr, b.user_id, b.iccid, h.state, h.until,
+    h.lease_id IS NOT NULL AS is_leased, r.id AS range_id
+FROM number_range r
+LEFT JOIN binding b ON b.msisdn = $1
+LEFT JOIN number_hold h ON h.msisdn = $1
+WHERE int8range(r.first, r.last, '[]') @> $1::bigint;
+
+-- name: lots
+-- Every lot, with its cards by state.
+SELECT l.name, l.vendor, l.province, l.hlr, l.quantity,
+    (SELECT count(*) FROM sim_card c JOIN binding b USING (iccid) WHERE c.lot_id = l.id) AS in_use,
+    (SELECT count(*) FROM card_hold h WHERE h.lot_id = l.id AND h.state = 'scrapped'
+       AND NOT EXISTS (SELECT FROM binding b WHERE b.iccid = h.iccid)) AS scrapped,
+    (SELECT count(*) FROM lease e JOIN sim_card c ON c.lot_id = e.source_id
+       AND c.row_no >= e.start AND c.row_no < e.start + e.count
+     WHERE e.what = 'cards' AND e.source_id = l.id
+       AND NOT EXISTS (SELECT FROM binding b WHERE b.iccid = c.iccid)
+       AND NOT EXISTS (SELECT FROM card_hold h WHERE h.iccid = c.iccid))
+    + (SELECT count(*) FROM card_hold h WHERE h.lot_id = l.id AND h.lease_id IS NOT NULL
+         AND NOT EXISTS (SELECT FROM binding b WHERE b.iccid = h.iccid)) AS leased
+FROM sim_lot l
+WHERE $1::text IS NULL OR l.name = $1
+ORDER BY l.id;
+
+-- name: lot_by_file
+-- The lot that this very file was imported as.
+SELECT name, quantity FROM sim_lot WHERE file_hash = $1;
+
+-- name: lot_add
+-- A new lot under a name that is free.
+INSERT INTO sim_lot (name, vendor, province, hlr, quantity, file_hash)
+VALUES ($1, $2, $3, $4, $5, $6) ON CONFLICT DO NOTHING RETURNING id;
+
+-- name: cards_in_stock
+-- Which of these cards, by ICCID or IMSI, are in stock or in use already.
+SELECT t.n FROM unnest($1::text[], $2::bigint[]) WITH ORDINALITY AS t (iccid, imsi, n)
+WHERE EXISTS (SELECT FROM sim_card c WHERE c.iccid = t.iccid)
+   OR EXISTS (SELECT FROM sim_card c WHERE c.imsi = t.imsi)
+   OR EXISTS (SELECT FROM binding b WHERE b.iccid = t.iccid)
+   OR EXISTS (SELECT FROM binding b WHERE b.imsi = t.imsi)
+   OR EXISTS (SELECT FROM card_hold h WHERE h.iccid = t.iccid)
+ORDER BY t.n;
+
+-- name: audit_counts
+-- What the journal holds, and what must not be.
+SELECT
+    (SELECT count(*) FROM work_order) AS orders,
+    (SELECT count(*) FROM receipt WHERE is_final) AS final_receipts,
+    (SELECT count(*) FROM binding) AS bindings,
+    (SELECT count(*) FROM work_order w WHERE NOT EXISTS
+        (SELECT FROM receipt r WHERE r.order_id = w.id AND r.is_final)) AS open_orders,
+    (SELECT count(*) FROM receipt r WHERE r.is_final AND NOT EXISTS
+        (SELECT FROM work_order w WHERE w.id = r.order_id)) AS receipts_without_order,
+    (SELECT count(*) - count(DISTINCT (source, order_id)) FROM work_order) AS orders_twice,
+    (SELECT count(*) - count(DISTINCT order_id) FROM receipt WHERE is_final) AS receipts_twice,
+    (SELECT 3 * count(*) - count(DISTINCT msisdn) - count(DISTINCT imsi) - count(DISTINCT iccid)
+     FROM binding) AS identities_twice,
+    (SELECT count(*) FROM number_hold h WHERE h.lease_id IS NOT NULL
+        AND NOT EXISTS (SELECT FROM lease e WHERE e.id = h.lease_id))
+    + (SELECT count(*) FROM card_hold h WHERE h.lease_id IS NOT NULL
+        AND NOT EXISTS (SELECT FROM lease e WHERE e.id = h.lease_id)) AS holds_stranded,
+    (SELECT count(*) FROM sim_lot l JOIN sim_card c ON c.lot_id = l.id AND c.row_no < l.counter
+     WHERE NOT EXISTS (SELECT FROM binding b WHERE b.iccid = c.iccid)
+       AND NOT EXISTS (SELECT FROM card_hold h WHERE h.iccid = c.iccid)
+       AND NOT EXISTS (SELECT FROM lease e WHERE e.what = 'cards' AND e.source_id = l.id
+                       AND c.row_no >= e.start AND c.row_no < e.start + e.count)) AS cards_leaked;
