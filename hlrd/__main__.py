@@ -32,11 +32,11 @@ def serve(config: Config = _CONFIG) -> None:
     settings = _checked(config)
     import uvloop
 
-    from hlrd import app
+    from hlrd.app import serve as run
     from hlrd.runtime import logging
 
     logging.set_up(settings.log_level)
-    uvloop.run(app.serve(settings))
+    uvloop.run(run(settings))
 
 
 @cli.command()

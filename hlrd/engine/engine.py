@@ -145,9 +145,13 @@ class Engine:
 
     # From the journal.
 
-    def recover(self, open_orders: Sequence[tuple[int, UserId, int]]) -> None:
-        """Take over open orders of an earlier run: (id, user, priority), in order of id."""
-        for order_id, user_id, priority in open_orders:
+    def recover(self, open_orders: Sequence[tuple[int, UserId, int, bool]]) -> None:
+        """Take over open orders of an earlier run: (id, user, priority, whether it waits for a
+        person), in order of id."""
+        for order_id, user_id, priority, is_fallout in open_orders:
+            if is_fallout:
+                self._fallout[order_id] = (user_id, priority)
+                self._parking.block(user_id)
             self._parking.add(order_id, user_id, priority)
         metrics.ORDERS_RECOVERED.inc(len(open_orders))
         self.refill()
@@ -254,6 +258,10 @@ class Engine:
             metrics.ORDERS_OLDEST_AGE.labels(label).set(oldest[priority])
         metrics.ORDERS_FALLOUT.set(len(self._fallout))
         self._dispatch.observe()
+
+    def lowest_open_id(self) -> int | None:
+        """The smallest id in memory, durable or not; every lower one is refused, closed or parked."""
+        return min(self._book.orders, default=None)
 
     def open_orders(self) -> int:
         return len(self._book) + len(self._parking)

@@ -1,0 +1,231 @@
+"""The composition root: builds every part in a readable order and takes them down in reverse."""
+
+import asyncio
+import os
+import signal
+from contextlib import AsyncExitStack
+from itertools import count
+from random import Random
+from typing import Any, Final
+
+import structlog
+
+from adapters import DIALECTS
+from hlrd import __version__, metrics
+from hlrd.api.admin import admin_app
+from hlrd.api.auth import Tokens
+from hlrd.api.listen import listen
+from hlrd.api.public import public_app
+from hlrd.api.seam import Status
+from hlrd.config import ConfigError, NESettings, Settings
+from hlrd.domain.plan import Routes
+from hlrd.engine.engine import Engine
+from hlrd.ne.adapter import Account, Adapter
+from hlrd.ne.driver import Driver
+from hlrd.pool.allocator import Allocator
+from hlrd.pool.vault import KeyVault
+from hlrd.runtime import pulse
+from hlrd.runtime.clock import SystemClock
+from hlrd.runtime.journal import JournalWriter
+from hlrd.runtime.lease import LeaseKeeper
+from hlrd.runtime.lookup import LookupReader
+from hlrd.runtime.node import NodeLease, first_order_id
+from hlrd.runtime.receipts import ReceiptReader
+from hlrd.runtime.stocktake import keep_counting
+from hlrd.store import embedded
+from hlrd.store.connection import connect, open_pool
+from hlrd.store.inventory import Inventory
+from hlrd.store.migrate import migrate
+from hlrd.store.reader import OrderReader
+
+_log = structlog.get_logger(__name__)
+
+RELATIONS_DIALECT: Final = "dsmp"
+READ_CONNECTIONS_MAX: Final = 8
+"""For what people and upstream systems read; the path of an order has connections of its own."""
+
+QUIET_POLL_S: Final = 0.02
+
+
+def routes(settings: Settings) -> Routes:
+    """Where tasks go; refuses a configuration that would leave some nowhere to go."""
+    relations = [ne.name for ne in settings.ne if ne.dialect == RELATIONS_DIALECT]
+    homes = {ne.name: ne.templates for ne in settings.ne if ne.dialect != RELATIONS_DIALECT}
+    if len(relations) != 1:
+        raise ConfigError(f"ne: exactly one must have dialect dsmp, and {len(relations)} have")
+    if not homes:
+        raise ConfigError("ne: none is an HLR, so no number could have a home")
+    return Routes(relations[0], homes)
+
+
+def adapter(ne: NESettings) -> Adapter[Any]:
+    dialect = DIALECTS.get(ne.dialect)
+    if dialect is None:
+        raise ConfigError(f"ne.{ne.name}.dialect: {ne.dialect!r} is none of {sorted(DIALECTS)}")
+    password = ne.password.get_secret_value()
+    return dialect(Account(ne.host, ne.port, ne.user, password, ne.options))
+
+
+async def serve(settings: Settings) -> None:
+    """Run until SIGTERM or SIGINT, then drain; a second signal ends the process at once."""
+    stopping = asyncio.Event()
+    _on_signals(stopping)
+    server = await asyncio.to_thread(embedded.start, settings.database)
+    try:
+        await Daemon(settings, server.dsn).run(stopping)
+    finally:
+        await asyncio.to_thread(server.stop, only_if_unused=True)
+
+
+class Daemon:
+    def __init__(self, settings: Settings, dsn: str) -> None:
+        self._settings = settings
+        self._dsn = dsn
+        self._status = Status(ready=False, reason="starting")
+        self._clock = SystemClock()
+        self._chance = Random()
+        keys = {name: bytes.fromhex(k.get_secret_value()) for name, k in settings.keys.keys.items()}
+        self._vault = KeyVault(keys, settings.keys.current, os.urandom)
+        self._routes = routes(settings)
+
+    async def run(self, stopping: asyncio.Event) -> None:
+        metrics.INFO.labels(__version__).set(1)
+        async with AsyncExitStack() as stack:
+            await self._listen(stack, admin_app(lambda: self._status), admin=True)
+            await self._migrate()
+            await self._live(stack, stopping)
+
+    async def _live(self, stack: AsyncExitStack, stopping: asyncio.Event) -> None:
+        settings = self._settings
+        node = NodeLease(self._dsn, settings.node)
+        stack.callback(node.close)
+        epoch = await node.take()
+        journal = JournalWriter(
+            self._dsn,
+            node=settings.node,
+            epoch=epoch,
+            last_seq=await node.last_seq(),
+            quarantine_days=settings.orders.quarantine_days,
+        )
+        lookup = LookupReader(self._dsn)
+        allocator = Allocator(self._chance.random)
+        drivers = {ne.name: self._driver(ne) for ne in settings.ne}
+        first_own_id = first_order_id(epoch)
+        engine = self._engine = Engine(
+            clock=self._clock,
+            chance=self._chance.random,
+            journal=journal,
+            lookup=lookup,
+            allocator=allocator,
+            vault=self._vault,
+            nes=drivers,
+            routes=self._routes,
+            state_master=settings.orders.state_master,
+            order_ids=count(first_own_id),
+            first_own_id=first_own_id,
+        )
+        leases = LeaseKeeper(
+            self._dsn,
+            node=settings.node,
+            epoch=epoch,
+            allocator=allocator,
+            on_leased=engine.on_leased,
+        )
+        pool = await open_pool(self._dsn, "api", READ_CONNECTIONS_MAX)
+        stack.push_async_callback(pool.close)
+        receipts = ReceiptReader(pool, journal.durable_up_to)
+        journal.attach(engine, on_receipts=receipts.arrived, on_freed=leases.freed)
+        lookup.attach(engine)
+        await leases.recover()
+        async for open_orders in node.open_orders():
+            engine.recover(open_orders)
+        inventory = Inventory(pool, leases.refresh)
+        app = public_app(
+            tokens=Tokens((t.source, t.token.get_secret_value()) for t in settings.tokens),
+            intake=engine,
+            desk=engine,
+            orders=OrderReader(pool),
+            receipts=receipts,
+            inventory=inventory,
+            elements=drivers.values(),
+            vault=self._vault,
+        )
+        async with asyncio.TaskGroup() as group:
+            works = [
+                group.create_task(work)
+                for work in (
+                    receipts.run(),
+                    keep_counting(inventory),
+                    journal.run(),
+                    lookup.run(),
+                    leases.run(),
+                    node.run(engine.lowest_open_id),
+                    pulse.drive_timers(engine),
+                    pulse.refresh_gauges(engine),
+                )
+            ]
+            for driver in drivers.values():
+                driver.start()
+            engine.refill()
+            await self._listen(stack, app, admin=False)
+            self._status = Status(ready=True)
+            _log.info("ready", node=settings.node, epoch=epoch, open_orders=engine.open_orders())
+            await stopping.wait()
+            await self._drain(engine, journal, list(drivers.values()))
+            for work in works:
+                work.cancel()
+
+    async def _drain(
+        self, engine: Engine, journal: JournalWriter, drivers: list[Driver[Any]]
+    ) -> None:
+        """No accepted order is aborted: what is open stays in the journal for the next start."""
+        self._status = Status(ready=False, reason="draining")
+        deadline = self._clock.monotonic() + self._settings.orders.drain_s
+        _log.info("draining", open_orders=engine.open_orders())
+        engine.drain()
+        while not engine.is_quiet() and self._clock.monotonic() < deadline:
+            await asyncio.sleep(QUIET_POLL_S)
+        left_s = max(1.0, deadline - self._clock.monotonic())
+        await asyncio.gather(*(driver.drain(left_s) for driver in drivers))
+        async with asyncio.timeout(left_s):
+            await journal.empty()
+        _log.info("drained", open_orders=engine.open_orders())
+
+    def _driver(self, ne: NESettings) -> Driver[Any]:
+        return Driver(
+            ne,
+            adapter(ne),
+            vault=self._vault,
+            clock=self._clock,
+            chance=self._chance,
+            on_outcome=lambda command, outcome: self._engine.on_outcome(command, outcome),
+            on_free=lambda name: self._engine.on_free(name),
+        )
+
+    async def _migrate(self) -> None:
+        connection = await connect(self._dsn, "migrate")
+        try:
+            applied = await migrate(connection)
+        finally:
+            await connection.close()
+        _log.info("database_ready", migrations_applied=applied)
+
+    async def _listen(self, stack: AsyncExitStack, app: Any, *, admin: bool) -> None:
+        http = self._settings.http
+        host, port = (http.admin_host, http.admin_port) if admin else (http.host, http.port)
+        try:
+            runner = await listen(app, host=host, port=port)
+        except OSError as error:
+            raise ConfigError(f"cannot listen on {host}:{port}: {error.strerror}") from error
+        stack.push_async_callback(runner.cleanup)
+
+
+def _on_signals(stopping: asyncio.Event) -> None:
+    def stop() -> None:
+        if stopping.is_set():
+            os._exit(1)
+        stopping.set()
+
+    loop = asyncio.get_running_loop()
+    for number in (signal.SIGTERM, signal.SIGINT):
+        loop.add_signal_handler(number, stop)
