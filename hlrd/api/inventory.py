@@ -15,7 +15,7 @@ from hlrd.api.auth import demand
 from hlrd.api.body import CSV, JSON, Bodies
 from hlrd.api.elements import Elements
 from hlrd.api.problem import BadContent, Fault
-from hlrd.api.seam import Delivery, Inventory
+from hlrd.api.seam import Inventory
 from hlrd.api.typed import as_json, parse, parse_json
 from hlrd.domain import identity
 from hlrd.domain.errors import BadRequest, NotFound
@@ -24,6 +24,7 @@ from hlrd.pool.ranges import parse_range
 from hlrd.pool.simfile import SIMFile, gather
 from hlrd.pool.simheader import BadLine, SIMFileRefused
 from hlrd.ports import Vault
+from hlrd.store.record import Delivery
 
 _POOLS: Final = "/v1/pools"
 _LOTS: Final = "/v1/sim-lots"

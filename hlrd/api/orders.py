@@ -14,11 +14,12 @@ from hlrd.api import answer, body, decode, view, wait
 from hlrd.api.auth import SOURCE, demand
 from hlrd.api.body import JSON, NDJSON, Bodies
 from hlrd.api.elements import Elements
-from hlrd.api.seam import Desk, Intake, OrderRecord, Orders
+from hlrd.api.seam import Desk, Intake, Orders
 from hlrd.api.typed import as_json, parse
 from hlrd.domain.errors import NotFound, Unavailable
 from hlrd.domain.order import OrderIdText, Source
 from hlrd.ports import Answer, Submission
+from hlrd.store.record import OrderRecord
 
 _PATH: Final = "/v1/work-orders"
 _ID_MAX: Final = 2**63 - 1

@@ -5,14 +5,14 @@ Whatever is read here may already be out of date when the client sees it, except
 """
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field
-from datetime import datetime
+from dataclasses import dataclass
 from typing import Protocol
 
-from hlrd.domain.identity import MSISDN, Binding, Card
+from hlrd.domain.identity import MSISDN
 from hlrd.domain.operation import Task
 from hlrd.pool.ranges import Span
 from hlrd.ports import Answer, Submission
+from hlrd.store.record import Delivery, LotRow, NumberRow, OrderRecord, PoolRow
 
 
 class Intake(Protocol):
@@ -40,27 +40,6 @@ class Desk(Protocol):
         ...
 
 
-@dataclass(frozen=True, slots=True)
-class OrderRecord:
-    """An order as the journal holds it."""
-
-    id: int
-    source: str
-    order_id: str
-    kind: str
-    state: str
-    user_id: str
-    operator_id: str
-    province: str
-    priority: int
-    accepted_at: datetime
-    closed_at: datetime | None
-    payload: bytes  #: the order's JSON, without its Ki
-    binding: Binding | None  #: the one this order made, or else its user's
-    receipts: Sequence[bytes] = ()  #: interim ones first, the final one last
-    trail: bytes | None = None  #: JSON of tasks and commands as they went, once closed
-
-
 class Orders(Protocol):
     async def by_id(self, order: int, /) -> OrderRecord | None: ...
 
@@ -76,55 +55,6 @@ class Receipts(Protocol):
         Waits up to `wait_s` seconds for the first; empty when none came.
         """
         ...
-
-
-@dataclass(frozen=True, slots=True)
-class RangeRow:
-    first: str
-    last: str
-    province: str
-    hlr: str
-
-
-@dataclass(frozen=True, slots=True)
-class PoolRow:
-    name: str
-    ranges: Sequence[RangeRow] = ()
-    numbers: Mapping[str, int] = field(default_factory=dict)  #: by NumberState
-
-
-@dataclass(frozen=True, slots=True)
-class NumberRow:
-    msisdn: str
-    pool: str
-    province: str
-    hlr: str
-    state: str  #: NumberState
-    user_id: str | None = None
-    iccid: str | None = None
-    quarantined_until: datetime | None = None
-
-
-@dataclass(frozen=True, slots=True)
-class LotRow:
-    name: str
-    vendor: str
-    province: str
-    hlr: str
-    quantity: int
-    cards: Mapping[str, int] = field(default_factory=dict)  #: by CardState
-
-
-@dataclass(frozen=True, slots=True)
-class Delivery:
-    """A vendor's file of cards, read whole and good, its keys sealed."""
-
-    name: str
-    vendor: str
-    province: str
-    hlr: str
-    file_hash: bytes  #: SHA-256
-    cards: Sequence[Card]
 
 
 class Inventory(Protocol):

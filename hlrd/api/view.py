@@ -7,10 +7,10 @@ from typing import Any, Final
 import msgspec
 from msgspec import Struct
 
-from hlrd.api.seam import OrderRecord
 from hlrd.domain.identity import Binding
 from hlrd.domain.operation import Cause, Operation, Task
 from hlrd.domain.suspension import Level
+from hlrd.store.record import OrderRecord
 
 _ENCODER: Final = msgspec.json.Encoder()
 

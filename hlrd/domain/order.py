@@ -239,7 +239,7 @@ def refusal_of(error: msgspec.ValidationError) -> Refusal:
     if unknown:
         return BadRequest("FIELD_UNKNOWN", "no such field for this kind", _join(path, unknown[1]))
     if text.startswith("Invalid value") and path == "type":
-        return BadRequest("KIND_UNKNOWN", "no such kind of order (docs/orders.md)", "type")
+        return BadRequest("KIND_UNKNOWN", "no such kind of order (docs/api.md)", "type")
     if text.startswith("Invalid enum value"):
         return BadRequest("FIELD_INVALID", "not one of the values this field takes", path)
     return BadRequest("FIELD_INVALID", text, path)

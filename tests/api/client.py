@@ -10,6 +10,7 @@ from typing import Any
 
 import aiohttp
 import orjson
+from aiohttp import web
 
 from hlrd.api.auth import Tokens
 from hlrd.api.body import Bodies
@@ -43,6 +44,7 @@ class World:
     receipts: FakeReceipts = field(default_factory=FakeReceipts)
     inventory: FakeInventory = field(default_factory=FakeInventory)
     bodies: Bodies = field(default_factory=Bodies)
+    app: web.Application = field(default_factory=web.Application)
     host: str = "127.0.0.1"
     port: int = 0
     http: aiohttp.ClientSession | None = None
@@ -80,7 +82,7 @@ async def a_world(
     *, connections_max: int = 100, bodies: Bodies | None = None
 ) -> AsyncIterator[World]:
     world = World(bodies=bodies or Bodies())
-    app = public_app(
+    world.app = public_app(
         tokens=Tokens((source, token(source)) for source in Source),
         intake=world.book,
         desk=world.book,
@@ -91,7 +93,7 @@ async def a_world(
         elements=[FakeElement()],
         bodies=world.bodies,
     )
-    runner = await listen(app, host=world.host, port=0, connections_max=connections_max)
+    runner = await listen(world.app, host=world.host, port=0, connections_max=connections_max)
     world.port = runner.addresses[0][1]
     try:
         async with aiohttp.ClientSession(auto_decompress=True) as http:

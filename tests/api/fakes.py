@@ -8,7 +8,6 @@ from itertools import count
 
 import orjson
 
-from hlrd.api.seam import Delivery, LotRow, NumberRow, OrderRecord, PoolRow, RangeRow
 from hlrd.domain import order as orders
 from hlrd.domain.errors import Conflict, NotFound, Refusal
 from hlrd.domain.identity import ICCID, IMSI, MSISDN, Binding, SealedKey, UserId
@@ -16,6 +15,7 @@ from hlrd.domain.operation import Task
 from hlrd.domain.order import WorkOrder
 from hlrd.pool.ranges import Span
 from hlrd.ports import Answer, Submission
+from hlrd.store.record import Delivery, LotRow, NumberRow, OrderRecord, PoolRow, RangeRow
 
 NOON = datetime(2026, 11, 21, 12, tzinfo=UTC)
 
