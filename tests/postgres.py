@@ -57,6 +57,8 @@ def of_database(dsn: str, name: str) -> str:
 
 
 async def _make_template(dsn: str) -> None:
+    await _as_owner(dsn, "ALTER SYSTEM SET fsync = off")  # processes are killed here, not machines
+    await _as_owner(dsn, "SELECT pg_reload_conf()")
     await _as_owner(dsn, f"CREATE DATABASE {_TEMPLATE}")
     connection = await connect(of_database(dsn, _TEMPLATE), "test")
     await migrate(connection)

@@ -63,6 +63,8 @@ class JournalWriter:
         self._idle: list[asyncio.Future[None]] = []
         self._is_waking = False
         self._is_gathering = False
+        self._to_tell: set[str] = set()
+        self._to_tell_seq = 0
         self._when_empty: list[asyncio.Future[None]] = []
         self._on_receipts: Callable[[set[str]], None] = lambda sources: None
         self._on_freed: Callable[[], None] = lambda: None
@@ -209,9 +211,18 @@ class JournalWriter:
         for order_id, clash in clashes:
             self._engine.on_clash(order_id, clash)
         if batch.closings:
-            self._on_receipts({item.closing.source for item in batch.closings})
+            sources = {item.closing.source for item in batch.closings}
+            self._tell_sources(sources, batch.closings[-1].seq)
         if any(item.closing.binding_end for item in batch.closings):
             self._on_freed()
+
+    def _tell_sources(self, sources: set[str], up_to: int) -> None:
+        """What was written before may still hold the watermark below: then tell again later."""
+        self._to_tell |= sources
+        self._to_tell_seq = max(self._to_tell_seq, up_to)
+        self._on_receipts(self._to_tell)
+        if self.durable_up_to() >= self._to_tell_seq:
+            self._to_tell = set()
 
     def _settle(self) -> None:
         backlog = self.backlog()

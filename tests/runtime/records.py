@@ -1,7 +1,7 @@
 """Accept and close records with defaults, and an engine that only remembers what it was told."""
 
-import itertools
-from collections.abc import Sequence
+import asyncio
+from collections.abc import Callable, Sequence
 from datetime import UTC, datetime
 
 from hlrd.domain.identity import ICCID, IMSI, MSISDN, Binding, SealedKey, UserId
@@ -9,7 +9,6 @@ from hlrd.domain.user import User
 from hlrd.ports import Acceptance, BindingEnd, Clash, Closing
 
 NOW = datetime(2026, 11, 21, 12, 0, tzinfo=UTC)
-IDS = itertools.count(1)
 
 
 def a_binding(n: int, **changes: str) -> Binding:
@@ -87,3 +86,10 @@ class Told:
 
     def on_clash(self, order_id: int, clash: Clash) -> None:
         self.clashes[order_id] = clash
+
+
+async def until(condition: Callable[[], bool]) -> None:
+    """Poll with a deadline."""
+    async with asyncio.timeout(5):
+        while not condition():  # noqa: ASYNC110 - the database is what is waited for
+            await asyncio.sleep(0.005)

@@ -15,7 +15,7 @@ from hlrd.runtime.journal import JournalWriter
 from hlrd.runtime.node import NodeLease
 from hlrd.store.connection import Connection
 from tests.runtime.proxy import proxied
-from tests.runtime.records import NOW, Told, a_binding, a_closing, an_acceptance
+from tests.runtime.records import NOW, Told, a_binding, a_closing, an_acceptance, until
 
 pytestmark = pytest.mark.postgres
 
@@ -330,10 +330,3 @@ async def test_while_postgresql_is_away_the_backlog_grows_and_then_drains(
     assert (backlog, told_meanwhile) == (499, [1])
     assert sorted(told.accepted) == list(range(1, 501))
     assert await count("work_order") == 500
-
-
-async def until(condition: Callable[[], bool]) -> None:
-    """Poll with a deadline."""
-    async with asyncio.timeout(5):
-        while not condition():  # noqa: ASYNC110 - the database is what is waited for
-            await asyncio.sleep(0.005)
