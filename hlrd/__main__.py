@@ -2,6 +2,8 @@
 
 import asyncio
 import sys
+from collections.abc import Callable, Iterator
+from functools import partial
 from pathlib import Path
 from typing import Annotated
 
@@ -29,7 +31,7 @@ _CONFIG = Path("hlrd.toml")
 @cli.command()
 def serve(config: Config = _CONFIG) -> None:
     """Run the daemon until SIGTERM; a second one ends it at once."""
-    settings = _checked(config)
+    settings = load(config)
     import uvloop
 
     from hlrd.app import serve as run
@@ -49,7 +51,10 @@ def migrate(config: Config = _CONFIG) -> None:
 @cli.command("check-config")
 def check_config(config: Config = _CONFIG) -> None:
     """Say everything that is wrong with a configuration, or that nothing is."""
-    settings = _checked(config)
+    settings = load(config)
+    wrong = list(_wrong(settings))
+    if wrong:
+        raise ConfigError("\n".join([f"{config} is not usable:", *wrong]))
     typer.echo(f"{config}: {len(settings.tokens)} tokens, {len(settings.ne)} network elements, ok")
 
 
@@ -58,16 +63,19 @@ def version() -> None:
     typer.echo(__version__)
 
 
-def _checked(config: Path) -> Settings:
-    from adapters import DIALECTS
+def _wrong(settings: Settings) -> Iterator[str]:
+    """What only shows when the settings are put to use."""
+    from hlrd import app
 
-    settings = load(config)
-    unknown = [ne for ne in settings.ne if ne.dialect not in DIALECTS]
-    if unknown:
-        lines = [f"  ne.{ne.name}.dialect: no dialect {ne.dialect!r}" for ne in unknown]
-        known = f"  known: {', '.join(sorted(DIALECTS))}"
-        raise ConfigError("\n".join([f"{config} is not usable:", *lines, known]))
-    return settings
+    checks: list[Callable[[], object]] = [
+        partial(app.routes, settings),
+        *(partial(app.adapter, ne) for ne in settings.ne),
+    ]
+    for check in checks:
+        try:
+            check()
+        except HlrdError as error:
+            yield f"  {error}"
 
 
 async def _migrate(settings: Settings) -> int:

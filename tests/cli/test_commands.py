@@ -134,14 +134,16 @@ def invoke(*arguments: str) -> Any:
 
 def test_a_configuration_is_checked(tmp_path: Path) -> None:
     bad = tmp_path / "bad.toml"
-    bad.write_text(EXAMPLE.read_text("utf-8").replace("huawei_hlr", "morse"))
+    text = EXAMPLE.read_text("utf-8")
+    bad.write_text(text.replace("huawei_hlr", "morse").replace('"dsmp"', '"huawei_hlr"'))
 
     good = invoke("check-config", "--config", str(EXAMPLE))
     unknown = invoke("check-config", "--config", str(bad))
     absent = invoke("check-config", "--config", str(tmp_path / "nothing.toml"))
 
-    assert good.output.endswith("2 tokens, 1 network elements, ok\n")
-    assert "no dialect 'morse'" in str(unknown.exception)
+    assert good.output.endswith("2 tokens, 2 network elements, ok\n")
+    assert "ne.hlr1.dialect: 'morse' is none of" in str(unknown.exception)
+    assert "exactly one must have dialect dsmp" in str(unknown.exception)
     assert "cannot read" in str(absent.exception)
 
 
