@@ -5,7 +5,7 @@ from functools import cache
 from time import perf_counter
 
 import structlog
-from aiohttp import web
+from aiohttp import hdrs, web
 from aiohttp.typedefs import Handler, Middleware
 from prometheus_client import Counter, Histogram
 
@@ -21,6 +21,7 @@ _log = structlog.get_logger(__name__)
 async def _edge(request: web.Request, handler: Handler) -> web.StreamResponse:
     started = perf_counter()
     response = await _answer(request, handler)
+    response.headers[hdrs.SERVER] = "hlrd"  # aiohttp's own would tell every version
     route = _route(request)
     _requests(route, response.status).inc()
     _duration(route).observe(perf_counter() - started)
@@ -40,12 +41,12 @@ async def _answer(
     except web.HTTPException as error:
         return problem.respond_to(error)
     except StoreUnavailable as error:
-        _log.warning("http.storeUnavailable", route=_route(request), error=str(error))
+        _log.warning("http_store_unavailable", route=_route(request), error=str(error))
         return problem.respond(
             Unavailable("STORE_UNAVAILABLE", "the database is out of reach; ask again later", 1.0)
         )
     except Exception:
-        _log.exception("http.failed", route=_route(request))
+        _log.exception("http_failed", route=_route(request))
         return problem.respond(problem.Failure("INTERNAL", "hlrd failed; the log says how"))
 
 

@@ -4,7 +4,7 @@ import asyncio
 from typing import Any, Final
 
 import msgspec
-from aiohttp import web
+from aiohttp import hdrs, web
 
 from hlrd import limits
 from hlrd.api import problem
@@ -12,7 +12,7 @@ from hlrd.domain.errors import BadRequest, Unavailable
 
 _BACKLOG: Final = 1_024
 _SHUTDOWN_S: Final = 5.0
-"""Given to requests under way when the daemon stops; a long poll is cut by it."""
+"""Given to requests under way when the daemon stops; waits end at once (`Patience`)."""
 
 _PROTOCOL: Final[dict[str, Any]] = {
     "keepalive_timeout": limits.KEEPALIVE_TIMEOUT_S,
@@ -85,7 +85,7 @@ class _Protocol(web.RequestHandler):
     ) -> web.StreamResponse:
         """Only for what is not even HTTP: the edge answers for every request that was read."""
         refusal = BadRequest("HTTP_INVALID", "this is not a request that HTTP/1.1 allows")
-        response = problem.respond(refusal)
+        response = problem.respond(refusal, {hdrs.SERVER: "hlrd"})
         response.force_close()
         return response
 

@@ -14,6 +14,7 @@ from hlrd.api import answer, body, decode, view, wait
 from hlrd.api.auth import SOURCE, demand
 from hlrd.api.body import JSON, NDJSON, Bodies
 from hlrd.api.elements import Elements
+from hlrd.api.patience import Patience
 from hlrd.api.seam import Desk, Intake, Orders
 from hlrd.api.typed import as_json, parse
 from hlrd.domain.errors import NotFound, Unavailable
@@ -38,13 +39,21 @@ class Lookup(msgspec.Struct, forbid_unknown_fields=True):
 
 class WorkOrders:
     def __init__(
-        self, *, intake: Intake, orders: Orders, desk: Desk, elements: Elements, bodies: Bodies
+        self,
+        *,
+        intake: Intake,
+        orders: Orders,
+        desk: Desk,
+        elements: Elements,
+        bodies: Bodies,
+        patience: Patience,
     ) -> None:
         self._intake = intake
         self._orders = orders
         self._desk = desk
         self._elements = elements
         self._bodies = bodies
+        self._patience = patience
 
     def routes(self) -> list[web.RouteDef]:
         return [
@@ -137,7 +146,8 @@ class WorkOrders:
         try:
             (settled,) = await _settled(answers)
             if watches:
-                await asyncio.wait([receipt], timeout=max(0.0, deadline - loop.time()))
+                async with self._patience.at_most(max(0.0, deadline - loop.time())):
+                    await asyncio.wait([receipt])
         finally:
             for forget in watches:
                 forget()

@@ -12,6 +12,7 @@ from hlrd.api.edge import edge
 from hlrd.api.elements import Elements
 from hlrd.api.inventory import InventoryRoutes
 from hlrd.api.orders import WorkOrders
+from hlrd.api.patience import Patience
 from hlrd.api.receipts import ReceiptRoutes
 from hlrd.api.seam import Desk, Element, Intake, Inventory, Orders, Receipts
 from hlrd.ports import Vault
@@ -34,12 +35,19 @@ def public_app(
     )
     bodies = bodies or Bodies()
     network = Elements(elements)
+    patience = Patience()
+    app.on_shutdown.append(patience.end)
     app.add_routes(
         [
             *WorkOrders(
-                intake=intake, orders=orders, desk=desk, elements=network, bodies=bodies
+                intake=intake,
+                orders=orders,
+                desk=desk,
+                elements=network,
+                bodies=bodies,
+                patience=patience,
             ).routes(),
-            *ReceiptRoutes(receipts).routes(),
+            *ReceiptRoutes(receipts, patience).routes(),
             *InventoryRoutes(
                 inventory=inventory, elements=network, vault=vault, bodies=bodies
             ).routes(),

@@ -11,6 +11,7 @@ from msgspec import Meta, Struct
 
 from hlrd import limits, metrics
 from hlrd.api.auth import SOURCE
+from hlrd.api.patience import Patience
 from hlrd.api.seam import Receipts
 from hlrd.api.typed import as_json, parse
 
@@ -32,8 +33,9 @@ class Page(Struct):
 
 
 class ReceiptRoutes:
-    def __init__(self, receipts: Receipts) -> None:
+    def __init__(self, receipts: Receipts, patience: Patience) -> None:
         self._receipts = receipts
+        self._patience = patience
 
     def routes(self) -> list[web.RouteDef]:
         return [web.get("/v1/receipts", self.get, allow_head=False)]
@@ -41,7 +43,9 @@ class ReceiptRoutes:
     async def get(self, request: web.Request) -> web.Response:
         poll = parse(request, Poll)
         source = request[SOURCE]
-        found = await self._receipts.after(source, poll.after, poll.limit, poll.wait)
+        found: list[tuple[int, bytes]] = []
+        async with self._patience.at_most():
+            found = await self._receipts.after(source, poll.after, poll.limit, poll.wait)
         metrics.RECEIPTS_FETCHED.labels(source).inc(len(found))
         page = Page(
             receipts=[msgspec.Raw(receipt) for _, receipt in found],

@@ -45,6 +45,7 @@ class World:
     inventory: FakeInventory = field(default_factory=FakeInventory)
     bodies: Bodies = field(default_factory=Bodies)
     app: web.Application = field(default_factory=web.Application)
+    runner: web.AppRunner | None = None
     host: str = "127.0.0.1"
     port: int = 0
     http: aiohttp.ClientSession | None = None
@@ -73,6 +74,11 @@ class World:
         async with self.http.request(method, url, data=data, headers=sent) as response:
             return Reply(response.status, response.headers, await response.read())
 
+    async def stop(self) -> None:
+        """As the daemon does at its end."""
+        assert self.runner is not None
+        await self.runner.cleanup()
+
     async def post_order(self, order: object, **rest: Any) -> Reply:
         return await self.ask("POST", "/v1/work-orders", json=order, **rest)
 
@@ -93,7 +99,9 @@ async def a_world(
         elements=[FakeElement()],
         bodies=world.bodies,
     )
-    runner = await listen(world.app, host=world.host, port=0, connections_max=connections_max)
+    world.runner = runner = await listen(
+        world.app, host=world.host, port=0, connections_max=connections_max
+    )
     world.port = runner.addresses[0][1]
     try:
         async with aiohttp.ClientSession(auto_decompress=True) as http:

@@ -193,15 +193,18 @@ def an_order_record(
 
 @dataclass
 class FakeReceipts:
-    """Pages of one list per source; `wait_s` of each call is kept, and never waited."""
+    """Pages of one list per source; `wait_s` of each call is kept, and waited only if `hangs`."""
 
     by_source: dict[str, list[tuple[int, bytes]]] = field(default_factory=dict)
     waits: list[float] = field(default_factory=list)
+    hangs: bool = False
 
     async def after(
         self, source: str, cursor: int, limit: int, wait_s: float
     ) -> list[tuple[int, bytes]]:
         self.waits.append(wait_s)
+        if self.hangs:
+            await asyncio.sleep(wait_s)
         past = [each for each in self.by_source.get(source, []) if each[0] > cursor]
         return past[:limit]
 

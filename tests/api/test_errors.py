@@ -262,6 +262,7 @@ async def test_what_is_not_http_is_400_and_closed(world: World, request_: bytes)
     assert answer.startswith(b"HTTP/1.1 400") or answer.startswith(b"HTTP/1.0 400")
     assert b"application/problem+json" in answer
     assert b"HTTP_INVALID" in answer
+    assert b"aiohttp" not in answer
 
 
 async def test_a_slow_body_is_cut() -> None:
