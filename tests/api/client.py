@@ -16,6 +16,7 @@ from hlrd.api.auth import Tokens
 from hlrd.api.body import Bodies
 from hlrd.api.listen import listen
 from hlrd.api.public import public_app
+from hlrd.api.seam import Inventory
 from hlrd.domain.order import Source
 from hlrd.pool.vault import KeyVault
 from tests.api.fakes import Book, FakeElement, FakeInventory, FakeReceipts
@@ -85,7 +86,10 @@ class World:
 
 @asynccontextmanager
 async def a_world(
-    *, connections_max: int = 100, bodies: Bodies | None = None
+    *,
+    connections_max: int = 100,
+    bodies: Bodies | None = None,
+    inventory: Inventory | None = None,
 ) -> AsyncIterator[World]:
     world = World(bodies=bodies or Bodies())
     world.app = public_app(
@@ -94,7 +98,7 @@ async def a_world(
         desk=world.book,
         orders=world.book,
         receipts=world.receipts,
-        inventory=world.inventory,
+        inventory=inventory or world.inventory,
         vault=KeyVault({"k1": bytes(32)}, "k1", os.urandom),
         elements=[FakeElement()],
         bodies=world.bodies,
