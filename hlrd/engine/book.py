@@ -133,7 +133,9 @@ class Book:
         """Forget `order`; its lane too when nothing of the user is left."""
         del self.orders[order.id]
         key = order.source, order.order.order_id
-        if self._by_key.get(key) is order:  # and not the same order, unparked while this repeat arrived
+        if (
+            self._by_key.get(key) is order
+        ):  # and not the same order, unparked while this repeat arrived
             del self._by_key[key]
         lane = self.lanes[order.user_id]
         if order in lane.queue:

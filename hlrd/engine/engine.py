@@ -43,6 +43,9 @@ class _Reading:
     taken: list[int]
     resent: frozenset[int]
     outdated: set[UserId] = field(default_factory=set)  #: an order of theirs closed meanwhile
+    incomplete: set[UserId] = field(
+        default_factory=set
+    )  #: … was parked meanwhile, maybe an earlier
 
 
 class Engine:
@@ -260,7 +263,7 @@ class Engine:
         self._dispatch.observe()
 
     def lowest_open_id(self) -> int | None:
-        """The smallest id in memory, durable or not; every lower one is refused, closed or parked."""
+        """The smallest id in memory; every lower one is refused, closed or parked."""
         return min(self._book.orders, default=None)
 
     def open_orders(self) -> int:
@@ -294,7 +297,11 @@ class Engine:
     # Parking.
 
     def _must_park(self, order: OpenOrder) -> bool:
-        """While orders are parked, the room that a read needs is left to them."""
+        """While orders are parked, the room that a read needs is left to them. One that orders wait
+        behind (its number clashed, so it was durable after them) stays before them."""
+        queue = self._book.lanes[order.user_id].queue
+        if any(behind.id > order.id and behind.state is OrderState.QUEUED for behind in queue):
+            return False
         kept = limits.UNPARK_ORDERS if self._parking.has_line else 0
         is_full = len(self._book) > limits.ORDERS_IN_MEMORY_MAX - kept
         return is_full or self._parking.has(order.user_id)
@@ -303,6 +310,8 @@ class Engine:
         order.move(OrderEvent.OVERFLOWED)
         self._parking.add(order.id, order.user_id, order.priority)
         self._book.remove(order)
+        if self._reading is not None and not self._parking.is_blocked(order.user_id):
+            self._reading.incomplete.add(order.user_id)
 
     def refill(self) -> None:
         """Read orders back from the journal: those to be resent, and parked ones when memory has
@@ -320,9 +329,11 @@ class Engine:
             self._lookup.unpark([*taken, *resent], users)
 
     def _may_load(self, item: StoredOrder, reading: "_Reading") -> bool:
-        """Not what was never parked, or is here or closed since the journal was read; and not by a
-        state of the user from before an order of it closed."""
+        """Not what was never parked, or is here or closed since the journal was read; not before an
+        order that was parked since; and not by a state of the user from before an order closed."""
         if item.id not in self._parking or self._parking.is_blocked(item.user_id):
+            return False
+        if item.user_id in reading.incomplete:
             return False
         lane = self._book.lanes.get(item.user_id)
         return item.user_id not in reading.outdated or (lane is not None and lane.is_known)

@@ -69,7 +69,7 @@ class Parking:
     # A person must act first.
 
     def block(self, user_id: UserId) -> None:
-        self._held[user_id] = []
+        self._held.setdefault(user_id, [])
 
     def is_blocked(self, user_id: UserId) -> bool:
         return user_id in self._held

@@ -27,8 +27,10 @@ HLRS = ("hlr1", "hlr2")
 PROVINCE = "200"
 POOL = "iot"
 QUARANTINE_S = 25.0
-NUMBERS_A_RANGE = 9
-CARDS_A_LOT = 6
+FIRST_RANGE_FIRST = 1064700000000
+SECOND_RANGE_FIRST = 1064700000100
+NUMBERS_A_RANGE = 12
+CARDS_A_LOT = 8
 
 
 @dataclass(slots=True)
@@ -252,9 +254,10 @@ class Database:
             self.binding_of(record.id), self.user(record.user_id),
         )  # fmt: skip
 
-    def open_orders(self) -> list[tuple[int, UserId, int]]:
+    def open_orders(self) -> list[tuple[int, UserId, int, bool]]:
+        interim = {record.order_id for record in self.receipts if not record.is_final}
         return [
-            (record.id, record.user_id, record.priority)
+            (record.id, record.user_id, record.priority, record.id in interim)
             for record in sorted(self.orders.values(), key=lambda record: record.id)
             if record.id not in self.final
         ]
@@ -275,6 +278,11 @@ class Database:
             self._holds(wish.what)[_name(item)].lease_id = lease_id
         self.leases[lease_id] = LeaseRow(wish.what, wish.source_id, [*fresh, *recycled])
         return self.grant(lease_id)
+
+    def lease_elsewhere(self, wish: Wish) -> None:
+        """Another node was faster."""
+        if self.lease(wish) is not None:
+            del self.leases[self.next_lease - 1]
 
     def _holds(self, what: What) -> dict[object, Hold]:
         return self.number_holds if what is What.NUMBERS else self.card_holds  # type: ignore[return-value]

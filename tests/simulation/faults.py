@@ -21,7 +21,8 @@ class Faults:
     follow_up: float = 0.0  #: a change asks for the location to be cancelled
     ne_down: float = 0.0  #: outages of an NE in a schedule, expected
     journal_stall: float = 0.0  #: a group commit takes seconds
-    lookup_slow: float = 0.0
+    lookup_slow: float = 0.0  #: a read for intake takes seconds
+    unpark_slow: float = 0.0  #: so does one of parked orders
     crash: float = 0.0  #: crashes in a schedule, expected
     drain: float = 0.0  #: orderly restarts in a schedule, expected
     steal: float = 0.0  #: another node binds a number or card that this one has leased
@@ -44,6 +45,7 @@ MOST = Faults(
     ne_down=2.0,
     journal_stall=0.1,
     lookup_slow=0.2,
+    unpark_slow=0.6,
     crash=2.5,
     drain=1.0,
     steal=0.15,

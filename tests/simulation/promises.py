@@ -109,6 +109,8 @@ class Promises:
         most = limits.ORDERS_IN_MEMORY_MAX + limits.USER_ORDERS_OPEN_MAX
         resent = limits.RESEND_ORDERS_MAX * limits.USER_ORDERS_OPEN_MAX
         promise(book <= most + resent + arriving, f"{book} orders in memory")
+        if daemon.engine._intake._waiting:  # noqa: SLF001
+            self.seen["an order waits for a number"] += 1
         promise(arriving <= limits.ORDERS_ARRIVING_MAX, f"{arriving} orders arriving")
         most = limits.ORDERS_OPEN_MAX + limits.ORDERS_ARRIVING_MAX
         promise(daemon.engine.open_orders() <= most, "more orders are open than may be")

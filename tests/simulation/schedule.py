@@ -11,9 +11,11 @@ from hlrd.pool.allocator import Allocator
 from hlrd.pool.lease import What
 from tests.simulation.database import (
     CARDS_A_LOT,
+    FIRST_RANGE_FIRST,
     HLRS,
     NUMBERS_A_RANGE,
     PROVINCE,
+    SECOND_RANGE_FIRST,
     Database,
     card_of,
 )
@@ -82,9 +84,10 @@ class Schedule:
         rng = self.world.rng
         self.upstream = Upstream(
             self.world,
-            users=rng.choice((2, 4, 7)),
-            orders=rng.choice((8, 16, 30)),
+            users=rng.choice((2, 5, 12)),
+            orders=rng.choice((10, 30, 60)),
             numbers=[str(n) for span in self.database.ranges.values() for n in _all(span)],
+            bound=self.database.by_user.get,
             faults=self._faults,
         )
 
@@ -113,11 +116,9 @@ class Schedule:
 
     def _plan(self) -> None:
         world, faults = self.world, self.faults
-        at = 0.0
         span = world.rng.choice((0.2, 2.0, 20.0))
-        for _ in range(30):
-            at = span * world.rng.random()
-            world.after(at, self._submit)
+        for _ in range(40):
+            world.after(span * world.rng.random(), self._submit)
         for expected, event in (
             (faults.crash, self._crash),
             (faults.drain, self._drain),
@@ -125,34 +126,37 @@ class Schedule:
         ):
             for _ in range(round(expected + world.rng.random() - 0.5)):
                 world.after(world.rng.random() * HORIZON_S * world.rng.random(), event)
-        for step in range(5):
-            world.after(step * HORIZON_S / 5, self._staff)
+        for step in range(10):
+            world.after(step * HORIZON_S / 10, self._staff)
+            world.after(span * world.rng.random(), self._steal)
 
     def _submit(self) -> None:
         if not self.upstream.is_done:
             self.upstream.submit_some(self.daemon)
 
     def _staff(self) -> None:
-        """Recycle what left quarantine, resend fallouts, and let another node steal."""
+        """Recycle what left quarantine, and resend fallouts."""
         self.database.recycle(self.world.now)
         self.daemon.recount()
         for order_id in list(self.daemon.engine._fallout):  # noqa: SLF001
             if order_id not in self.daemon.engine._resending and self.world.happens(0.7):  # noqa: SLF001
                 self.daemon.call(lambda order_id=order_id: self.daemon.engine.resend(order_id))
                 self.promises.seen["resent"] += 1
-        if self.world.happens(self.faults.steal * 5):
-            self._steal()
 
     def _steal(self) -> None:
-        """A number and a card that were leased to this node, if they are not durably bound."""
-        rows = [row for row in self.database.leases.values() if row.what is What.NUMBERS]
-        cards = [row for row in self.database.leases.values() if row.what is What.CARDS]
-        if not rows or not cards:
+        """Another node binds a number and a card that were leased to this one."""
+        if not self.world.happens(self.faults.steal * 5):
             return
-        rng = self.world.rng
-        number, card = rng.choice(rng.choice(rows).items), rng.choice(rng.choice(cards).items)
+        leases = self.database.leases.values()
+        numbers = [item for row in leases if row.what is What.NUMBERS for item in row.items]
+        cards = [item for row in leases if row.what is What.CARDS for item in row.items]
+        if not numbers or not cards:
+            return
+        number, card = self.world.rng.choice(numbers), self.world.rng.choice(cards)
         name = UserId(f"9{number}")
-        free = str(number) not in self.database.bindings and number not in self.database.number_holds
+        free = (
+            str(number) not in self.database.bindings and number not in self.database.number_holds
+        )
         if free and self.database._card_is_free(card.iccid):  # noqa: SLF001
             stolen = Binding(
                 name, str(number), card.imsi, card.iccid, card.hlr, PROVINCE, SealedKey("k", b"")
@@ -242,14 +246,14 @@ class Schedule:
 def _stocked(world: World) -> Database:
     """Two ranges and three lots on two HLRs; some more cards than numbers, or fewer."""
     database = Database()
-    for place, hlr in enumerate(HLRS):
-        first = 1064700000000 + 100 * place
-        size = world.rng.choice((2, NUMBERS_A_RANGE))
+    firsts = (FIRST_RANGE_FIRST, SECOND_RANGE_FIRST)
+    for first, hlr in zip(firsts, HLRS, strict=True):
+        size = world.rng.choice((3, NUMBERS_A_RANGE, NUMBERS_A_RANGE))
         numbers = list(range(first, first + size))
         world.rng.shuffle(numbers)
         database.import_range(first, hlr, numbers)
     for lot in range(3):
-        cards = [card_of(lot * 8 + n, HLRS[lot % 2]) for n in range(CARDS_A_LOT)]
+        cards = [card_of(lot * CARDS_A_LOT + n, HLRS[lot % 2]) for n in range(CARDS_A_LOT)]
         database.import_lot(f"lot{lot}", HLRS[lot % 2], cards)
     return database
 

@@ -1,5 +1,6 @@
 """One life of the daemon: the real engine and allocator, and simulated shells around them."""
 
+from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 from itertools import count
@@ -23,6 +24,8 @@ IDS_PER_LIFE = 1_000_000
 
 
 class Watcher(Protocol):
+    seen: Counter[str]
+
     def after_event(self, daemon: "Daemon") -> None: ...
 
 
@@ -55,6 +58,7 @@ class Daemon:
         self.is_draining = False
         self.closed: dict[int, bytes] = {}  #: receipts that this life was told are durable
         self._watcher = watcher
+        self.seen = watcher.seen
         database.epoch += 1
         first_own_id = database.epoch * IDS_PER_LIFE
         self.allocator = _allocator(world, database, allocator_type)
@@ -111,7 +115,12 @@ class Daemon:
                 self.soon(self.world.brief(), lambda wish=wish: self._grant(wish))
 
     def _grant(self, wish: Wish) -> None:
+        if self.world.happens(self.faults().steal):
+            self.database.lease_elsewhere(wish)
         grant = self.database.lease(wish)
+
+        if grant is None:
+            self.seen["nothing left"] += 1
 
         def tell() -> None:
             if grant is None:
@@ -208,6 +217,7 @@ class SimJournal:
                 clash = database.accept(record)
                 if clash is not None:
                     clashes[record.id] = clash
+                    self._daemon.seen[f"clash of {clash}"] += 1
         return clashes
 
     def _tell(self, batch: list[Record], clashes: dict[int, Clash]) -> None:
@@ -246,10 +256,9 @@ class SimLookup:
         self._wanted.append(wanted)
         self._daemon.soon(0.0, self._read)
 
-    def _delay(self) -> float:
+    def _delay(self, slow: float) -> float:
         world = self._daemon.world
-        is_slow = world.happens(self._daemon.faults().lookup_slow)
-        return world.long() if is_slow else world.brief()
+        return world.long() * world.rng.random() if world.happens(slow) else world.brief()
 
     def _read(self) -> None:
         if self._is_reading or not self._wanted:
@@ -263,7 +272,7 @@ class SimLookup:
             self._daemon.soon(0.0, self._read)
             self._daemon.engine.on_resolved(facts)
 
-        self._daemon.soon(self._delay(), tell)
+        self._daemon.soon(self._delay(self._daemon.faults().lookup_slow), tell)
 
     def unpark(self, order_ids: Sequence[int], users: Sequence[UserId]) -> None:
         def read() -> None:
@@ -272,6 +281,8 @@ class SimLookup:
                 set(order_ids) <= {item.id for item in stored},
                 f"of {order_ids} some were closed before they were read back",
             )
-            self._daemon.soon(self._delay(), lambda: self._daemon.engine.on_unparked(stored))
+            self._daemon.seen["unparked"] += len(stored)
+            delay_s = self._delay(self._daemon.faults().unpark_slow)
+            self._daemon.soon(delay_s, lambda: self._daemon.engine.on_unparked(stored))
 
         self._daemon.soon(self._daemon.world.brief(), read)

@@ -1,7 +1,7 @@
 """Upstream systems: random orders on a few users, posted again and again until answered."""
 
 from collections.abc import Callable
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from typing import Any
 
 import msgspec
@@ -17,13 +17,17 @@ from hlrd.domain.order import (
     WorkOrder,
 )
 from hlrd.ports import Answer, Submission
-from tests.simulation.database import POOL, PROVINCE, iccid_of, imsi_of
+from tests.simulation.database import POOL, PROVINCE, SECOND_RANGE_FIRST, iccid_of, imsi_of
 from tests.simulation.faults import Faults
 from tests.simulation.shells import Daemon
 from tests.simulation.world import World, promise
 
 KI = "0123456789ABCDEF0123456789ABCDEF"
-NUMBER = "1064700000000"
+
+
+_KINDS = (MemberActivate, UserOpen, ArrearsSuspend, PaymentResume, UserTerminate)
+_WEIGHTS = (1, 0.5, 6, 5, 2)
+_WEIGHTS_OF_A_NEW_USER = (5, 3, 0, 0, 0)
 
 
 @dataclass(slots=True, eq=False)
@@ -34,7 +38,6 @@ class Post:
     order: WorkOrder
     id: int = 0  #: hlrd's, once accepted
     msisdn: str | None = None
-    refusals: list[Refusal] = field(default_factory=list)
     is_answered: bool = False
     receipt: bytes | None = None
 
@@ -47,6 +50,7 @@ class Upstream:
         users: int,
         orders: int,
         numbers: list[str],
+        bound: Callable[[str], str | None],
         faults: Callable[[], Faults],
     ) -> None:
         self.world = world
@@ -55,6 +59,7 @@ class Upstream:
         self._users = [str(100 + n) for n in range(users)]
         self._left = orders
         self._numbers = numbers
+        self._bound = bound
         self._faults = faults
         self._count = 0
 
@@ -93,18 +98,18 @@ class Upstream:
         }
         if rng.random() < 0.3:
             fixed["priority"] = rng.randrange(6)
-        kind = rng.choices(
-            (MemberActivate, UserOpen, ArrearsSuspend, PaymentResume, UserTerminate),
-            (5, 3, 4, 4, 2.5),
-        )[0]
-        post = Post(rng.choice(("OPS", "OPS", "OPS", "BOSS", "CRM", "ESOP")), self._order(kind, fixed))
+        was_opened = any(post.order.user_id == user for post in self.posts)
+        weights = _WEIGHTS if was_opened or rng.random() < 0.05 else _WEIGHTS_OF_A_NEW_USER
+        kind = rng.choices(_KINDS, weights)[0]
+        source = "OPS" if rng.random() < 0.95 else rng.choice(("BOSS", "CRM", "ESOP"))
+        post = Post(source, self._order(kind, fixed))
         self.posts.append(post)
         return post
 
     def _order(self, kind: type[WorkOrder], fixed: dict[str, Any]) -> WorkOrder:
         rng = self.world.rng
         is_named = rng.random() < self._faults().named
-        services = [Service.GPRS, Service.SMS] if rng.random() < 0.8 else [Service.GPRS]
+        services = [Service.GPRS] if rng.random() < 0.05 else [Service.GPRS, Service.SMS]
         if kind is MemberActivate:
             card = iccid_of(rng.randrange(24)) if is_named else None
             lot = "lot1" if not is_named and rng.random() < 0.3 else None
@@ -123,12 +128,15 @@ class Upstream:
     def _open(self, fixed: dict[str, Any], services: list[Service]) -> WorkOrder:
         """With a card of the stock, or one that comes with its key."""
         rng = self.world.rng
-        serial = rng.randrange(24)
+        msisdn = rng.choice(self._numbers)
+        is_second = msisdn >= str(SECOND_RANGE_FIRST)
+        lot = 1 if is_second else rng.choice((0, 2))
+        serial = lot * 8 + rng.randrange(8) if rng.random() < 0.95 else rng.randrange(24)
         own = rng.random() < 0.5
         serial += 100 * own
         return UserOpen(
             **fixed,
-            msisdn=rng.choice(self._numbers),
+            msisdn=msisdn,
             imsi=imsi_of(serial if rng.random() < 0.95 else serial + 1),
             iccid=iccid_of(serial),
             ki=KI if own else None,
@@ -139,15 +147,15 @@ class Upstream:
 
     def _number_of(self, user: str) -> str:
         """As upstream knows it; now and then out of date."""
-        known = [
-            post.msisdn or post.order.msisdn
-            for post in self.posts
-            if post.order.user_id == user and isinstance(post.order, UserOpen | MemberActivate)
-            if post.msisdn or isinstance(post.order, UserOpen)
-        ]
-        if known and self.world.happens(0.95):
-            return known[-1]
-        return self.world.rng.choice(self._numbers)
+        known = self._bound(user) or next(
+            (
+                post.order.msisdn
+                for post in reversed(self.posts)
+                if post.order.user_id == user and isinstance(post.order, UserOpen)
+            ),
+            None,
+        )
+        return known if known and self.world.happens(0.97) else self.world.rng.choice(self._numbers)
 
     # Posting.
 
@@ -177,15 +185,13 @@ class Upstream:
             return Submission(post.source, None, refusal)
         return Submission(post.source, order)
 
-    def _take(
-        self, daemon: Daemon, post: Post, submission: Submission, answer: Answer
-    ) -> None:
+    def _take(self, daemon: Daemon, post: Post, submission: Submission, answer: Answer) -> None:
         if submission.order is None:
             promise(answer.refusal is submission.refusal, "an undecoded order keeps its refusal")
             return
         promise(answer.order_id == post.order.order_id, "an answer names another order")
         if answer.refusal is not None:
-            post.refusals.append(answer.refusal)
+            daemon.seen[answer.refusal.code] += 1
             # Refused for load or drain: posted again. For content: that is the answer.
             post.is_answered = post.is_answered or answer.refusal.status < 429
             return
@@ -204,6 +210,7 @@ class Upstream:
             promise(answer.msisdn == first, f"{answer.order_id} is answered with another number")
             post.msisdn = answer.msisdn
         post.id, post.is_answered = answer.id, True
+        daemon.seen["repeated" if answer.is_repeat else "accepted"] += 1
         if answer.receipt is not None:
             post.receipt = answer.receipt
         elif self.world.happens(0.5):

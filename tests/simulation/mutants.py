@@ -1,0 +1,172 @@
+"""Engines with one fault each, to prove that the promises are watched."""
+
+from collections.abc import Callable
+from dataclasses import replace
+from typing import Any, Final
+
+from pytest import MonkeyPatch
+
+from hlrd.domain import plan as planning
+from hlrd.domain.lifecycle import TaskState
+from hlrd.domain.operation import Operation
+from hlrd.domain.outcome import Decision, Step, Verdict, decide
+from hlrd.engine import execution
+from hlrd.engine.book import Book
+from hlrd.engine.engine import Engine
+from hlrd.engine.execution import Execution
+from hlrd.engine.intake import Intake
+from hlrd.engine.parking import Parking
+
+
+def resends_after_silence(patch: MonkeyPatch) -> None:
+    def hasty(outcome: Any, **rest: Any) -> Decision:
+        if outcome.verdict is Verdict.IN_DOUBT and not rest["is_read_back"]:
+            return Decision(Step.RESEND, delay_s=1.0)
+        return decide(outcome, **rest)
+
+    patch.setattr(execution, "decide", hasty)
+
+
+def reads_back_at_once(patch: MonkeyPatch) -> None:
+    patch.setattr(
+        execution, "decide", lambda outcome, **rest: decide(outcome, **rest | {"settle_s": 0.0})
+    )
+
+
+def takes_silence_for_success(patch: MonkeyPatch) -> None:
+    def hopeful(outcome: Any, **rest: Any) -> Decision:
+        if outcome.verdict is Verdict.IN_DOUBT:
+            return Decision(Step.DONE)
+        return decide(outcome, **rest)
+
+    patch.setattr(execution, "decide", hopeful)
+
+
+def forgets_to_put_back(patch: MonkeyPatch) -> None:
+    def forget(self: Intake, entry: Any, clash: Any) -> None:
+        entry.binding, entry.is_in_hand = None, False
+
+    patch.setattr(Intake, "_let_go", forget)
+
+
+def closes_twice(patch: MonkeyPatch) -> None:
+    end = Engine._end  # noqa: SLF001
+
+    def twice(self: Engine, order: Any) -> None:
+        end(self, order)
+        if order.id % 7 == 0:
+            self._journal.close(execution_closing(self, order))  # noqa: SLF001
+
+    def execution_closing(self: Engine, order: Any) -> Any:
+        from hlrd.engine import completion
+
+        return completion.closing(order, self._clock.wall())  # noqa: SLF001
+
+    patch.setattr(Engine, "_end", twice)
+
+
+def runs_before_parked_orders(patch: MonkeyPatch) -> None:
+    patch.setattr(Engine, "_must_park", lambda self, order: len(self._book) > 6)
+
+
+def never_parks(patch: MonkeyPatch) -> None:
+    patch.setattr(Engine, "_must_park", lambda self, order: self._parking.has(order.user_id))
+
+
+def never_reads_parked_orders(patch: MonkeyPatch) -> None:
+    patch.setattr(Parking, "take", lambda self, room: [])
+
+
+def skips_compensation(patch: MonkeyPatch) -> None:
+    patch.setattr(planning, "undo", lambda done: ())
+
+
+def undoes_only_what_it_saw_done(patch: MonkeyPatch) -> None:
+    patch.setattr(execution, "_may_stand", lambda task: task.state is TaskState.DONE)
+
+
+def trusts_the_run_before(patch: MonkeyPatch) -> None:
+    start = Execution.start
+
+    def trusting(self: Execution, lane: Any) -> None:
+        for order in lane.queue:
+            order.is_doubted = False
+        start(self, lane)
+
+    patch.setattr(Execution, "start", trusting)
+
+
+def believes_an_old_read(patch: MonkeyPatch) -> None:
+    may_load = Engine._may_load  # noqa: SLF001
+
+    def trusting(self: Engine, item: Any, reading: Any) -> bool:
+        reading.outdated.clear()
+        return may_load(self, item, reading)
+
+    patch.setattr(Engine, "_may_load", trusting)
+
+
+def loads_what_was_closed_meanwhile(patch: MonkeyPatch) -> None:
+    def may_load(self: Engine, item: Any, reading: Any) -> bool:
+        return item.id not in self._book.orders  # noqa: SLF001
+
+    remove = Parking.remove
+    patch.setattr(Engine, "_may_load", may_load)
+    patch.setattr(
+        Parking, "remove", lambda self, order, p: remove(self, order, p) if order in self else None
+    )
+
+
+def queues_as_it_comes(patch: MonkeyPatch) -> None:
+    patch.setattr(Book, "enqueue", lambda self, lane, order: lane.queue.append(order))
+
+
+def does_not_block_behind_fallout(patch: MonkeyPatch) -> None:
+    patch.setattr(Parking, "is_blocked", lambda self, user: False)
+    patch.setattr(Parking, "block", lambda self, user: None)
+    patch.setattr(Parking, "unblock", lambda self, user: None)
+
+
+def forgets_the_relation(patch: MonkeyPatch) -> None:
+    terminate = planning._terminate  # noqa: SLF001
+
+    def partial(*args: Any) -> Any:
+        plan = terminate(*args)
+        kept = [s for s in plan.stages if s[0].operation is not Operation.CLOSE_RELATION]
+        return replace(plan, stages=tuple(kept))
+
+    patch.setattr(planning, "_terminate", partial)
+
+
+def lifts_every_reason(patch: MonkeyPatch) -> None:
+    """Bars, and says that nothing changed."""
+    patch.setattr(planning, "_suspend", lambda order, user, *rest: planning.Plan((), user))
+
+
+def keeps_the_waiting_waiting(patch: MonkeyPatch) -> None:
+    patch.setattr(Intake, "on_leased", lambda self: None)
+
+
+MUTANTS: Final[dict[str, Callable[[MonkeyPatch], None]]] = {
+    mutant.__name__: mutant
+    for mutant in (
+        resends_after_silence,
+        reads_back_at_once,
+        takes_silence_for_success,
+        forgets_to_put_back,
+        closes_twice,
+        runs_before_parked_orders,
+        never_parks,
+        never_reads_parked_orders,
+        skips_compensation,
+        undoes_only_what_it_saw_done,
+        trusts_the_run_before,
+        believes_an_old_read,
+        loads_what_was_closed_meanwhile,
+        queues_as_it_comes,
+        does_not_block_behind_fallout,
+        forgets_the_relation,
+        lifts_every_reason,
+        keeps_the_waiting_waiting,
+    )
+}
