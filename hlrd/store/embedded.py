@@ -29,6 +29,7 @@ _ROLE: Final = "hlrd"
 _DATABASE: Final = "hlrd"
 _START_TIMEOUT_S: Final = 120  # of PostgreSQL: replaying the log of a crash takes its time
 _ORPHANS_TIMEOUT_S: Final = 30.0
+_LEAVE_TIMEOUT_S: Final = 1.0
 _SOCKET_PATH_BYTES_MAX: Final = 100  # of 107; the file is named .s.PGSQL.5432
 
 _SETTINGS: Final = {
@@ -64,7 +65,7 @@ class Server:
         if self.data_dir is None:
             return
         with _locked(self.data_dir):
-            if only_if_unused and _clients(self.data_dir):
+            if only_if_unused and _is_used(self.data_dir):
                 return
             if _postmaster(self.data_dir) is not None:
                 _run("pg_ctl", ["-D", _text(self.data_dir), "-w", "-m", "fast", "stop"])
@@ -180,6 +181,16 @@ def _clear_locks(data_dir: Path) -> None:
 
 def _pids() -> list[int]:
     return [int(entry.name) for entry in Path("/proc").iterdir() if entry.name.isdigit()]
+
+
+def _is_used(data_dir: Path) -> bool:
+    """Whether anybody is connected, after a moment for those who have just left."""
+    deadline = time.monotonic() + _LEAVE_TIMEOUT_S
+    while _clients(data_dir):
+        if time.monotonic() > deadline:
+            return True
+        time.sleep(0.02)
+    return False
 
 
 def _clients(data_dir: Path) -> int:

@@ -11,6 +11,7 @@ class Proxy:
         self._socket_path = socket_path
         self._clients: set[asyncio.StreamWriter] = set()
         self.is_down = False
+        self.refused = 0
         self.commits_to_swallow = 0  #: executed by the server, and the client never learns
         self.swallowed = 0
 
@@ -22,6 +23,7 @@ class Proxy:
 
     async def serve(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         if self.is_down:
+            self.refused += 1
             writer.transport.abort()
             return
         self._clients.add(writer)

@@ -1,0 +1,142 @@
+import asyncio
+import os
+import shutil
+import signal
+import subprocess
+import sys
+import tempfile
+from collections.abc import Iterator
+from pathlib import Path
+
+import asyncpg
+import pytest
+from pydantic import SecretStr
+
+from hlrd.config import Database
+from hlrd.store import embedded
+from hlrd.store.embedded import EmbeddedError, Server
+
+pytestmark = pytest.mark.postgres
+
+
+@pytest.fixture
+def settings() -> Iterator[Database]:
+    folder = Path(tempfile.mkdtemp(prefix="hlrd-test-"))
+    settings = Database(data_dir=folder / "data")
+    yield settings
+    Server("", settings.data_dir).stop()
+    shutil.rmtree(folder)
+
+
+def pid_of(settings: Database) -> int:
+    return int((settings.data_dir / "postmaster.pid").read_text().split("\n")[0])
+
+
+async def ask(server: Server, statement: str) -> object:
+    connection = await asyncpg.connect(server.dsn)
+    try:
+        return await connection.fetchval(statement)
+    finally:
+        await connection.close()
+
+
+async def test_a_dsn_is_passed_on_and_nothing_is_started() -> None:
+    server = embedded.start(Database(dsn=SecretStr("postgresql://elsewhere/db")))
+
+    assert server.dsn == "postgresql://elsewhere/db"
+    server.stop()
+
+
+async def test_it_keeps_what_was_committed_and_syncs_it(settings: Database) -> None:
+    server = embedded.start(settings)
+    assert await ask(server, "SELECT current_setting('fsync')") == "on"
+    assert await ask(server, "SELECT current_setting('synchronous_commit')") == "on"
+    await ask(server, "CREATE TABLE kept AS SELECT 7 AS x")
+    server.stop()
+    server.stop()
+
+    again = embedded.start(settings)
+
+    assert not again.was_running
+    assert await ask(again, "SELECT x FROM kept") == 7
+
+
+async def test_a_killed_server_starts_again_with_what_was_committed(settings: Database) -> None:
+    server = embedded.start(settings)
+    await ask(server, "CREATE TABLE kept AS SELECT 7 AS x")
+    os.kill(pid_of(settings), signal.SIGKILL)
+
+    again = embedded.start(settings)
+
+    assert await ask(again, "SELECT x FROM kept") == 7
+
+
+async def test_the_server_outlives_a_killed_daemon_and_the_next_one_finds_it(
+    settings: Database,
+) -> None:
+    program = (
+        "import sys, os, signal; from pathlib import Path; from hlrd.config import Database;"
+        "from hlrd.store import embedded; embedded.start(Database(data_dir=Path(sys.argv[1])));"
+        "os.kill(os.getpid(), signal.SIGKILL)"
+    )
+    arguments = [sys.executable, "-c", program, str(settings.data_dir)]
+    await asyncio.to_thread(subprocess.run, arguments, check=False)
+    survivor = pid_of(settings)
+
+    server = embedded.start(settings)
+
+    assert server.was_running
+    assert pid_of(settings) == survivor
+    assert await ask(server, "SELECT 1") == 1
+
+
+async def test_a_lock_file_with_a_strangers_number_does_not_stop_it(settings: Database) -> None:
+    embedded.start(settings).stop()
+    lines = [str(os.getpid()), str(settings.data_dir), "0", "5432", str(settings.data_dir)]
+    (settings.data_dir / "postmaster.pid").write_text("\n".join([*lines, "", "", "ready"]))
+
+    server = embedded.start(settings)
+
+    assert not server.was_running
+    assert await ask(server, "SELECT 1") == 1
+
+
+async def test_a_half_made_directory_of_a_killed_start_is_made_anew(settings: Database) -> None:
+    draft = settings.data_dir.with_name("data.new")
+    draft.mkdir(parents=True)
+    (draft / "PG_VERSION").write_text("18")
+
+    server = embedded.start(settings)
+
+    assert await ask(server, "SELECT 1") == 1
+
+
+async def test_whoever_is_not_the_last_user_leaves_it_running(settings: Database) -> None:
+    server = embedded.start(settings)
+    connection = await asyncpg.connect(server.dsn)
+    embedded.start(settings).stop(only_if_unused=True)
+    assert await connection.fetchval("SELECT 1") == 1
+    await connection.close()
+
+    server.stop(only_if_unused=True)
+
+    assert embedded._postmaster(settings.data_dir) is None
+
+
+async def test_a_long_path_gets_its_socket_elsewhere(settings: Database) -> None:
+    long = settings.model_copy(update={"data_dir": settings.data_dir.parent / ("x" * 120)})
+
+    server = embedded.start(long)
+
+    try:
+        assert await ask(server, "SELECT 1") == 1
+    finally:
+        server.stop()
+
+
+def test_a_server_that_does_not_start_says_why(settings: Database) -> None:
+    embedded.start(settings).stop()
+    (settings.data_dir / "postgresql.auto.conf").write_text("shared_buffers = 'nonsense'\n")
+
+    with pytest.raises(EmbeddedError, match="nonsense"):
+        embedded.start(settings)
