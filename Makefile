@@ -49,7 +49,7 @@ bench: $(READY) ## orders/s and CPU per order end to end, into docs/performance.
 	@$(BIN)/python -m loadtest.bench
 
 sim: $(READY) ## the engine under SEEDS=n random schedules of faults and crashes
-	@$(BIN)/python -m tests.sim --seeds $(SEEDS)
+	@$(BIN)/python -m tests.simulation --seeds $(SEEDS)
 
 docs: $(READY) ## write again what is drawn from tables: docs/states.md, docs/metrics.md
 	@$(BIN)/python -m tests.draw

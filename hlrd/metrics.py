@@ -1,12 +1,21 @@
 """Every Prometheus metric of hlrd; nothing else in the tree makes one.
 
-Base units, `_total` for counters, labels from closed sets only: an MSISDN, IMSI, user or order id is
-never a label. On a hot path take the child once (`.labels(…)`) and keep it.
+Base units, `_total` for counters, labels from closed sets only: an MSISDN, IMSI, user or order id
+is never a label. On a hot path take the child once (`.labels(…)`) and keep it.
 """
 
 from typing import Final
 
-from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram
+from prometheus_client import (
+    CollectorRegistry,
+    Counter,
+    Gauge,
+    Histogram,
+    disable_created_metrics,
+)
+
+# A `_created` series beside each counter and histogram would make the page half as long again.
+disable_created_metrics()  # type: ignore[no-untyped-call]  # prometheus-client 0.26 types it not
 
 REGISTRY: Final = CollectorRegistry(auto_describe=True)
 

@@ -20,7 +20,8 @@ HLR_FAULTS: Final = Profile(
 )
 """5 % of the commands are executed and not answered, 2 % are refused as busy."""
 
-REPLY_TIMEOUT_S: Final = 1.5
+HLR_SESSIONS: Final = 32
+REPLY_TIMEOUT_S: Final = 1.0
 SETTLE_S: Final = 0.2
 ORDERS_PER_S: Final = 1_000.0
 """Slow enough that posting, executing, the cuts and the kill all overlap."""

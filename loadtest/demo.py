@@ -57,6 +57,7 @@ def _shape(is_chaotic: bool, seed: int) -> Shape:
         return Shape(seed=seed)
     return Shape(
         seed=seed,
+        hlr_sessions=chaos.HLR_SESSIONS,
         hlr_faults=chaos.HLR_FAULTS,
         reply_timeout_s=chaos.REPLY_TIMEOUT_S,
         settle_s=chaos.SETTLE_S,

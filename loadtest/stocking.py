@@ -1,6 +1,7 @@
 """Imports a pool and its cards by the API, as staff would."""
 
 import json
+from io import BytesIO
 from typing import Any, Final
 from urllib.parse import urlencode
 
@@ -42,12 +43,15 @@ class Staff:
             await self._post(f"/v1/sim-lots?{query}", lot.csv())
 
     async def _post(self, path: str, body: dict[str, str] | bytes) -> None:
-        is_csv = isinstance(body, bytes)
-        content_type = "text/csv" if is_csv else "application/json"
+        content, kind = (
+            (body, "text/csv")
+            if isinstance(body, bytes)
+            else (json.dumps(body).encode(), "application/json")
+        )
         async with self._http.post(
             self._url + path,
-            data=body if is_csv else json.dumps(body).encode(),
-            headers={**self._headers, hdrs.CONTENT_TYPE: content_type},
+            data=BytesIO(content),
+            headers={**self._headers, hdrs.CONTENT_TYPE: kind},
             timeout=_TIMEOUT,
         ) as response:
             await _content(response)
