@@ -156,6 +156,9 @@ class Roster(Generic[R]):
     def reuse(self, session: Session[R], verdict: Verdict, now: float) -> None:
         """Its command was answered by `verdict`; what becomes of it."""
         session.rest(now)
+        if verdict is not Verdict.SESSION and not session.is_trusted:
+            session.is_trusted = True
+            self.hold.proved()
         if session.spent is not None:
             session.end(session.spent)
         elif verdict is Verdict.SESSION:
@@ -164,9 +167,6 @@ class Roster(Generic[R]):
             self._log_out(session, Cause.DRAINED)
         else:
             self.idle.append(session)
-            if not session.is_trusted:
-                session.is_trusted = True
-                self.hold.proved()
 
     # --- what sessions tell ------------------------------------------------------------------
 

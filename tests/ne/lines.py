@@ -16,6 +16,7 @@ from hlrd.ne.adapter import Account, Adapter
 
 WORDS: Final = {
     "OK": Verdict.DONE,
+    "LAST": Verdict.DONE,
     "SAME": Verdict.NO_CHANGE,
     "BUSY": Verdict.BUSY,
     "LATER": Verdict.TRANSIENT,
@@ -77,6 +78,9 @@ class Lines(Adapter[str]):
 
     def echoes(self, request: bytes, reply: str) -> bool:
         return reply.partition(" ")[2] == request.decode().strip()
+
+    def is_last(self, reply: str) -> bool:
+        return reply.startswith("LAST")
 
     def masked(self, task: Task) -> str:
         return f"DO {task.operation}"

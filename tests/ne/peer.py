@@ -23,6 +23,7 @@ class Act(Enum):
     SPLIT = auto()  #: answers byte by byte
     DRIP = auto()  #: one byte now and then, never a whole answer
     FAREWELL = auto()  #: answers and hangs up
+    LAST = auto()  #: the same, and says so in its answer
 
 
 Script = Callable[[str], Act | str]
@@ -141,6 +142,9 @@ class _Link(asyncio.Protocol):
             self._trickle(answer.rstrip() + b"." * 1_000, 0.01)
         elif act is Act.FAREWELL:
             self._write(answer)
+            self.transport.close()
+        elif act is Act.LAST:
+            self._write(b"LAST" + answer.removeprefix(b"OK"))
             self.transport.close()
 
     def _trickle(self, data: bytes, pause_s: float) -> None:

@@ -4,9 +4,11 @@ import asyncio
 import time
 from random import Random
 
+import orjson
 import pytest
 import structlog
 
+from hlrd import metrics
 from hlrd.domain.operation import Operation
 from hlrd.domain.outcome import Outcome, Verdict
 from hlrd.ports import Intent
@@ -158,6 +160,20 @@ async def test_a_late_answer_is_never_taken_for_that_of_the_next_command(
         proxy.faults.down.delay_s = 0.0
 
         assert (await rig.asked(a_command(3))).verdict is Verdict.DONE
+
+
+async def test_no_command_is_written_behind_an_answer_that_is_the_last(
+    peer: Peer, a_rig: MakeRig
+) -> None:
+    peer.script = lambda request: Act.LAST if request.startswith("DO") else "OK"
+    rig = await a_rig(user="")
+
+    rig.give(*(a_command(number) for number in range(100)))
+    await until(lambda: len(rig.answers) == 100, within_s=2.0)
+
+    assert rig.verdicts() == {Verdict.DONE: 100}
+    assert rig.ends("hung_up") == 100
+    assert rig.driver.show()["breaker"]["faults"] == 0
 
 
 # --- what is sent --------------------------------------------------------------------------------
@@ -560,6 +576,58 @@ async def test_many_answers_in_one_turn_of_the_loop_are_one_call_of_the_engine(
     assert rig.freed == before + 1
 
 
+# --- what people see -----------------------------------------------------------------------------
+
+
+def a_sample(name: str, **labels: str) -> float:
+    value = metrics.REGISTRY.get_sample_value(f"hlrd_ne_{name}", {"ne": "metered", **labels})
+    return 0.0 if value is None else value
+
+
+async def test_everything_an_ne_does_is_counted(peer: Peer, a_rig: MakeRig) -> None:
+    before = {verdict: a_sample("outcomes_total", verdict=verdict.value) for verdict in Verdict}
+    times = a_sample("command_duration_seconds_count", operation="setBarring")
+    queries = a_sample("command_duration_seconds_count", operation="readBack")
+    lost = a_sample("session_ends_total", cause="lost")
+    strange = a_sample("unknown_codes_total")
+    peer.script = in_turn("OK", "STRANGE", "BUSY", Act.CUT, "HAS")
+    rig = await a_rig(name="metered", sessions_min=2)
+
+    for number in range(4):
+        await rig.asked(a_command(number))
+    await rig.asked(a_command(4, intent=Intent.READ_BACK))
+
+    counted = {
+        verdict: a_sample("outcomes_total", verdict=verdict.value) - before[verdict]
+        for verdict in Verdict
+    }
+    assert {verdict: count for verdict, count in counted.items() if count} == {
+        Verdict.DONE: 1,
+        Verdict.PERMANENT: 1,
+        Verdict.BUSY: 1,
+        Verdict.IN_DOUBT: 1,
+        Verdict.APPLIED: 1,
+    }
+    assert a_sample("command_duration_seconds_count", operation="setBarring") == times + 3
+    assert a_sample("command_duration_seconds_count", operation="readBack") == queries + 1
+    assert a_sample("session_ends_total", cause="lost") == lost + 1
+    assert a_sample("unknown_codes_total") == strange + 1
+    await until(lambda: a_sample("sessions", state="idle") == 2)
+    await until(lambda: a_sample("window_commands") == 2)
+    await peer.stop()
+    await until(lambda: a_sample("breaker_open") == 1)
+
+
+async def test_what_is_shown_has_no_secret_and_can_be_json(peer: Peer, a_rig: MakeRig) -> None:
+    rig = await a_rig(commands_per_s=10.0, password="not shown")
+    await rig.asked(a_command())
+
+    shown = orjson.dumps(rig.driver.show()).decode()
+
+    assert '"done":1' in shown
+    assert "not shown" not in shown
+
+
 # --- drain ---------------------------------------------------------------------------------------
 
 
@@ -619,7 +687,7 @@ async def test_a_drain_of_an_ne_that_is_away_ends_at_once(peer: Peer) -> None:
 
 FAULTS = (
     *(Act.HANG, Act.CUT, Act.CUT_UNDONE, Act.WRONG_ECHO, Act.GARBAGE, Act.DOUBLED, Act.SPLIT),
-    *(Act.FAREWELL, "BUSY", "LATER", "WHO", "NO"),
+    *(Act.FAREWELL, Act.LAST, "BUSY", "LATER", "WHO", "NO"),
 )
 IS_WITHOUT_EFFECT = {Verdict.NOT_SENT, Verdict.BUSY, Verdict.SESSION, Verdict.TRANSIENT}
 
