@@ -10,6 +10,8 @@ from datetime import datetime
 from enum import StrEnum
 from typing import Protocol
 
+from msgspec import Struct
+
 from hlrd.domain.errors import Refusal
 from hlrd.domain.identity import ICCID, IMSI, MSISDN, Binding, Card, CardKey, SealedKey, UserId
 from hlrd.domain.lifecycle import NumberState
@@ -86,8 +88,7 @@ class StoredOrder:
     user: User | None  #: as of now
 
 
-@dataclass(frozen=True, slots=True)
-class Wanted:
+class Wanted(Struct, frozen=True, gc=False):
     """What intake must know of one order before it can judge it."""
 
     token: int  #: the engine's own, given back in `Facts`
@@ -117,8 +118,7 @@ class NumberFact:
     state: NumberState
 
 
-@dataclass(frozen=True, slots=True)
-class Facts:
+class Facts(Struct, frozen=True, gc=False):
     token: int
     repeat: Repeat | None
     user: User | None
@@ -149,8 +149,7 @@ class BindingEnd(StrEnum):
     TERMINATED = "terminated"  #: number quarantined, card scrapped
 
 
-@dataclass(frozen=True, slots=True)
-class Acceptance:
+class Acceptance(Struct, frozen=True, gc=False):
     """The accept record of an order. Durable before the order is answered."""
 
     id: int
@@ -167,8 +166,7 @@ class Acceptance:
     binding: Binding | None
 
 
-@dataclass(frozen=True, slots=True)
-class Closing:
+class Closing(Struct, frozen=True, gc=False):
     """The close record of an order: receipt and every effect on the user, in one commit.
 
     With `is_final` false it is the interim receipt of a fallout, and carries no effect.

@@ -1,8 +1,9 @@
 """What hlrd can ask of an NE, named independently of any dialect."""
 
-from dataclasses import dataclass
 from enum import StrEnum
 from typing import Final
+
+from msgspec import Struct
 
 from hlrd.domain.identity import Binding
 from hlrd.domain.suspension import Level
@@ -40,8 +41,7 @@ class Cause(StrEnum):
     CLOSED = "closed"  #: account closing
 
 
-@dataclass(frozen=True, slots=True)
-class Task:
+class Task(Struct, frozen=True, gc=False):
     """The part of an order for one NE (子工单): one operation with all that its command needs."""
 
     operation: Operation

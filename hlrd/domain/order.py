@@ -175,7 +175,9 @@ def content_hash(order: WorkOrder) -> bytes:
     Taken over the decoded order, so spacing, the order of keys and spelled-out defaults do not make
     another content; `mode` and `deadline_ms` say how to answer, not what to do, and do not count.
     """
-    as_stored = msgspec.structs.replace(order, mode="async", deadline_ms=None)
+    as_stored = order
+    if order.mode != "async" or order.deadline_ms is not None:
+        as_stored = msgspec.structs.replace(order, mode="async", deadline_ms=None)
     return hashlib.blake2b(msgspec.json.encode(as_stored), digest_size=16).digest()
 
 

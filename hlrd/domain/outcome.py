@@ -1,8 +1,9 @@
 """What an NE answered, and what to do next. The only place where a reply becomes a decision."""
 
-from dataclasses import dataclass
 from enum import StrEnum
 from typing import Final
+
+from msgspec import Struct
 
 from hlrd import limits
 from hlrd.domain.operation import Operation
@@ -29,8 +30,7 @@ class Verdict(StrEnum):
     DIFFERENT = "different"  #: a read-back found something else in its place
 
 
-@dataclass(frozen=True, slots=True)
-class Outcome:
+class Outcome(Struct, frozen=True, gc=False):
     """One reply, classified. `code` and `text` are the NE's own words, for receipts and people."""
 
     verdict: Verdict
@@ -51,8 +51,7 @@ class Step(StrEnum):
     FAIL = "fail"
 
 
-@dataclass(frozen=True, slots=True)
-class Decision:
+class Decision(Struct, frozen=True, gc=False):
     step: Step
     delay_s: float = 0.0
     counts: bool = False  #: this attempt counts against limits.TASK_ATTEMPTS_MAX

@@ -6,9 +6,12 @@ what every earlier order really left behind.
 """
 
 from collections.abc import Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from enum import StrEnum
 from typing import Final
+
+from msgspec import Struct
+from msgspec.structs import replace
 
 from hlrd.domain import suspension
 from hlrd.domain.identity import Binding
@@ -42,8 +45,7 @@ class Routes:
     templates: Mapping[str, Mapping[str, int]]  #: HLR -> services joined by "+" -> template number
 
 
-@dataclass(frozen=True, slots=True)
-class Plan:
+class Plan(Struct, frozen=True, gc=False):
     stages: tuple[tuple[Task, ...], ...]
     user: User  #: the user once all stages are done
     marks: tuple[Mark, ...] = ()

@@ -1,14 +1,13 @@
 """What hlrd intends for one user on the network."""
 
-from dataclasses import dataclass
+from msgspec import Struct
 
 from hlrd.domain.identity import Binding
 from hlrd.domain.lifecycle import UserState
 from hlrd.domain.suspension import Reasons
 
 
-@dataclass(frozen=True, slots=True)
-class User:
+class User(Struct, frozen=True, gc=False):
     """The journal's truth about one user (用户), or the intent of the orders running for it."""
 
     state: UserState

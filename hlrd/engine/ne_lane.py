@@ -1,13 +1,9 @@
 """The tasks that wait for one NE, by priority, and which of them goes next."""
 
 from collections import deque
-from typing import Final
 
 from hlrd import limits
-from hlrd.domain.lifecycle import TaskState
 from hlrd.engine.book import OpenTask
-
-_WAITS: Final = frozenset({TaskState.READY, TaskState.IN_DOUBT})
 
 
 class NELane:
@@ -45,9 +41,9 @@ class NELane:
         best_rank = 0.0
         last = limits.PRIORITY_URGENT_MAX + 1 if urgent_only else limits.PRIORITIES
         for priority in range(last):
-            head = self._head(priority)
-            if head is None:
+            if not self._counts[priority]:
                 continue
+            head = self._head(priority)
             rank = priority - (now - head.ready_since) // limits.LANE_AGEING_S
             if best is None or rank < best_rank:
                 best, best_rank = priority, rank
@@ -58,11 +54,9 @@ class NELane:
         task.lane_priority = -1
         return task
 
-    def _head(self, priority: int) -> OpenTask | None:
+    def _head(self, priority: int) -> OpenTask:
+        """Only while its count says that there is one."""
         lane = self._lanes[priority]
-        while lane:
-            head = lane[0]
-            if head.lane_priority == priority and head.state in _WAITS:
-                return head
+        while lane[0].lane_priority != priority:
             lane.popleft()  # lifted to another lane
-        return None
+        return lane[0]

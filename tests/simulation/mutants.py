@@ -1,10 +1,10 @@
 """Engines with one fault each, to prove that the promises are watched."""
 
 from collections.abc import Callable
-from dataclasses import replace
 from typing import Any, Final
 
-from pytest import MonkeyPatch
+from msgspec.structs import replace
+from pytest import MonkeyPatch  # noqa: PT013
 
 from hlrd.domain import plan as planning
 from hlrd.domain.lifecycle import TaskState
@@ -50,17 +50,17 @@ def forgets_to_put_back(patch: MonkeyPatch) -> None:
 
 
 def closes_twice(patch: MonkeyPatch) -> None:
-    end = Engine._end  # noqa: SLF001
+    end = Engine._end
 
     def twice(self: Engine, order: Any) -> None:
         end(self, order)
         if order.id % 7 == 0:
-            self._journal.close(execution_closing(self, order))  # noqa: SLF001
+            self._journal.close(execution_closing(self, order))
 
     def execution_closing(self: Engine, order: Any) -> Any:
         from hlrd.engine import completion
 
-        return completion.closing(order, self._clock.wall())  # noqa: SLF001
+        return completion.closing(order, self._clock.wall())
 
     patch.setattr(Engine, "_end", twice)
 
@@ -97,7 +97,7 @@ def trusts_the_run_before(patch: MonkeyPatch) -> None:
 
 
 def believes_an_old_read(patch: MonkeyPatch) -> None:
-    may_load = Engine._may_load  # noqa: SLF001
+    may_load = Engine._may_load
 
     def trusting(self: Engine, item: Any, reading: Any) -> bool:
         reading.outdated.clear()
@@ -108,7 +108,7 @@ def believes_an_old_read(patch: MonkeyPatch) -> None:
 
 def loads_what_was_closed_meanwhile(patch: MonkeyPatch) -> None:
     def may_load(self: Engine, item: Any, reading: Any) -> bool:
-        return item.id not in self._book.orders  # noqa: SLF001
+        return item.id not in self._book.orders
 
     remove = Parking.remove
     patch.setattr(Engine, "_may_load", may_load)
@@ -128,7 +128,7 @@ def does_not_block_behind_fallout(patch: MonkeyPatch) -> None:
 
 
 def forgets_the_relation(patch: MonkeyPatch) -> None:
-    terminate = planning._terminate  # noqa: SLF001
+    terminate = planning._terminate
 
     def partial(*args: Any) -> Any:
         plan = terminate(*args)

@@ -6,8 +6,8 @@ from hlrd import limits
 from hlrd.domain.lifecycle import OrderState
 from hlrd.domain.operation import Operation
 from hlrd.domain.outcome import Outcome, Verdict
-from hlrd.ports import Command, Intent
 from hlrd.pool.lease import What
+from hlrd.ports import Command, Intent
 from tests.simulation.database import Database
 from tests.simulation.intent import Wanted, replay
 from tests.simulation.network import DSMP, HLR, SimNE
@@ -104,12 +104,12 @@ class Promises:
     # 5: bounds, after every event.
 
     def after_event(self, daemon: Daemon) -> None:
-        book = len(daemon.engine._book)  # noqa: SLF001
-        arriving = daemon.engine._intake.arriving()  # noqa: SLF001
+        book = len(daemon.engine._book)
+        arriving = daemon.engine._intake.arriving()
         most = limits.ORDERS_IN_MEMORY_MAX + limits.USER_ORDERS_OPEN_MAX
         resent = limits.RESEND_ORDERS_MAX * limits.USER_ORDERS_OPEN_MAX
         promise(book <= most + resent + arriving, f"{book} orders in memory")
-        if daemon.engine._intake._waiting:  # noqa: SLF001
+        if daemon.engine._intake._waiting:
             self.seen["an order waits for a number"] += 1
         promise(arriving <= limits.ORDERS_ARRIVING_MAX, f"{arriving} orders arriving")
         most = limits.ORDERS_OPEN_MAX + limits.ORDERS_ARRIVING_MAX
@@ -185,8 +185,8 @@ class Promises:
     def _check_numbers(self, daemon: Daemon) -> None:
         """What is leased is in memory, once; and nothing else, but for what another node stole."""
         database, allocator = daemon.database, daemon.allocator
-        for ledger, what in ((allocator._numbers, What.NUMBERS), (allocator._cards, What.CARDS)):  # noqa: SLF001
-            shelves = {shelf for _, shelf in ledger._places.values()}  # noqa: SLF001
+        for ledger, what in ((allocator._numbers, What.NUMBERS), (allocator._cards, What.CARDS)):
+            shelves = {shelf for _, shelf in ledger._places.values()}
             idle = Counter(item for shelf in shelves for item in shelf.idle)
             leased = Counter(
                 name
@@ -201,16 +201,16 @@ class Promises:
 
     def _check_nothing_left(self, daemon: Daemon) -> None:
         engine = daemon.engine
-        parts = [engine, engine._book, engine._parking, engine._intake, engine._dispatch]  # noqa: SLF001
-        parts += [engine._execution, engine._execution.timers]  # noqa: SLF001
+        parts = [engine, engine._book, engine._parking, engine._intake, engine._dispatch]
+        parts += [engine._execution, engine._execution.timers]
         for part in parts:
             for name, value in _state_of(part).items():
                 if name in ("_nes", "_lanes") or not hasattr(value, "__len__"):
                     continue
                 empty = not any(map(len, value)) if isinstance(value, tuple) else not len(value)
                 promise(empty, f"{type(part).__name__}.{name} keeps {value!r}")
-        promise(not daemon.allocator._numbers.in_hand, "a number stays in hand")  # noqa: SLF001
-        promise(not daemon.allocator._cards.in_hand, "a card stays in hand")  # noqa: SLF001
+        promise(not daemon.allocator._numbers.in_hand, "a number stays in hand")
+        promise(not daemon.allocator._cards.in_hand, "a card stays in hand")
 
 
 def _state_of(part: object) -> dict[str, object]:

@@ -138,8 +138,8 @@ class Schedule:
         """Recycle what left quarantine, and resend fallouts."""
         self.database.recycle(self.world.now)
         self.daemon.recount()
-        for order_id in list(self.daemon.engine._fallout):  # noqa: SLF001
-            if order_id not in self.daemon.engine._resending and self.world.happens(0.7):  # noqa: SLF001
+        for order_id in list(self.daemon.engine._fallout):
+            if order_id not in self.daemon.engine._resending and self.world.happens(0.7):
                 self.daemon.call(lambda order_id=order_id: self.daemon.engine.resend(order_id))
                 self.promises.seen["resent"] += 1
 
@@ -157,7 +157,7 @@ class Schedule:
         free = (
             str(number) not in self.database.bindings and number not in self.database.number_holds
         )
-        if free and self.database._card_is_free(card.iccid):  # noqa: SLF001
+        if free and self.database._card_is_free(card.iccid):
             stolen = Binding(
                 name, str(number), card.imsi, card.iccid, card.hlr, PROVINCE, SealedKey("k", b"")
             )
@@ -233,7 +233,7 @@ class Schedule:
         """No more faults: repeat what upstream has no answer to, resend what fell out."""
         for _ in range(12):
             self._run_until(self.world.now + REST_S)
-            fallout = list(self.daemon.engine._fallout)  # noqa: SLF001
+            fallout = list(self.daemon.engine._fallout)
             for order_id in fallout:
                 self.daemon.call(lambda order_id=order_id: self.daemon.engine.resend(order_id))
             self.upstream.repeat_unanswered(self.daemon)

@@ -202,7 +202,8 @@ class Upstream:
     ) -> None:
         stored = daemon.database.orders.get(answer.id)
         promise(stored is not None, f"{answer.order_id} is answered before it is durable")
-        assert stored is not None and submission.order is not None
+        assert stored is not None
+        assert submission.order is not None
         promise(stored.operator_id == submission.order.operator_id, "other content, same answer")
         promise(post.id in (0, answer.id), f"{answer.order_id} was taken twice")
         first = stored.binding.msisdn if stored.binding else None
