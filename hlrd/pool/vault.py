@@ -15,7 +15,7 @@ from hlrd.domain.identity import ALGORITHMS, CARD_TYPES, IMSI, CardKey, SealedKe
 
 KEY_BYTES: Final = 32
 NONCE_BYTES: Final = 12
-"""96 random bits: safe for 2^32 seals under one key (NIST SP 800-38D), far more than cards exist."""
+"""96 random bits: safe for 2^32 seals under one key (NIST SP 800-38D), more than there are cards."""
 
 _KI_BYTES: Final = 16
 
