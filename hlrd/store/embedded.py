@@ -93,6 +93,10 @@ def start(database: Database) -> Server:
 
 def _initialize(data_dir: Path) -> None:
     """Built beside and renamed, so that a kill in the middle leaves no half directory."""
+    if data_dir.exists() and any(data_dir.iterdir()):
+        raise EmbeddedError(
+            f"{data_dir} is neither empty nor a PostgreSQL directory; set database.data_dir"
+        )
     _open_the_way(data_dir.parent)
     _open_the_way(_bin())
     draft = data_dir.with_name(data_dir.name + ".new")
@@ -102,9 +106,7 @@ def _initialize(data_dir: Path) -> None:
     _run("initdb", ["-D", _text(draft), "-U", _ROLE, "-A", "trust", "-E", "UTF8", "--locale=C"])
     with (draft / "postgresql.conf").open("a") as file:
         file.write("include 'hlrd.conf'\n")
-    if data_dir.exists():
-        data_dir.rmdir()  # an empty one is what a person may have made; any other is not ours
-    draft.rename(data_dir)
+    draft.rename(data_dir)  # replaces an empty one
 
 
 def _attach(data_dir: Path) -> bool:

@@ -201,14 +201,16 @@ async def test_the_watermark_waits_for_a_receipt_that_commits_late(
 ) -> None:
     monkeypatch.setattr(limits, "FLUSH_SPLIT_ROWS", 1)
     gate = database.transaction()
+    woken: list[set[str]] = []
 
     async with a_journal(dsn, lease) as (journal, told):
+        journal.attach(told, on_receipts=lambda sources: woken.append(set(sources)))
         await gate.start()
         await database.execute(
             "INSERT INTO receipt VALUES (1, 0, '', '', false, '', '', '', now())"
         )
         journal.close(a_closing(1))  # its number is taken by the open transaction: it hangs
-        journal.close(a_closing(2))
+        journal.close(a_closing(2, source="BOSS"))
         await until(lambda: told.closed == [2])
         behind = journal.durable_up_to()
         await gate.rollback()
@@ -217,6 +219,7 @@ async def test_the_watermark_waits_for_a_receipt_that_commits_late(
         assert behind == 0
         assert journal.durable_up_to() == 2
     assert told.closed == [2, 1]
+    assert woken == [{"BOSS"}, {"BOSS", "CRM"}]  # who was told too early is told again
 
 
 async def test_receipts_go_on_counting_after_a_restart(

@@ -102,6 +102,7 @@ async def test_a_lock_file_with_a_strangers_number_does_not_stop_it(settings: Da
 
 
 async def test_a_half_made_directory_of_a_killed_start_is_made_anew(settings: Database) -> None:
+    settings.data_dir.mkdir(parents=True)
     draft = settings.data_dir.with_name("data.new")
     draft.mkdir(parents=True)
     (draft / "PG_VERSION").write_text("18")
@@ -140,3 +141,13 @@ def test_a_server_that_does_not_start_says_why(settings: Database) -> None:
 
     with pytest.raises(EmbeddedError, match="nonsense"):
         embedded.start(settings)
+
+
+def test_a_folder_with_other_things_in_it_is_left_alone(settings: Database) -> None:
+    settings.data_dir.mkdir(parents=True)
+    (settings.data_dir / "diary.txt").write_text("dear diary")
+
+    with pytest.raises(EmbeddedError, match="neither empty nor a PostgreSQL directory"):
+        embedded.start(settings)
+
+    assert [path.name for path in settings.data_dir.iterdir()] == ["diary.txt"]
