@@ -57,6 +57,16 @@ class Plan:
         return round(seconds * self.orders_per_s_max) + self.outage_orders
 
 
+QUICK: Final = Plan(
+    warm_up_s=2.0,
+    saturated_s=4.0,
+    below_s=3.0,
+    slow_warm_up_s=2.0,
+    slow_s=3.0,
+    outage_orders=30_000,
+)
+
+
 class Bench:
     def __init__(self, stack: Stack, plan: Plan, view: View) -> None:
         self._stack = stack
@@ -168,7 +178,7 @@ class Bench:
         return Workload(upstream, cut, posters=POSTERS, open_max=open_max)
 
 
-async def measure(plan: Plan, view: View) -> None:
+async def measure(plan: Plan, view: View, *, is_kept: bool) -> None:
     shape = Shape()
     view.say("starting the stack")
     async with running(shape) as stack:
@@ -177,23 +187,31 @@ async def measure(plan: Plan, view: View) -> None:
         view.say(f"imported {imported.cards:,} cards; saturating for {plan.saturated_s:.0f} s")
         bench = Bench(stack, plan, view)
         saturated = await bench.saturated()
-        view.say(f"{saturated['orders_per_s']:,} orders/s; now an open model below that")
+        spent = ", ".join(f"{us} {part}" for part, us in saturated["cpu_us_per_order"].items())
+        view.say(f"{saturated['orders_per_s']:,} orders/s; CPU us per order: {spent}")
         below = await bench.below_saturation(saturated["orders_per_s"])
-        view.say(f"latency {below['latency_ms']}; now HLRs of {HLR_LATENCY_S * 1e3:.0f} ms")
+        view.say(f"latency in ms below saturation: {below['latency_ms']}")
         slow = await bench.slow_hlrs()
+        view.say(f"20 ms HLRs: {slow['commands_per_s']:,} commands/s, {slow['share']:.0%} of ideal")
+        outage = await bench.outage()
         view.say(
-            f"{slow['commands_per_s']:,} commands/s, {slow['share']:.0%} of sessions / latency"
+            f"all {outage['orders']:,} orders done, {outage['daemon_rss_mib_max']} MiB at most"
         )
-    report.write({"saturated": saturated, "below_saturation": below, "slow_hlrs": slow}, shape)
-    view.say(f"written: {report.PAGE} and {report.RECORD}")
+    if is_kept:
+        figures = {"saturated": saturated, "below_saturation": below, "slow_hlrs": slow}
+        report.write({**figures, "outage": outage}, shape)
+        view.say(f"written: {report.PAGE} and {report.RECORD}")
 
 
 def main() -> int:
     parser = argparse.ArgumentParser(prog="loadtest.bench", description=__doc__)
-    parser.add_argument("--seconds", type=float, default=30.0, help="of saturation")
+    parser.add_argument("--quick", action="store_true", help="a try-out that writes nothing down")
     options = parser.parse_args()
     view = View()
-    return run_until_signal(measure(Plan(saturated_s=options.seconds), view), on_failure=view.fail)
+    return run_until_signal(
+        measure(QUICK if options.quick else Plan(), view, is_kept=not options.quick),
+        on_failure=view.fail,
+    )
 
 
 if __name__ == "__main__":
