@@ -48,26 +48,40 @@ class GlassVault:
         return CardKey(sealed.ciphertext.decode(), 1, "MILENAGE", "USIM")
 
 
-def a_task(number: int = 1, *, operation: Operation = Operation.SET_BARRING, ne: str = "x") -> Task:
+KI = "0123456789abcdef" * 2
+
+
+def a_task(
+    number: int = 1,
+    *,
+    operation: Operation = Operation.SET_BARRING,
+    sealed: str = KI,
+    transaction: str | None = None,
+) -> Task:
     binding = Binding(
         user_id=UserId(str(number)),
         msisdn=MSISDN("13900000001"),
         imsi=IMSI(f"00101{number:010d}"),
         iccid=ICCID("89860000000000000000"),
-        hlr=ne,
+        hlr="x",
         province="GD",
-        key=SealedKey("test", b"0123456789abcdef0123456789abcdef"),
+        key=SealedKey("test", sealed.encode()),
     )
-    return Task(operation, ne, binding, Cause.ORDERED, transaction=f"t{number}")
+    if transaction is None:
+        transaction = f"t{number}"
+    return Task(operation, "x", binding, Cause.ORDERED, transaction=transaction)
 
 
 def a_command(
     number: int = 1,
     *,
-    operation: Operation = Operation.SET_BARRING,
     intent: Intent = Intent.EXECUTE,
+    operation: Operation = Operation.SET_BARRING,
+    sealed: str = KI,
+    transaction: str | None = None,
 ) -> Command:
-    return Command(number, a_task(number, operation=operation), intent)
+    task = a_task(number, operation=operation, sealed=sealed, transaction=transaction)
+    return Command(number, task, intent)
 
 
 def some_settings(port: int, **changes: Any) -> NESettings:

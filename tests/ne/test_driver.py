@@ -15,7 +15,7 @@ from hlrd.ports import Intent
 from tests.faultproxy import FaultProxy
 from tests.ne.conftest import MakeRig
 from tests.ne.peer import Act, Peer, always, in_turn
-from tests.ne.rig import Rig, a_command, until
+from tests.ne.rig import KI, Rig, a_command, until
 
 
 async def test_a_command_is_answered_by_the_word_of_the_ne(a_rig: MakeRig) -> None:
@@ -211,7 +211,7 @@ async def test_the_key_of_a_card_is_opened_for_loading_it_and_for_nothing_else(
         await rig.asked(a_command(number, operation=operation))
 
     assert len(rig.vault.opened) == 1
-    (loading,) = [request for request in peer.requests if "0123456789abcdef" in request]
+    (loading,) = [request for request in peer.requests if KI in request]
     assert loading.startswith(f"DO {Operation.ADD_KEY}")
 
 
@@ -219,11 +219,9 @@ async def test_a_value_that_the_encoder_refuses_fails_its_command_alone(
     peer: Peer, a_rig: MakeRig
 ) -> None:
     rig = await a_rig()
-    unfit = a_command(1)
-    object.__setattr__(unfit.task, "transaction", "unfit")
 
     with structlog.testing.capture_logs() as logs:
-        outcome = await rig.asked(unfit)
+        outcome = await rig.asked(a_command(1, transaction="unfit"))
 
     assert (outcome.verdict, outcome.code) == (Verdict.PERMANENT, "NOT_ENCODABLE")
     assert "secret" not in f"{outcome}{logs}"
@@ -235,8 +233,7 @@ async def test_a_value_that_the_encoder_refuses_fails_its_command_alone(
 
 async def test_a_key_that_cannot_be_opened_fails_its_command_alone(a_rig: MakeRig) -> None:
     rig = await a_rig()
-    command = a_command(1, operation=Operation.ADD_KEY)
-    object.__setattr__(command.task.binding.key, "ciphertext", b"not a key")
+    command = a_command(1, operation=Operation.ADD_KEY, sealed="not a key")
 
     assert (await rig.asked(command)).code == "NOT_ENCODABLE"
 
@@ -327,7 +324,7 @@ async def test_the_password_and_the_requests_are_in_no_log(peer: Peer, a_rig: Ma
 
     text = str(logs)
     assert len(logs) >= 5
-    for secret in ("not shown", "0123456789abcdef", "00101", "LOGIN", "addKey"):
+    for secret in ("not shown", KI, "00101", "LOGIN", "addKey"):
         assert secret not in text
 
 
