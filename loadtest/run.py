@@ -71,15 +71,15 @@ def welcome(stack: Stack) -> str:
   logs     {stack.folder}
 
 Activate a member and wait for its receipt:
-curl -s {stack.url}/v1/work-orders -H 'Authorization: Bearer {esop}' \\
+curl -sw '\\n' {stack.url}/v1/work-orders -H 'Authorization: Bearer {esop}' \\
   -H 'Content-Type: application/json' -H 'Prefer: wait=5' \\
   -d '{order}'
 
 Fetch receipts:
-curl -s '{stack.url}/v1/receipts?after=0' -H 'Authorization: Bearer {esop}'
+curl -sw '\\n' '{stack.url}/v1/receipts?after=0' -H 'Authorization: Bearer {esop}'
 
 See the number pool:
-curl -s {stack.url}/v1/pools/{POOL} -H 'Authorization: Bearer {ops}'
+curl -sw '\\n' {stack.url}/v1/pools/{POOL} -H 'Authorization: Bearer {ops}'
 
 Ctrl-C ends everything; the data stays in {FOLDER} (make clean removes it).
 """

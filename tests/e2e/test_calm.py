@@ -102,7 +102,7 @@ async def test_the_welcome_of_make_run_can_be_pasted(busy: System) -> None:
 async def as_curl(http: aiohttp.ClientSession, command: str) -> dict[str, object]:
     """Understands what `welcome` prints; a machine need not have curl."""
     words = re.findall(r"'([^']*)'|(\S+)", command.replace("\\\n", " "))
-    tokens = [quoted or plain for quoted, plain in words][2:]
+    tokens = [quoted or plain for quoted, plain in words][3:]  # curl -sw '\\n'
     url, headers, data = "", {}, None
     while tokens:
         token = tokens.pop(0)
