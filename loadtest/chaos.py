@@ -4,6 +4,7 @@ Everything ends by itself; the daemon is killed once, and started again.
 """
 
 import asyncio
+from collections import Counter
 from random import Random
 from typing import Final
 
@@ -53,3 +54,11 @@ async def kill_daemon(stack: Stack, book: Book, *, orders: int, view: View) -> N
     )
     await stack.start_daemon()
     view.say("daemon ready again")
+
+
+async def inflicted(stack: Stack) -> str:
+    """What the HLRs did wrong, by their own count."""
+    faults: Counter[str] = Counter()
+    for name in stack.shape.hlr_names:
+        faults.update((await stack.control(name, "GET", "/stats"))["faults"])
+    return ", ".join(f"{count:,} x {fault}" for fault, count in sorted(faults.items()))

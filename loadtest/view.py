@@ -29,6 +29,9 @@ class View:
         """One step, with the time since the start before it."""
         self.console.print(f"[dim]{time.monotonic() - self._started_s:6.1f} s[/]  {text}")
 
+    def proven(self, text: str) -> None:
+        self.console.print(f"[bold green]proven[/]  {text}")
+
     def fail(self, text: str) -> None:
         self.console.print("[bold red]not proven[/]", end="  ")
         self.console.print(text, markup=False, soft_wrap=True)
