@@ -57,7 +57,7 @@ class Decision(Struct, frozen=True, gc=False):
     counts: bool = False  #: this attempt counts against limits.TASK_ATTEMPTS_MAX
 
 
-_FINAL: Final = {
+FINAL: Final = {
     Verdict.DONE: Decision(Step.DONE),
     Verdict.NO_CHANGE: Decision(Step.DONE),
     Verdict.APPLIED: Decision(Step.DONE),
@@ -65,6 +65,7 @@ _FINAL: Final = {
     Verdict.PERMANENT: Decision(Step.FAIL),
     Verdict.DIFFERENT: Decision(Step.FAIL),
 }
+"""What ends a task whatever came before it."""
 
 
 def backoff_s(attempt: int, jitter: float) -> float:
@@ -90,7 +91,7 @@ def decide(
     people by age instead.
     """
     verdict = outcome.verdict
-    final = _FINAL.get(verdict)
+    final = FINAL.get(verdict)
     if final is not None:
         return final
     if verdict is Verdict.IN_DOUBT:

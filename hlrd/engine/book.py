@@ -24,7 +24,6 @@ class Sent:
     """One command as it went, for the order's trail."""
 
     intent: Intent
-    at: datetime
     started: float  #: monotonic seconds
     elapsed_s: float = 0.0
     outcome: Outcome | None = None
@@ -76,12 +75,18 @@ class OpenOrder:
     history: list[OpenTask] = field(default_factory=list)  #: every task, also of an undo
     failure: OpenTask | None = None  #: the task that made it fail
     impossible: Impossible | None = None  #: why it could not even be planned
-    started_at: datetime | None = None  #: of the first command
+    started: float | None = None  #: the first command, monotonic seconds
     receipt: bytes = b""  #: once it ended
     on_durable: list[Callable[[Answer], None]] = field(default_factory=list)
 
     def move(self, event: OrderEvent) -> None:
         self.state = advance(ORDER, self.state, event)
+
+    def dissolve(self) -> None:
+        """Break the ring of order and tasks, so that its memory is free at once."""
+        self.stages = ()
+        self.history = []
+        self.failure = None
 
 
 @dataclass(slots=True, eq=False)
@@ -137,6 +142,7 @@ class Book:
             self._by_key.get(key) is order
         ):  # and not the same order, unparked while this repeat arrived
             del self._by_key[key]
+        order.dissolve()
         lane = self.lanes[order.user_id]
         if order in lane.queue:
             lane.queue.remove(order)

@@ -12,7 +12,7 @@ from hlrd.domain.lifecycle import OrderState, TaskState
 from hlrd.domain.order import BEIJING
 from hlrd.domain.outcome import Verdict
 from hlrd.domain.user import User
-from hlrd.engine.book import OpenOrder, OpenTask
+from hlrd.engine.book import OpenOrder, OpenTask, Sent
 from hlrd.ports import BindingEnd, Closing
 
 FOLLOW_UP_MISSING: Final = "FOLLOW_UP_MISSING"
@@ -31,7 +31,7 @@ def closing(order: OpenOrder, now: datetime) -> Closing:
         user_id=order.user_id,
         state=order.state,
         receipt=receipt(order, user, now),
-        trail=orjson.dumps(trail(order.history)),
+        trail=orjson.dumps(trail(order)),
         closed_at=now,
         is_final=is_final,
         user=user if is_final and _changes_user(order) else None,
@@ -64,8 +64,8 @@ def receipt(order: OpenOrder, user: User | None, now: datetime) -> bytes:
         "received_at": moment(order.received_at),
         "closed_at": moment(now),
     }
-    if order.started_at is not None:
-        body["first_command_at"] = moment(order.started_at)
+    if order.started is not None:
+        body["first_command_at"] = _text(_epoch_s(order) + order.started)
     if order.binding is not None and order.state is not OrderState.FAILED:
         body["msisdn"] = order.binding.msisdn
         body["imsi"] = order.binding.imsi
@@ -81,8 +81,9 @@ def receipt(order: OpenOrder, user: User | None, now: datetime) -> bytes:
     return orjson.dumps(body)
 
 
-def trail(history: Iterable[OpenTask]) -> list[dict[str, Any]]:
+def trail(order: OpenOrder) -> list[dict[str, Any]]:
     """Tasks and their commands as they went. No request text: the dialect can write it again."""
+    epoch_s = _epoch_s(order)
     return [
         {
             "operation": task.task.operation,
@@ -92,33 +93,42 @@ def trail(history: Iterable[OpenTask]) -> list[dict[str, Any]]:
             "template": task.task.template,
             "transaction": task.task.transaction,
             "cause": task.task.cause,
-            "commands": [_command(sent) for sent in _kept(task.sent)],
+            "commands": [_command(sent, epoch_s) for sent in _kept(task.sent)],
         }
-        for task in history
+        for task in order.history
     ]
 
 
 def moment(when: datetime) -> str:
     """Beijing time with its offset, to the millisecond."""
-    second = _second(when.replace(microsecond=0))
-    return f"{second[:19]}.{when.microsecond // 1000:03d}{second[19:]}"
+    return _text(when.timestamp())
+
+
+def _text(epoch_s: float) -> str:
+    second = int(epoch_s)
+    return f"{_second(second)}.{int((epoch_s - second) * 1000):03d}+08:00"
 
 
 @lru_cache(maxsize=256)
-def _second(when: datetime) -> str:
+def _second(epoch_s: int) -> str:
     """Orders that close together have their moments within a few seconds of each other."""
-    return when.astimezone(BEIJING).isoformat()
+    return datetime.fromtimestamp(epoch_s, BEIJING).strftime("%Y-%m-%dT%H:%M:%S")
 
 
-def _kept(sent: list[Any]) -> list[Any]:
+def _epoch_s(order: OpenOrder) -> float:
+    """What turns monotonic seconds of the order's course into seconds of the epoch."""
+    return order.received_at.timestamp() - order.received
+
+
+def _kept(sent: list[Sent]) -> list[Sent]:
     if len(sent) <= TRAIL_COMMANDS_MAX:
         return sent
     half = TRAIL_COMMANDS_MAX // 2
     return sent[:half] + sent[-half:]
 
 
-def _command(sent: Any) -> dict[str, Any]:
-    command: dict[str, Any] = {"intent": sent.intent, "at": moment(sent.at)}
+def _command(sent: Sent, epoch_s: float) -> dict[str, Any]:
+    command: dict[str, Any] = {"intent": sent.intent, "at": _text(epoch_s + sent.started)}
     if sent.outcome is not None:
         command["elapsed_ms"] = round(sent.elapsed_s * 1000, 3)
         command["verdict"] = sent.outcome.verdict

@@ -40,7 +40,13 @@ class Dispatch:
     def put(self, task: OpenTask) -> None:
         """Make `task` wait for its NE; it is sent as soon as it may."""
         name = task.task.ne
-        self._lanes[name].put(task, self._clock.monotonic())
+        lane = self._lanes[name]
+        if not (len(lane) or self.is_stopped):
+            ne = self._nes[name]
+            if ne.free() > 1:  # nobody waits, and the place that may be reserved is left
+                self._send(ne, task)
+                return
+        lane.put(task, self._clock.monotonic())
         self.pump(name)
 
     def lift(self, task: OpenTask) -> None:
@@ -89,11 +95,11 @@ class Dispatch:
         intent = Intent.READ_BACK if task.state is TaskState.IN_DOUBT else Intent.EXECUTE
         self._command_id += 1
         command = Command(self._command_id, task.task, intent)
-        at = self._clock.wall()
+        now = self._clock.monotonic()
         task.move(TaskEvent.WRITTEN)
-        task.sent.append(Sent(intent, at, self._clock.monotonic()))
-        if task.order.started_at is None:
-            task.order.started_at = at
+        task.sent.append(Sent(intent, now))
+        if task.order.started is None:
+            task.order.started = now
         self._sent[command.id] = task
         ne.execute(command)
 

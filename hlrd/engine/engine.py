@@ -134,7 +134,7 @@ class Engine:
         return {
             "state": order.state,
             "urgency": order.urgency,
-            "tasks": completion.trail(order.history),
+            "tasks": completion.trail(order),
         }
 
     def resend(self, order_id: int) -> None:
@@ -218,7 +218,6 @@ class Engine:
 
     def on_outcome(self, command: Command, outcome: Outcome) -> None:
         self._dispatch.answer(command, outcome)
-        self.refill()
 
     def _on_task_outcome(self, task: OpenTask, outcome: Outcome) -> None:
         self._execution.on_outcome(task, outcome)
@@ -293,6 +292,7 @@ class Engine:
                 member.move(OrderEvent.OVERFLOWED)
             self._parking.add(member.id, member.user_id, member.priority)
             self._book.remove(member)
+        self.refill()
 
     # Parking.
 

@@ -7,7 +7,7 @@ from hlrd.domain import plan as planning
 from hlrd.domain.catalogue import Direction
 from hlrd.domain.lifecycle import OrderEvent, OrderState, TaskEvent, TaskState, UserState
 from hlrd.domain.operation import Task
-from hlrd.domain.outcome import Decision, Outcome, Step, Verdict, decide
+from hlrd.domain.outcome import FINAL, Decision, Outcome, Step, Verdict, decide
 from hlrd.domain.plan import Impossible, Routes
 from hlrd.domain.suspension import NO_REASONS
 from hlrd.domain.user import User
@@ -84,7 +84,7 @@ class Execution:
         if task.was_exists and outcome.verdict is Verdict.ABSENT:
             # What stands in the way is not this card's record, so no resend can succeed.
             outcome = task.outcome = Outcome(Verdict.DIFFERENT, outcome.code, outcome.text)
-        decision = decide(
+        decision = FINAL.get(outcome.verdict) or decide(
             outcome,
             attempt=task.attempt,
             is_read_back=is_read_back,

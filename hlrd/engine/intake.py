@@ -251,8 +251,9 @@ class Intake:
         if kind.is_state_change and not self._may_change_state(entry.source):
             text = f"{self._state_master} is the master of user state"
             raise NotAllowed("NOT_STATE_MASTER", text, "type")
-        orders.refuse_bad_times(order, self._clock.wall())
-        ahead = [earlier for earlier in lane.queue if earlier.id < entry.id]
+        if order.accept_time or order.effective_time:
+            orders.refuse_bad_times(order, self._clock.wall())
+        ahead = [earlier for earlier in lane.queue if earlier.id < entry.id] if lane.queue else ()
         if len(ahead) + self._parking.count_of(entry.user_id) >= limits.USER_ORDERS_OPEN_MAX:
             raise Busy("USER_QUEUE_FULL", "too many orders of this user are open", 10.0, "user_id")
         for earlier in ahead:

@@ -12,9 +12,10 @@ class NELane:
     def __init__(self) -> None:
         self._lanes: tuple[deque[OpenTask], ...] = tuple(deque() for _ in range(limits.PRIORITIES))
         self._counts = [0] * limits.PRIORITIES
+        self._waiting = 0
 
     def __len__(self) -> int:
-        return sum(self._counts)
+        return self._waiting
 
     def count(self, priority: int) -> int:
         return self._counts[priority]
@@ -25,6 +26,7 @@ class NELane:
         task.ready_since = now
         self._lanes[priority].append(task)
         self._counts[priority] += 1
+        self._waiting += 1
 
     def lift(self, task: OpenTask) -> None:
         """Move a waiting task to the lane of its order's urgency, keeping its age."""
@@ -50,6 +52,7 @@ class NELane:
         if best is None:
             return None
         self._counts[best] -= 1
+        self._waiting -= 1
         task = self._lanes[best].popleft()
         task.lane_priority = -1
         return task
