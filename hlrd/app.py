@@ -1,6 +1,7 @@
 """The composition root: builds every part in a readable order and takes them down in reverse."""
 
 import asyncio
+import gc
 import os
 import signal
 from contextlib import AsyncExitStack
@@ -41,6 +42,10 @@ from hlrd.store.reader import OrderReader
 _log = structlog.get_logger(__name__)
 
 RELATIONS_DIALECT: Final = "dsmp"
+GC_OBJECTS: Final = 100_000
+"""New objects between two looks for garbage cycles. An order makes none, so the default of 700
+would walk the open orders for nothing: measured, a tenth of the daemon's time."""
+
 READ_CONNECTIONS_MAX: Final = 8
 """For what people and upstream systems read; the path of an order has connections of its own."""
 
@@ -168,6 +173,8 @@ class Daemon:
                 driver.start()
             engine.refill()
             await self._listen(stack, app, admin=False)
+            gc.freeze()  # what start-up built stays
+            gc.set_threshold(GC_OBJECTS, 20, 50)
             self._status = Status(ready=True)
             _log.info("ready", node=settings.node, epoch=epoch, open_orders=engine.open_orders())
             await stopping.wait()
