@@ -10,19 +10,30 @@ from hlrd.pool.shelf import Lease, Shelf, Tally
 class Ledger(Generic[K]):
     """One for numbers and one for cards; the two lease alike."""
 
-    __slots__ = ("_low", "_named", "_places", "_settled", "_what", "in_hand")
+    __slots__ = (
+        "_bound_by_name",
+        "_low",
+        "_places",
+        "_settled",
+        "_what",
+        "_wishes_open",
+        "in_hand",
+    )
 
     def __init__(self, what: What) -> None:
         self._what = what
         self._places: dict[int, tuple[Source, Shelf[K]]] = {}
         self._low: dict[Shelf[K], None] = {}
         self._settled: list[Settled[K]] = []
-        self._named: set[K] = set()  #: bound by name while leases are under way, so in none of them
+        self._wishes_open = 0
+        self._bound_by_name: set[K] = set()  #: while a lease was under way, which may name them
         self.in_hand: dict[K, Lease[K] | None] = {}
         """Drawn or named, by lease; None: of no lease of this node."""
 
     def shelf(self, tally: Tally) -> Shelf[K]:
-        return Shelf(hands=self.in_hand, low=self._low, tally=tally)
+        return Shelf(
+            hands=self.in_hand, bound_by_name=self._bound_by_name, low=self._low, tally=tally
+        )
 
     def add(self, shelf: Shelf[K], source_id: int, *, unleased: int, recycled: int) -> None:
         assert source_id not in self._places, f"{self._what} source {source_id} came twice"
@@ -43,16 +54,11 @@ class Ledger(Generic[K]):
     def let_go(self, item: K) -> None:
         """Elsewhere for good."""
         lease = self._from_hand(item)
-        if lease is None:
-            self._forget_named()
-            self._named.add(item)
-        elif lease.shelf.let_go(lease):
-            self._settle(lease)
-
-    def _forget_named(self) -> None:
-        """With no lease under way the database leaves them out of the next by itself."""
-        if not any(shelf.awaits for _, shelf in self._places.values()):
-            self._named.clear()
+        if lease is not None:
+            if lease.shelf.let_go(lease):
+                self._settle(lease)
+        elif self._wishes_open:
+            self._bound_by_name.add(item)
 
     def put_back(self, item: K) -> None:
         lease = self._from_hand(item)
@@ -70,16 +76,16 @@ class Ledger(Generic[K]):
         return bool(self._low)
 
     def wishes(self, chance: Callable[[], float]) -> list[Wish]:
-        self._forget_named()
         low = [shelf for shelf in self._low if shelf.is_low]
         self._low.clear()
-        return [wish for shelf in low for wish in shelf.wishes(chance())]
+        wishes = [wish for shelf in low for wish in shelf.wishes(chance())]
+        self._wishes_open += len(wishes)
+        return wishes
 
     def on_leased(self, grant: Grant, items: Sequence[K]) -> None:
         shelf = self._recount(grant)
-        if not self._named.isdisjoint(items):
-            items = [item for item in items if item not in self._named]
         self._settle_all(shelf.on_answer(Lease(grant.lease_id, shelf), items))
+        self._close_wish()
 
     def on_recovered(self, grant: Grant, items: Sequence[K]) -> None:
         shelf = self._recount(grant)
@@ -94,6 +100,12 @@ class Ledger(Generic[K]):
         source, shelf = self._places[wish.source_id]
         shelf.recount(source, unleased=0, recycled=0)
         self._settle_all(shelf.on_answer(None))
+        self._close_wish()
+
+    def _close_wish(self) -> None:
+        self._wishes_open -= 1
+        if not self._wishes_open:
+            self._bound_by_name.clear()  # from now on the database leaves them out by itself
 
     def on_counts(self, source_id: int, *, unleased: int, recycled: int) -> None:
         source, shelf = self._places[source_id]

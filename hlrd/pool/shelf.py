@@ -45,6 +45,7 @@ class Shelf(Generic[K]):
         "_awaited",
         "_bag",
         "_bags_opened",
+        "_bound_by_name",
         "_hands",
         "_is_wanted",
         "_leases",
@@ -60,10 +61,12 @@ class Shelf(Generic[K]):
         self,
         *,
         hands: "dict[K, Lease[K] | None]",
+        bound_by_name: set[K],
         low: "dict[Shelf[K], None]",
         tally: Tally,
     ) -> None:
         """`hands`: items drawn or named, by their lease; None: of no lease of this node.
+        `bound_by_name`: items that a lease under way may still hold to be free.
         `low`: where a shelf that wants a lease enters itself.
         """
         self.idle: dict[K, Lease[K]] = {}
@@ -71,6 +74,7 @@ class Shelf(Generic[K]):
         self.remaining = 0  #: leasable, of all sources
         self.tally = tally
         self._hands = hands
+        self._bound_by_name = bound_by_name
         self._low = low
         self._bag: list[K] = []
         self._next_bag: list[K] = []
@@ -167,13 +171,14 @@ class Shelf(Generic[K]):
         """An item named by an order before it was leased stays in hand, now by this lease. One that
         is here by another lease must not come twice, whatever the database says.
         """
-        if self.idle.keys().isdisjoint(items) and self._hands.keys().isdisjoint(items):
+        known = (self.idle.keys(), self._hands.keys(), self._bound_by_name)
+        if all(here.isdisjoint(items) for here in known):
             return items
         for item in self._hands.keys() & set(items):
             if self._hands[item] is None:
                 self._hands[item] = lease
                 lease.outstanding += 1
-        return [item for item in items if item not in self.idle and item not in self._hands]
+        return [item for item in items if not any(item in here for here in known)]
 
     # Items.
 

@@ -15,7 +15,7 @@ from hlrd.domain.identity import ALGORITHMS, CARD_TYPES, IMSI, CardKey, SealedKe
 
 KEY_BYTES: Final = 32
 NONCE_BYTES: Final = 12
-"""96 random bits: safe for 2^32 seals under one key (NIST SP 800-38D), more than there are cards."""
+"""96 random bits: safe for 2^32 seals under one key (NIST SP 800-38D)."""
 
 _KI_BYTES: Final = 16
 

@@ -118,8 +118,7 @@ class Database:
         for lease_id in self.leases:
             allocator.on_recovered(self._grant(lease_id))
 
-    def lease(self, wish: Wish) -> int | None:
-        """The durable half of a lease; None if there is nothing left."""
+    def _lease(self, wish: Wish) -> int | None:
         holding = self.holdings[wish.what, wish.source_id]
         start, holding.counter = (
             holding.counter,
@@ -135,26 +134,29 @@ class Database:
         self.leases[self.lease_ids] = row
         return self.lease_ids
 
-    def answer(self, allocator: Allocator, wish: Wish, lease_id: int | None) -> None:
-        if lease_id is None:
-            allocator.on_nothing_left(wish)
-        else:
-            allocator.on_leased(self._grant(lease_id))
+    def grant(self, wish: Wish) -> NumberGrant | CardGrant | None:
+        """A durable lease, and what of it is free at this moment; None if there is nothing left."""
+        lease_id = self._lease(wish)
+        return None if lease_id is None else self._grant(lease_id)
 
     def serve(self, allocator: Allocator) -> None:
         """Answer everything the allocator wants, and end what it has settled."""
         while allocator.has_wishes:
             for wish in allocator.wishes():
-                self.answer(allocator, wish, self.lease(wish))
+                answer(allocator, wish, self.grant(wish))
         for settled in allocator.settled():
             self.end(settled)
 
     def end(self, settled: Settled[int] | Settled[ICCID]) -> None:
         for item in settled.returned:
-            self.holds[item] = Hold(FREE)
-        self.holds = {
-            item: hold for item, hold in self.holds.items() if hold.lease_id != settled.lease_id
-        }
+            self.holds.setdefault(item, Hold(FREE))
+        for item in [
+            item for item, hold in self.holds.items() if hold.lease_id == settled.lease_id
+        ]:
+            if item in self.bound:
+                del self.holds[item]
+            else:
+                self.holds[item].lease_id = None
         del self.leases[settled.lease_id]
 
     def counts(self, allocator: Allocator) -> None:
@@ -217,3 +219,10 @@ class Database:
             return NumberGrant(lease_id, row.source_id, unleased, recycled, items)
         cards = [self.cards[iccid] for iccid in items]
         return CardGrant(lease_id, row.source_id, unleased, recycled, cards)
+
+
+def answer(allocator: Allocator, wish: Wish, grant: NumberGrant | CardGrant | None) -> None:
+    if grant is None:
+        allocator.on_nothing_left(wish)
+    else:
+        allocator.on_leased(grant)

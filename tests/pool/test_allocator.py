@@ -8,7 +8,7 @@ from hlrd import limits
 from hlrd.domain.identity import ICCID, MSISDN
 from hlrd.pool.allocator import Allocator, Drawn, Exhausted, Lack, Pending
 from hlrd.pool.lease import CardGrant, NumberGrant, What
-from tests.pool.database import FREE, Database, Hold, a_card, a_lot, a_range
+from tests.pool.database import FREE, Database, Hold, a_card, a_lot, a_range, answer
 
 
 @pytest.fixture(autouse=True)
@@ -132,13 +132,13 @@ def test_counts_read_while_a_lease_is_under_way_do_not_make_a_pool_look_empty() 
     database = Database([a_range(size=5)], [a_lot()])
     allocator = a_node(database)
     draw(allocator)
-    leases = [(wish, database.lease(wish)) for wish in allocator.wishes()]
+    leases = [(wish, database.grant(wish)) for wish in allocator.wishes()]
 
     database.counts(allocator)  # after the update, before its answer: nothing is left unleased
 
     assert draw(allocator) is Pending.PENDING
-    for wish, lease in leases:
-        database.answer(allocator, wish, lease)
+    for wish, grant in leases:
+        answer(allocator, wish, grant)
     assert isinstance(draw(allocator), Drawn)
 
 
@@ -263,6 +263,27 @@ def test_what_was_named_before_it_was_leased_is_not_drawn() -> None:
     last = draw_served(allocator, database)
     assert isinstance(last, Drawn)
     assert last.msisdn == named
+
+
+def test_what_was_bound_by_name_while_its_lease_was_under_way_is_not_drawn() -> None:
+    ranges = [a_range(1, size=4), a_range(2, 1064900005000, size=4)]
+    database = Database(ranges, [a_lot()])
+    allocator = a_node(database)
+    draw(allocator)
+    grants = [(wish, database.grant(wish)) for wish in allocator.wishes()]
+    for number, (wish, grant) in zip((1064900000001, 1064900000002), grants, strict=False):
+        msisdn = MSISDN(str(number))  # read as free by the lease of the first range
+        assert allocator.take(msisdn=msisdn)
+        assert database.bind(number)
+        allocator.bound(msisdn=msisdn)
+        answer(allocator, wish, grant)
+    for wish, grant in grants[2:]:
+        answer(allocator, wish, grant)
+
+    drawn = [draw_served(allocator, database) for _ in range(7)]
+
+    assert len({one.msisdn for one in drawn if isinstance(one, Drawn)}) == 6
+    assert all(int(one.msisdn) not in database.bound for one in drawn if isinstance(one, Drawn))
 
 
 @pytest.mark.parametrize("end", ["bound", "put_back", "drop"])

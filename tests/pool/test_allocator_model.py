@@ -14,8 +14,8 @@ from hypothesis.stateful import RuleBasedStateMachine, invariant, precondition, 
 from hlrd import limits
 from hlrd.domain.identity import ICCID, MSISDN
 from hlrd.pool.allocator import Allocator, Drawn, Exhausted, Lack, Pending
-from hlrd.pool.lease import What, Wish
-from tests.pool.database import FREE, HELD, Database, a_lot, a_range
+from hlrd.pool.lease import CardGrant, NumberGrant, What, Wish
+from tests.pool.database import FREE, HELD, Database, a_lot, a_range, answer
 
 
 @dataclass
@@ -37,7 +37,7 @@ class Node:
     allocator: Allocator
     in_hand: list[Order] = field(default_factory=list)
     wished: list[Wish] = field(default_factory=list)
-    on_the_way: list[tuple[Wish, int | None]] = field(default_factory=list)
+    on_the_way: list[tuple[Wish, NumberGrant | CardGrant | None]] = field(default_factory=list)
 
     @property
     def is_served(self) -> bool:
@@ -251,22 +251,22 @@ class Pool(RuleBasedStateMachine):
     @rule(data=st.data())
     def lease_durably(self, data: st.DataObject) -> None:
         wish = self.pop(self.node.wished, data)
-        self.node.on_the_way.append((wish, self.database.lease(wish)))
+        self.node.on_the_way.append((wish, self.database.grant(wish)))
 
     @precondition(lambda self: self.node.on_the_way)
     @rule(data=st.data())
     def answer(self, data: st.DataObject) -> None:
-        wish, lease_id = self.pop(self.node.on_the_way, data)
-        self.database.answer(self.node.allocator, wish, lease_id)
+        wish, grant = self.pop(self.node.on_the_way, data)
+        answer(self.node.allocator, wish, grant)
 
     @rule()
     def serve(self) -> None:
         while not self.node.is_served:
             self.wish()
             for wish in self.node.wished:
-                self.node.on_the_way.append((wish, self.database.lease(wish)))
-            for wish, lease_id in self.node.on_the_way:
-                self.database.answer(self.node.allocator, wish, lease_id)
+                self.node.on_the_way.append((wish, self.database.grant(wish)))
+            for wish, grant in self.node.on_the_way:
+                answer(self.node.allocator, wish, grant)
             self.node.wished, self.node.on_the_way = [], []
         self.end_settled()
 
