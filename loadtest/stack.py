@@ -6,6 +6,7 @@ all, whatever happened inside; PostgreSQL too, which a killed daemon leaves behi
 
 import asyncio
 import json
+import random
 import shutil
 import socket
 import tempfile
@@ -29,6 +30,9 @@ DAEMON_READY_S: Final = 60.0
 """Making a database cluster on a slow disk takes longest."""
 
 PASSWORD_VARIABLE: Final = "HLR_PASSWORD"  # so that no list of processes shows it
+
+FIXED_PORTS: Final = (15_000, 32_000)
+"""Below the range that the system gives to outgoing connections (from 32,768)."""
 
 DRAIN_S: Final = 40.0
 """The daemon's own graceful stop (30 s), and a little."""
@@ -210,10 +214,12 @@ async def running(
 
 
 def free_port() -> int:
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        port: int = probe.getsockname()[1]
-        return port
+    """One that no outgoing connection can be given between two starts of its process."""
+    while True:
+        port = random.randrange(*FIXED_PORTS)
+        with socket.socket() as probe, suppress(OSError):
+            probe.bind(("127.0.0.1", port))
+            return port
 
 
 def postmaster_pid(data_dir: Path) -> int | None:
