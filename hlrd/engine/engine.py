@@ -208,7 +208,7 @@ class Engine:
             if self._may_load(item, reading):
                 self._load(item, is_resent=item.id in reading.resent)
         self._put_back(reading, stored)
-        for user_id in {item.user_id for item in stored}:
+        for user_id in dict.fromkeys(item.user_id for item in stored):
             lane = self._book.lanes.get(user_id)
             if lane is not None:
                 self._execution.start(lane)
