@@ -94,12 +94,8 @@ class Driver(Generic[R]):
 
     def wants(self, waiting: int) -> None:
         before, self._roster.waiting = self._roster.waiting, waiting
-        if not waiting:
-            return
-        if not before and not self._idle:
+        if waiting and not before and not self._idle:
             self._roster.plan_soon()
-        if self._rate is not None and self._idle:
-            self._free_by_time(len(self._idle))
 
     def execute(self, command: Command) -> None:
         self._in_flight += 1

@@ -11,6 +11,7 @@ import structlog
 from hlrd import metrics
 from hlrd.domain.operation import Operation
 from hlrd.domain.outcome import Outcome, Verdict
+from hlrd.ne.sessions import Bounds
 from hlrd.ports import Intent
 from tests.faultproxy import FaultProxy
 from tests.ne.conftest import MakeRig
@@ -431,12 +432,40 @@ async def test_refusals_and_busy_are_answers_and_open_no_breaker(
     assert rig.driver.show()["breaker"] == {"state": "closed", "faults": 0}
 
 
+async def test_faults_with_answers_between_them_open_no_breaker(peer: Peer, a_rig: MakeRig) -> None:
+    rig = await a_rig(breaker_failures=2)
+    peer.script = in_turn(Act.CUT, "OK", Act.CUT, "NO", Act.CUT, "BUSY", Act.CUT, "OK")
+
+    for number in range(8):
+        await rig.asked(a_command(number))
+
+    assert rig.ends("lost") == 4
+    assert peer.asked("PING") == 0
+    assert rig.driver.show()["breaker"] == {"state": "closed", "faults": 0}
+
+
+async def test_an_ne_that_comes_back_and_refuses_us_is_no_longer_silent(
+    peer: Peer, a_rig: MakeRig
+) -> None:
+    rig = await a_rig(breaker_failures=1)
+    await until(lambda: rig.driver.free() > 0)
+    peer.script = lambda request: "NO" if request.startswith("LOGIN") else Act.CUT
+
+    await rig.asked(a_command())
+    await until(lambda: rig.ends("login_refused") == 1)
+
+    assert rig.driver.show()["breaker"]["state"] == "closed"
+    assert rig.driver.show()["opens_again_in_s"] > 4.0
+    assert rig.driver.free() == 0
+
+
 async def test_silence_as_of_a_stopped_process_ends_when_the_process_goes_on(
     peer: Peer, a_rig: MakeRig
 ) -> None:
     async with FaultProxy("127.0.0.1", peer.port) as proxy:
         rig = await a_rig(port=proxy.port, breaker_failures=2, sessions_min=2)
         await rig.asked(a_command(0))
+        await until(lambda: rig.sessions("idle") == 2)
         proxy.freeze()
 
         rig.give(a_command(1), a_command(2), a_command(3))
@@ -495,6 +524,23 @@ async def test_surplus_sessions_log_out_when_idle_for_long(peer: Peer, a_rig: Ma
     assert rig.driver.free() == 1
 
 
+async def test_a_keep_alive_does_not_make_a_surplus_session_a_used_one(
+    peer: Peer, a_rig: MakeRig
+) -> None:
+    rig = await a_rig(sessions_min=2, sessions_max=2, idle_close_s=0.3, keepalive_s=0.05)
+    await until(lambda: rig.sessions("idle") == 2)
+    rig.driver._roster._bounds = Bounds(sessions_min=1, sessions_max=2, idle_close_s=0.3)
+
+    number = 0
+    while rig.ends("surplus") == 0:
+        number += 1
+        await rig.asked(a_command(number))
+        await asyncio.sleep(0.01)
+        assert number < 100, "the work was spread over both"
+
+    assert peer.asked("PING") >= 2
+
+
 # --- rate and window -----------------------------------------------------------------------------
 
 
@@ -551,6 +597,21 @@ async def test_a_busy_ne_is_given_less_at_once_and_all_is_done_in_the_end(
     assert smallest == 1
     assert rig.verdicts() == {Verdict.BUSY: 8, Verdict.DONE: 192}
     assert rig.driver.show()["window_size"] == 4
+
+
+async def test_an_ne_that_is_busy_with_one_command_at_a_time_is_left_alone_for_a_while(
+    peer: Peer, a_rig: MakeRig
+) -> None:
+    rig = await a_rig(sessions_max=1)
+    peer.script = in_turn(*["BUSY"] * 5)
+    await until(lambda: rig.driver.free() > 0)
+    started = time.monotonic()
+
+    rig.give(*(a_command(number) for number in range(6)))
+    await until(lambda: len(rig.answers) == 6)
+
+    held_s = 0.01 + 0.02 + 0.04 + 0.08 + 0.16
+    assert held_s <= time.monotonic() - started < 2 * held_s
 
 
 async def test_many_answers_in_one_turn_of_the_loop_are_one_call_of_the_engine(
@@ -656,6 +717,20 @@ async def test_what_a_drain_cannot_finish_is_in_doubt_by_its_deadline(peer: Peer
 
     assert time.monotonic() - started < 0.6
     assert rig.answers[1][0].verdict is Verdict.IN_DOUBT
+
+
+async def test_a_drain_opens_no_session_for_what_waits(peer: Peer) -> None:
+    rig = await Rig(peer.port, sessions_max=2).started()
+    await until(lambda: rig.sessions("idle") >= 1)
+    peer.script = lambda request: Act.HANG if request.startswith("DO") else "OK"
+    rig.give(*(a_command(number) for number in range(10)))
+    await until(lambda: rig.sessions("busy") == 2)
+    connected = peer.connected
+
+    await rig.driver.drain(1.0)
+
+    assert rig.verdicts() == {Verdict.IN_DOUBT: 2}
+    assert peer.connected == connected
 
 
 async def test_a_drain_takes_nothing_more(peer: Peer) -> None:

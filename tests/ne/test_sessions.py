@@ -62,6 +62,10 @@ def test_the_minimum_is_not_closed_however_idle() -> None:
     assert a_plan(idle_for=(500.0, 400.0, 300.0)) == Plan(close=1)
 
 
+def test_nothing_is_closed_while_tasks_wait() -> None:
+    assert a_plan(idle_for=(500.0,) * 4, waiting=1) == Plan()
+
+
 def test_after_a_setback_nothing_is_opened_until_its_time_and_then_one() -> None:
     hold = Hold()
     hold.set_back(Setback.FAULT, NOW - 0.049, jitter=0.999)
