@@ -1,9 +1,16 @@
+import os
+import subprocess
+import sys
+from collections import Counter
+from pathlib import Path
+
 import pytest
 
 from tests.simulation.faults import MOST, NONE
 from tests.simulation.mutants import MUTANTS
 from tests.simulation.schedule import Schedule
 
+ROOT = Path(__file__).parents[2]
 SEEDS = 2_000
 CHUNKS = 8
 SEEDS_FOR_A_MUTANT = 1_200
@@ -70,7 +77,27 @@ def test_the_schedules_meet_what_they_are_meant_to() -> None:
         assert met[event], f"{event} never happens"
 
 
-def _seen(seed: int):  # type: ignore[no-untyped-def]
+def _seen(seed: int) -> Counter[str]:
     schedule = Schedule(seed)
     schedule.run()
     return schedule.promises.seen
+
+
+def test_one_seed_is_one_run_in_every_process() -> None:
+    """Nothing may hang on the order of a set of texts."""
+    told = {_told_by_another_process(hash_seed) for hash_seed in ("1", "2")}
+
+    assert len(told) == 1
+
+
+def _told_by_another_process(hash_seed: str) -> str:
+    done = subprocess.run(
+        [sys.executable, "-m", "tests.simulation", "--seeds", "40"],
+        env={**os.environ, "PYTHONHASHSEED": hash_seed},
+        cwd=ROOT,
+        capture_output=True,
+        text=True,
+        check=True,
+        timeout=60,
+    )
+    return done.stdout.splitlines()[-1]
