@@ -290,7 +290,7 @@ class Allocator:
         cards = self._cards.settled()
         for lease in cards:
             for iccid in lease.returned:
-                del self._leased_cards[iccid]
+                self._leased_cards.pop(iccid, None)
         return [*self._numbers.settled(), *cards]
 
     # For the gauges.

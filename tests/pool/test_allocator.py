@@ -404,6 +404,59 @@ def bind_unless(allocator: Allocator, database: Database, drawn: Drawn, unlucky:
         allocator.bound(iccid=drawn.card.iccid)
 
 
+def test_items_named_and_put_back_again_and_again_take_no_more_memory() -> None:
+    database = Database([a_range()], [a_lot()])
+    allocator = a_node(database)
+    drawn = draw_served(allocator, database)
+    assert isinstance(drawn, Drawn)
+    before = _values(allocator)
+
+    for _ in range(1_000):
+        allocator.put_back(msisdn=drawn.msisdn, iccid=drawn.card.iccid)
+        assert allocator.take(msisdn=drawn.msisdn, iccid=drawn.card.iccid)
+
+    assert _values(allocator) <= 2 * before + 2 * limits.LEASE_LOW_WATER
+    draws = [draw_served(allocator, database) for _ in range(20)]
+    assert len({one.msisdn for one in draws if isinstance(one, Drawn)} - {drawn.msisdn}) == 20
+
+
+def test_a_card_that_is_bound_or_returned_is_kept_in_memory_no_longer() -> None:
+    database = Database([a_range(size=400)], [a_lot(quantity=400)])
+    allocator = a_node(database)
+    unlucky = draw_served(allocator, database)
+    assert isinstance(unlucky, Drawn)
+    allocator.put_back(msisdn=unlucky.msisdn, iccid=unlucky.card.iccid)
+
+    for _ in range(150):
+        drawn = draw_served(allocator, database)
+        assert isinstance(drawn, Drawn)
+        bind_unless(allocator, database, drawn, unlucky)
+        database.serve(allocator)
+
+    assert len(allocator._leased_cards) == allocator.cards_in_memory()
+
+
+def test_a_returned_card_that_is_bound_by_name_before_its_lease_ends_is_no_trouble() -> None:
+    database = Database([a_range(size=400)], [a_lot(quantity=400)])
+    allocator = a_node(database)
+    unlucky = draw_served(allocator, database)
+    assert isinstance(unlucky, Drawn)
+    iccid = unlucky.card.iccid
+    allocator.put_back(msisdn=unlucky.msisdn, iccid=iccid)
+    for _ in range(150):  # serving wishes, but ending no lease
+        drawn = draw_served(allocator, database)
+        assert isinstance(drawn, Drawn)
+        bind_unless(allocator, database, drawn, unlucky)
+        for wish in allocator.wishes():
+            answer(allocator, wish, database.grant(wish))
+
+    assert allocator.take(iccid=iccid)
+    assert database.bind(iccid)
+    allocator.bound(iccid=iccid)
+
+    assert any(iccid in lease.returned for lease in allocator.settled())
+
+
 # Recovery and import.
 
 
@@ -488,6 +541,22 @@ def test_a_recycled_number_shares_a_lease_with_fresh_ones() -> None:
 
     wish = next(wish for wish in allocator.wishes() if wish.what is What.NUMBERS)
     assert (wish.fresh, wish.recycled) == (4, 4)
+
+
+def test_a_round_of_leases_is_drawn_from_when_all_of_it_is_there() -> None:
+    """Else the range whose answer comes first would be drawn from first."""
+    ranges = [a_range(1), a_range(2, 1064900005000)]
+    database = Database(ranges, [a_lot()])
+    allocator = a_node(database)
+    draw(allocator)
+    first, *others = allocator.wishes()
+
+    answer(allocator, first, database.grant(first))
+    assert draw(allocator) is Pending.PENDING
+
+    for wish in others:
+        answer(allocator, wish, database.grant(wish))
+    assert isinstance(draw(allocator), Drawn)
 
 
 # Cost.
