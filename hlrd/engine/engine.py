@@ -300,9 +300,11 @@ class Engine:
         """While orders are parked, the room that a read needs is left to them. One that orders wait
         behind (its number clashed, so it was durable after them) stays before them."""
         queue = self._book.lanes[order.user_id].queue
-        if any(behind.id > order.id and behind.state is OrderState.QUEUED for behind in queue):
+        if len(queue) > 1 and any(
+            behind.id > order.id and behind.state is OrderState.QUEUED for behind in queue
+        ):
             return False
-        kept = limits.UNPARK_ORDERS if self._parking.has_line else 0
+        kept = limits.UNPARK_ORDERS if len(self._parking) and self._parking.has_line else 0
         is_full = len(self._book) > limits.ORDERS_IN_MEMORY_MAX - kept
         return is_full or self._parking.has(order.user_id)
 
