@@ -162,7 +162,7 @@ class JournalWriter:
 
     async def _gather(self) -> None:
         """Let a few more records come before the next flush: many small ones cost more CPU."""
-        if not self._in_flight and len(self._pending) < limits.FLUSH_SPLIT_ROWS:
+        if not self._in_flight and len(self._pending) < limits.FLUSH_GATHER_ROWS:
             self._is_gathering = True
             await asyncio.sleep(limits.FLUSH_GATHER_S)
             self._is_gathering = False
