@@ -19,12 +19,14 @@ from hlrd.api.listen import listen
 from hlrd.api.public import public_app
 from hlrd.api.seam import Status
 from hlrd.config import ConfigError, NESettings, Settings
+from hlrd.domain.outcome import Outcome
 from hlrd.domain.plan import Routes
 from hlrd.engine.engine import Engine
 from hlrd.ne.adapter import Account, Adapter
 from hlrd.ne.driver import Driver
 from hlrd.pool.allocator import Allocator
 from hlrd.pool.vault import KeyVault
+from hlrd.ports import Command
 from hlrd.runtime import pulse
 from hlrd.runtime.clock import SystemClock
 from hlrd.runtime.journal import JournalWriter
@@ -48,8 +50,6 @@ would walk the open orders for nothing: measured, a tenth of the daemon's time."
 
 READ_CONNECTIONS_MAX: Final = 8
 """For what people and upstream systems read; the path of an order has connections of its own."""
-
-QUIET_POLL_S: Final = 0.02
 
 
 def routes(settings: Settings) -> Routes:
@@ -190,8 +190,7 @@ class Daemon:
         deadline = self._clock.monotonic() + self._settings.orders.drain_s
         _log.info("draining", open_orders=engine.open_orders())
         engine.drain()
-        while not engine.is_quiet() and self._clock.monotonic() < deadline:
-            await asyncio.sleep(QUIET_POLL_S)
+        await pulse.until_quiet(engine, self._settings.orders.drain_s)
         left_s = max(1.0, deadline - self._clock.monotonic())
         await asyncio.gather(*(driver.drain(left_s) for driver in drivers))
         async with asyncio.timeout(left_s):
@@ -205,9 +204,17 @@ class Daemon:
             vault=self._vault,
             clock=self._clock,
             chance=self._chance,
-            on_outcome=lambda command, outcome: self._engine.on_outcome(command, outcome),
-            on_free=lambda name: self._engine.on_free(name),
+            on_outcome=self._on_outcome,
+            on_free=self._on_free,
         )
+
+    # Drivers are built before the engine that they report to.
+
+    def _on_outcome(self, command: Command, outcome: Outcome) -> None:
+        self._engine.on_outcome(command, outcome)
+
+    def _on_free(self, ne: str) -> None:
+        self._engine.on_free(ne)
 
     async def _migrate(self) -> None:
         connection = await connect(self._dsn, "migrate")

@@ -1,6 +1,7 @@
 """What happens by time alone: the engine's timers, the gauges, and how late the loop runs."""
 
 import asyncio
+from contextlib import suppress
 from typing import Final
 
 from hlrd import metrics
@@ -24,6 +25,14 @@ async def drive_timers(engine: Engine) -> None:
         next_due = engine.next_due()
         if next_due is not None and next_due <= loop.time():
             engine.on_timer()
+
+
+async def until_quiet(engine: Engine, timeout_s: float) -> None:
+    """Wait for a drained engine to come to rest, but no longer than that."""
+    with suppress(TimeoutError):
+        async with asyncio.timeout(timeout_s):
+            while not engine.is_quiet():
+                await asyncio.sleep(TICK_S)
 
 
 async def refresh_gauges(engine: Engine) -> None:
