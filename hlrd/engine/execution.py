@@ -51,6 +51,9 @@ class Execution:
         user = lane.user
         if order.kind.opens_user:
             user = User(UserState.PROVISIONING, order.binding, NO_REASONS)
+        elif len(lane.queue) > 1 and any(behind.kind.opens_user for behind in lane.queue):
+            # The opening it came behind was lost in a crash and came again: no user of its own.
+            user = None
         plan = planning.plan(order.order, user, self._routes, str(order.id))
         if isinstance(plan, Impossible):
             self._end_impossible(order, plan)

@@ -1,3 +1,4 @@
+from itertools import count
 from typing import Any
 
 import orjson
@@ -204,6 +205,32 @@ def _record_of(stage: Stage, order_id: int) -> Any:
         one.id, one.source, one.order.order_id, one.kind.name, one.user_id, "op", "200",
         one.priority, one.content_hash, orders.encode(one.order), one.received_at, one.binding,
     )  # fmt: skip
+
+
+def test_an_order_whose_opening_was_lost_and_came_again_fails_and_lets_it_through() -> None:
+    """Its number had clashed, so that only the order behind it was durable before the crash."""
+    before = Stage()
+    before.submit(before.activate())
+    before.resolve()
+    before.submit(before.suspend(1))
+    before.resolve()
+    behind = before.journal.accepts[1]
+    stage = Stage(first_own_id=5_000, order_ids=count(5_000))
+    stage.engine.recover([(behind.id, behind.user_id, 3, False)])
+    stage.submit(stage.activate())
+    stage.resolve()
+    opening = stage.journal.accepts[0]
+    stage.accept()
+    stage.users["7"] = user_of(1)
+
+    while stage.lookup.unparking:
+        stage.unpark([behind, opening])
+        stage.wait(11)
+        stage.finish()
+
+    first, second = stage.receipts()
+    assert (first["result"], first["code"]) == ("failed", "USER_UNKNOWN")
+    assert (second["id"], second["result"]) == ("5000", "succeeded")
 
 
 # Prerequisites and follow-ups.
