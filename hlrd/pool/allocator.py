@@ -56,11 +56,6 @@ class _Choice(NamedTuple):
     numbers: Shelf[int]
     cards: Rack
 
-    @property
-    def weight(self) -> int:
-        """Pairs it can still give."""
-        return min(self.numbers.tally.idle, self.cards.idle)
-
 
 _Key: TypeAlias = tuple[str, str, int]
 """Pool, province, digits."""
@@ -175,9 +170,9 @@ class Allocator:
 
     def _choose(self, choices: list[_Choice]) -> _Choice | None:
         """One HLR, as likely as it has pairs to give; None if there is none."""
-        if len(choices) == 1:
-            return choices[0] if choices[0].weight else None
-        weights = [choice.weight for choice in choices]
+        weights = [min(numbers.tally.idle, cards.idle) for numbers, cards in choices]
+        if len(weights) == 1:
+            return choices[0] if weights[0] else None
         point = int(self._chance() * sum(weights))
         for choice, weight in zip(choices, weights, strict=True):
             if point < weight:

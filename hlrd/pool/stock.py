@@ -43,10 +43,13 @@ class Rack(Tally):
 
     def serving(self) -> Shelf[ICCID] | None:
         """The lot to draw from, None while no card is in memory; sees to it that they follow."""
-        self._pass_used_up()
         serving, stocked = None, 0
         for place in range(self._first, len(self._lots)):
             lot = self._lots[place]
+            if lot.is_used_up:
+                if place == self._first:
+                    self._first += 1
+                continue
             lot.want()
             stocked += len(lot.idle)
             if serving is None and lot.idle:
@@ -54,9 +57,3 @@ class Rack(Tally):
             if lot.remaining or stocked >= limits.LEASE_LOW_WATER:
                 break
         return serving
-
-    def _pass_used_up(self) -> None:
-        lots, first = self._lots, self._first
-        while first < len(lots) and lots[first].is_used_up:
-            first += 1
-        self._first = first

@@ -3,6 +3,7 @@
 import io
 import re
 from itertools import count
+from pathlib import Path
 
 import pytest
 from hypothesis import given
@@ -119,6 +120,13 @@ def test_what_else_a_vendor_writes_into_the_header_block_is_passed_over() -> Non
     document = a_file([a_row(1)], CUSTOMER="CMIOT", ADDRESS="a,b,c")
 
     assert len(read(document)) == 1
+
+
+def test_the_file_that_the_documents_show_is_good() -> None:
+    page = (Path(__file__).parents[2] / "docs/pool.md").read_text("utf-8")
+    [shown] = re.findall(r"```csv\n(.*?)```", page, re.DOTALL)
+
+    assert len(read(shown.encode())) == 3
 
 
 # Bad lines.
