@@ -7,9 +7,11 @@ from typing import Any, Final
 import msgspec
 from msgspec import Struct
 
+from hlrd.domain import trail
 from hlrd.domain.identity import Binding
-from hlrd.domain.operation import Cause, Operation, Task
+from hlrd.domain.operation import Task
 from hlrd.domain.suspension import Level
+from hlrd.domain.trail import TaskTrail
 from hlrd.store.record import OrderRecord
 
 _ENCODER: Final = msgspec.json.Encoder()
@@ -46,10 +48,8 @@ def order(
     masked: Callable[[Task], str | None],
 ) -> bytes:
     """`live` is the order as it stands in memory, if it does; else the journal's word holds."""
-    if live is not None:
-        tasks = live.get("tasks", ())
-    else:
-        tasks = () if record.trail is None else msgspec.json.decode(record.trail)
+    document = record.trail if live is None else live.get("trail")
+    tasks = [] if document is None else trail.decode(document)
     view = Order(
         id=str(record.id),
         source=record.source,
@@ -70,23 +70,23 @@ def order(
 
 
 def _with_request(
-    task: Mapping[str, Any], binding: Binding | None, masked: Callable[[Task], str | None]
+    task: TaskTrail, binding: Binding | None, masked: Callable[[Task], str | None]
 ) -> Mapping[str, Any]:
     """The journal keeps no command text, as the dialect can write it again."""
     if binding is None:
-        return task
+        return task.shown()
     request = masked(
         Task(
-            operation=Operation(task["operation"]),
-            ne=task["ne"],
+            operation=task.operation,
+            ne=task.ne,
             binding=binding,
-            cause=Cause(task["cause"]),
-            level=Level(task["level"]),
-            template=task["template"],
-            transaction=task["transaction"],
+            cause=task.cause,
+            level=Level(task.level),
+            template=task.template,
+            transaction=task.transaction,
         )
     )
-    return {**task, "request": request}
+    return {**task.shown(), "request": request}
 
 
 def _resources(binding: Binding | None) -> Resources | None:

@@ -2,14 +2,10 @@
 
 from collections.abc import Iterable
 from datetime import datetime
-from functools import lru_cache
 from typing import Any, Final
 
-import orjson
-
-from hlrd.domain import suspension
+from hlrd.domain import suspension, trail
 from hlrd.domain.lifecycle import OrderState, TaskState
-from hlrd.domain.order import BEIJING
 from hlrd.domain.outcome import Verdict
 from hlrd.domain.user import User
 from hlrd.engine.book import OpenOrder, OpenTask, Sent
@@ -31,7 +27,7 @@ def closing(order: OpenOrder, now: datetime) -> Closing:
         user_id=order.user_id,
         state=order.state,
         receipt=receipt(order, user, now),
-        trail=orjson.dumps(trail(order)),
+        trail=trail_of(order),
         closed_at=now,
         is_final=is_final,
         user=user if is_final and _changes_user(order) else None,
@@ -55,69 +51,40 @@ def binding_end(order: OpenOrder) -> BindingEnd | None:
 
 
 def receipt(order: OpenOrder, user: User | None, now: datetime) -> bytes:
-    body: dict[str, Any] = {
-        "id": str(order.id),
-        "order_id": order.order.order_id,
-        "type": order.kind.name,
-        "user_id": order.user_id,
-        "result": order.state,
-        "received_at": moment(order.received_at),
-        "closed_at": moment(now),
-    }
+    accepted_s = order.received_at.timestamp()
+    body = trail.Receipt(
+        id=str(order.id),
+        order_id=order.order.order_id,
+        type=order.kind.name,
+        user_id=order.user_id,
+        result=order.state,
+        received_at=trail.moment(accepted_s),
+        closed_at=trail.moment(now.timestamp()),
+    )
     if order.started is not None:
-        body["first_command_at"] = _text(_epoch_s(order) + order.started)
-    if order.binding is not None and order.state is not OrderState.FAILED:
-        body["msisdn"] = order.binding.msisdn
-        body["imsi"] = order.binding.imsi
-        body["iccid"] = order.binding.iccid
+        body.first_command_at = trail.moment(accepted_s - order.received + order.started)
+    binding = order.binding
+    if binding is not None and order.state is not OrderState.FAILED:
+        body.msisdn, body.imsi, body.iccid = binding.msisdn, binding.imsi, binding.iccid
     if user is not None and order.state is OrderState.SUCCEEDED:
-        body["user_state"] = user.state
-        body["effective_level"] = int(suspension.effective(user.reasons))
-        body["remaining_reasons"] = sorted(user.reasons)
-    marks = _marks(order)
-    if marks:
-        body["marks"] = marks
-    body.update(_failure(order))
-    return orjson.dumps(body)
+        body.user_state = user.state
+        body.effective_level = suspension.effective(user.reasons)
+        body.remaining_reasons = sorted(user.reasons)
+    body.marks = _marks(order)
+    if order.failure is not None or order.impossible is not None:
+        _tell_failure(body, order)
+    return trail.encode_receipt(body)
 
 
-def trail(order: OpenOrder) -> list[dict[str, Any]]:
-    """Tasks and their commands as they went. No request text: the dialect can write it again."""
-    epoch_s = _epoch_s(order)
-    return [
-        {
-            "operation": task.task.operation,
-            "ne": task.task.ne,
-            "state": task.state,
-            "level": int(task.task.level),
-            "template": task.task.template,
-            "transaction": task.task.transaction,
-            "cause": task.task.cause,
-            "commands": [_command(sent, epoch_s) for sent in _kept(task.sent)],
-        }
-        for task in order.history
-    ]
-
-
-def moment(when: datetime) -> str:
-    """Beijing time with its offset, to the millisecond."""
-    return _text(when.timestamp())
-
-
-def _text(epoch_s: float) -> str:
-    second = int(epoch_s)
-    return f"{_second(second)}.{int((epoch_s - second) * 1000):03d}+08:00"
-
-
-@lru_cache(maxsize=256)
-def _second(epoch_s: int) -> str:
-    """Orders that close together have their moments within a few seconds of each other."""
-    return datetime.fromtimestamp(epoch_s, BEIJING).strftime("%Y-%m-%dT%H:%M:%S")
-
-
-def _epoch_s(order: OpenOrder) -> float:
-    """What turns monotonic seconds of the order's course into seconds of the epoch."""
-    return order.received_at.timestamp() - order.received
+def trail_of(order: OpenOrder) -> bytes:
+    """Tasks and commands as they went; `trail.decode` reads it."""
+    epoch_s = order.received_at.timestamp() - order.received
+    return trail.encode(
+        [
+            trail.row(task.task, task.state, [_command(sent, epoch_s) for sent in _kept(task.sent)])
+            for task in order.history
+        ]
+    )
 
 
 def _kept(sent: list[Sent]) -> list[Sent]:
@@ -127,30 +94,24 @@ def _kept(sent: list[Sent]) -> list[Sent]:
     return sent[:half] + sent[-half:]
 
 
-def _command(sent: Sent, epoch_s: float) -> dict[str, Any]:
-    command: dict[str, Any] = {"intent": sent.intent, "at": _text(epoch_s + sent.started)}
-    if sent.outcome is not None:
-        command["elapsed_ms"] = round(sent.elapsed_s * 1000, 3)
-        command["verdict"] = sent.outcome.verdict
-        command["code"] = sent.outcome.code
-        command["text"] = sent.outcome.text
-    return command
+def _command(sent: Sent, epoch_s: float) -> tuple[Any, ...]:
+    at, outcome = epoch_s + sent.started, sent.outcome
+    if outcome is None:
+        return (sent.intent, at)
+    return (sent.intent, at, sent.elapsed_s, outcome.verdict, outcome.code, outcome.text)
 
 
-def _failure(order: OpenOrder) -> dict[str, str]:
+def _tell_failure(body: trail.Receipt, order: OpenOrder) -> None:
     if order.impossible is not None:
-        return {"code": order.impossible.code, "text": order.impossible.text}
+        body.code, body.text = order.impossible.code, order.impossible.text
+        return
     failed = order.failure
     if failed is None or failed.outcome is None:
-        return {}
-    return {
-        "code": "NE_REFUSED" if failed.outcome.verdict is Verdict.PERMANENT else "NE_FAILED",
-        "ne": failed.task.ne,
-        "operation": failed.task.operation,
-        "ne_class": failed.outcome.verdict,
-        "ne_code": failed.outcome.code,
-        "ne_text": failed.outcome.text,
-    }
+        return
+    outcome = failed.outcome
+    body.code = "NE_REFUSED" if outcome.verdict is Verdict.PERMANENT else "NE_FAILED"
+    body.ne, body.operation = failed.task.ne, failed.task.operation
+    body.ne_class, body.ne_code, body.ne_text = outcome.verdict, outcome.code, outcome.text
 
 
 def _marks(order: OpenOrder) -> list[str]:

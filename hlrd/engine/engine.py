@@ -134,7 +134,7 @@ class Engine:
         return {
             "state": order.state,
             "urgency": order.urgency,
-            "tasks": completion.trail(order),
+            "trail": completion.trail_of(order),
         }
 
     def resend(self, order_id: int) -> None:

@@ -9,6 +9,7 @@ from itertools import count
 import orjson
 
 from hlrd.domain import order as orders
+from hlrd.domain import trail
 from hlrd.domain.errors import Conflict, NotFound, Refusal
 from hlrd.domain.identity import ICCID, IMSI, MSISDN, Binding, SealedKey, UserId
 from hlrd.domain.operation import Task
@@ -78,9 +79,8 @@ class Book:
         if result == "succeeded":
             end["msisdn"] = self.binding(order).msisdn
         receipt = orjson.dumps(end)
-        trail = orjson.dumps([a_task("done")])
         self.records[order] = replace(
-            record, state=result, closed_at=NOON, receipts=[receipt], trail=trail
+            record, state=result, closed_at=NOON, receipts=[receipt], trail=a_trail("done")
         )
         self.live.pop(order, None)
         waiter = self.waiters.pop(order, None)
@@ -109,7 +109,7 @@ class Book:
         if self.records[order].state != "fallout":
             raise NotFound("NOT_IN_FALLOUT", "no order of that id waits for a person", "id")
         self.resent.append(order)
-        self.live[order] = {"state": "queued", "tasks": []}
+        self.live[order] = {"state": "queued", "trail": trail.encode([])}
 
     def _judge(self, submission: Submission) -> Answer:
         order = submission.order
@@ -135,7 +135,7 @@ class Book:
             order_number, source=key[0], order_id=key[1], payload=orders.encode(order)
         )
         self.records[order_number] = record
-        self.live[order_number] = {"state": "executing", "tasks": [a_task("sent")]}
+        self.live[order_number] = {"state": "executing", "trail": a_trail("sent")}
         return record
 
     def _answer(self, record: OrderRecord, *, is_repeat: bool = False) -> Answer:
@@ -153,13 +153,10 @@ class Book:
         )
 
 
-def a_task(state: str) -> dict[str, object]:
-    """As the engine's trail has it."""
-    return {
-        "operation": "addKey", "ne": "hlr1", "state": state, "level": 0, "template": "",
-        "transaction": "T1", "cause": "ordered",
-        "commands": [{"intent": "execute", "at": "2026-11-21T20:00:00+08:00", "code": "0"}],
-    }  # fmt: skip
+def a_trail(state: str) -> bytes:
+    """As the engine leaves it: one command, answered after 12 ms."""
+    command = ("execute", 1_795_262_400.0, 0.012, "done", "0", "SUCCESS0001")
+    return trail.encode([("addKey", "hlr1", state, 0, "", "T1", "ordered", [command])])
 
 
 def void(_: object) -> None:

@@ -10,7 +10,7 @@ from hlrd import limits
 from hlrd.domain.errors import Busy, Conflict, Unavailable
 from hlrd.domain.order import Source
 from tests.api.client import Reply, World, a_member_activation, until
-from tests.api.fakes import a_task, an_order_record
+from tests.api.fakes import an_order_record
 
 
 async def test_an_order_is_answered_202_with_its_place_and_its_resources(world: World) -> None:
@@ -352,7 +352,19 @@ async def test_an_order_is_shown_to_its_source_and_to_staff(world: World) -> Non
     assert shown["id"] == str(order)
     assert shown["state"] == "executing"
     binding = world.book.binding(order)
-    assert shown["tasks"] == [{**a_task("sent"), "request": f"ADD KI:IMSI={binding.imsi};"}]
+    (task,) = shown["tasks"]
+    assert (task["operation"], task["ne"], task["state"]) == ("addKey", "hlr1", "sent")
+    assert task["request"] == f"ADD KI:IMSI={binding.imsi};"
+    assert task["commands"] == [
+        {
+            "intent": "execute",
+            "at": "2026-11-21T20:00:00.000+08:00",
+            "elapsed_ms": 12.0,
+            "verdict": "done",
+            "code": "0",
+            "text": "SUCCESS0001",
+        }
+    ]
     assert shown["order"]["ec_code"] == "EC1"
     assert shown["resources"]["hlr"] == "hlr1"
     assert all(reply.json == shown for reply in replies)

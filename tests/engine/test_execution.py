@@ -6,6 +6,7 @@ import pytest
 
 from hlrd import limits
 from hlrd.domain import order as orders
+from hlrd.domain import trail
 from hlrd.domain.errors import Conflict, NotFound
 from hlrd.domain.operation import Operation
 from hlrd.domain.outcome import Outcome, Verdict
@@ -415,13 +416,13 @@ def test_the_trail_tells_every_command_with_its_times() -> None:
     stage.reply(Verdict.APPLIED)
     stage.finish()
 
-    first = orjson.loads(stage.journal.durable[0].trail)[0]
+    first = trail.decode(stage.journal.durable[0].trail)[0].shown()["commands"]
 
-    assert [(c["intent"], c["verdict"]) for c in first["commands"]] == [
+    assert [(c["intent"], c["verdict"]) for c in first] == [
         ("execute", "inDoubt"), ("readBack", "applied"),
     ]  # fmt: skip
-    assert first["commands"][0]["elapsed_ms"] == 250
-    assert first["commands"][0]["at"] == "2026-01-01T08:16:40.000+08:00"
+    assert first[0]["elapsed_ms"] == 250
+    assert first[0]["at"] == "2026-01-01T08:16:40.000+08:00"
 
 
 def test_a_waiter_is_called_once_with_the_final_receipt() -> None:

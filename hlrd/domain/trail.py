@@ -1,0 +1,122 @@
+"""What an order leaves behind for people: its receipt (回单), and the trail of its commands.
+
+The trail is kept as bare rows and written out only for who asks: every order has one, and few are
+ever looked at.
+"""
+
+from collections.abc import Iterable
+from datetime import datetime
+from functools import lru_cache
+from typing import Any, Final
+
+import msgspec
+from msgspec import Struct
+
+from hlrd.domain.operation import Cause, Operation, Task
+from hlrd.domain.order import BEIJING
+
+
+class Receipt(Struct, omit_defaults=True, kw_only=True, gc=False):
+    """Times are Beijing time with its offset. Never a key."""
+
+    id: str
+    order_id: str  #: upstream's
+    type: str
+    user_id: str
+    result: str  #: OrderState: succeeded, failed, or fallout in an interim receipt
+    received_at: str
+    first_command_at: str | None = None
+    closed_at: str
+    msisdn: str | None = None
+    imsi: str | None = None
+    iccid: str | None = None
+    user_state: str | None = None
+    effective_level: int | None = None
+    remaining_reasons: list[str] | None = None
+    marks: list[str] = []
+    code: str | None = None  #: why it failed, in hlrd's words
+    text: str | None = None
+    ne: str | None = None  #: where it failed, and in whose words
+    operation: str | None = None
+    ne_class: str | None = None
+    ne_code: str | None = None
+    ne_text: str | None = None
+
+
+class CommandTrail(Struct, array_like=True, gc=False):
+    intent: str
+    at: float  #: seconds of the epoch
+    elapsed_s: float | None = None  #: None: not answered yet
+    verdict: str = ""
+    code: str = ""
+    text: str = ""
+
+    def shown(self) -> dict[str, Any]:
+        told: dict[str, Any] = {"intent": self.intent, "at": moment(self.at)}
+        if self.elapsed_s is not None:
+            told["elapsed_ms"] = round(self.elapsed_s * 1000, 3)
+            told |= {"verdict": self.verdict, "code": self.code, "text": self.text}
+        return told
+
+
+class TaskTrail(Struct, array_like=True, gc=False):
+    operation: Operation
+    ne: str
+    state: str
+    level: int
+    template: str
+    transaction: str
+    cause: Cause
+    commands: list[CommandTrail]
+
+    def shown(self) -> dict[str, Any]:
+        return {
+            "operation": self.operation,
+            "ne": self.ne,
+            "state": self.state,
+            "commands": [command.shown() for command in self.commands],
+        }
+
+
+Row = tuple[str, str, str, int, str, str, str, list[tuple[Any, ...]]]
+"""A `TaskTrail` before it is one: what the hot path makes."""
+
+_ENCODER: Final = msgspec.json.Encoder()
+_DECODER: Final = msgspec.json.Decoder(list[TaskTrail])
+
+
+def row(task: Task, state: str, commands: list[tuple[Any, ...]]) -> Row:
+    return (
+        task.operation,
+        task.ne,
+        state,
+        task.level,
+        task.template,
+        task.transaction,
+        task.cause,
+        commands,
+    )
+
+
+def encode(rows: Iterable[Row]) -> bytes:
+    return _ENCODER.encode(rows)
+
+
+def encode_receipt(receipt: Receipt) -> bytes:
+    return _ENCODER.encode(receipt)
+
+
+def decode(document: bytes) -> list[TaskTrail]:
+    return _DECODER.decode(document)
+
+
+def moment(epoch_s: float) -> str:
+    """Beijing time with its offset, to the millisecond."""
+    second = int(epoch_s)
+    return f"{_second(second)}.{int((epoch_s - second) * 1000):03d}+08:00"
+
+
+@lru_cache(maxsize=256)
+def _second(epoch_s: int) -> str:
+    """Orders that close together have their moments within a few seconds of each other."""
+    return datetime.fromtimestamp(epoch_s, BEIJING).strftime("%Y-%m-%dT%H:%M:%S")
