@@ -6,16 +6,9 @@ is never a label. On a hot path take the child once (`.labels(…)`) and keep it
 
 from typing import Final
 
-from prometheus_client import (
-    CollectorRegistry,
-    Counter,
-    Gauge,
-    Histogram,
-    disable_created_metrics,
-)
+from prometheus_client import CollectorRegistry, Gauge
 
-# A `_created` series beside each counter and histogram would make the page half as long again.
-disable_created_metrics()  # type: ignore[no-untyped-call]  # prometheus-client 0.26 types it not
+from hlrd.tally import Counter, Histogram
 
 REGISTRY: Final = CollectorRegistry(auto_describe=True)
 

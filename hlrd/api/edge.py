@@ -1,13 +1,11 @@
 """The outermost ring of every request: whatever is raised becomes an answer, and is counted."""
 
 from collections.abc import Awaitable, Callable
-from functools import cache
 from time import perf_counter
 
 import structlog
 from aiohttp import hdrs, web
 from aiohttp.typedefs import Handler, Middleware
-from prometheus_client import Counter, Histogram
 
 from hlrd import metrics
 from hlrd.api import problem
@@ -23,8 +21,8 @@ async def _edge(request: web.Request, handler: Handler) -> web.StreamResponse:
     response = await _answer(request, handler)
     response.headers[hdrs.SERVER] = "hlrd"  # aiohttp's own would tell every version
     route = _route(request)
-    _requests(route, response.status).inc()
-    _duration(route).observe(perf_counter() - started)
+    metrics.HTTP_REQUESTS.labels(route, str(response.status)).inc()
+    metrics.HTTP_DURATION.labels(route).observe(perf_counter() - started)
     return response
 
 
@@ -54,13 +52,3 @@ def _route(request: web.Request) -> str:
     """Method and path template: a closed set, whatever clients ask for."""
     resource = request.match_info.route.resource
     return f"{request.method} {resource.canonical}" if resource else "unmatched"
-
-
-@cache
-def _requests(route: str, status: int) -> Counter:
-    return metrics.HTTP_REQUESTS.labels(route, str(status))
-
-
-@cache
-def _duration(route: str) -> Histogram:
-    return metrics.HTTP_DURATION.labels(route)

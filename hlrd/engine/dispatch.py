@@ -26,6 +26,7 @@ class Dispatch:
         self._on_outcome = on_outcome
         self._sent: dict[int, OpenTask] = {}
         self._command_id = 0
+        self._answering = ""  #: the NE whose answer is being acted on; it is pumped once, after it
         self.is_stopped = False  #: draining: nothing more is sent
 
     def knows(self, ne: str) -> bool:
@@ -47,25 +48,30 @@ class Dispatch:
                 self._send(ne, task)
                 return
         lane.put(task, self._clock.monotonic())
-        self.pump(name)
+        if name != self._answering:
+            self.pump(name)
 
     def lift(self, task: OpenTask) -> None:
         if task.lane_priority >= 0:
             self._lanes[task.task.ne].lift(task)
 
     def pump(self, name: str) -> None:
-        """Send what waits for this NE and what it can take."""
+        """Send what waits for this NE and what it can take; the last free place of a large window
+        is kept for the urgent."""
         lane = self._lanes[name]
         if not len(lane):
             return
         ne = self._nes[name]
         free = 0 if self.is_stopped else ne.free()
-        while free > 0:
-            task = lane.pop(self._clock.monotonic(), urgent_only=self._is_reserved(ne, free))
-            if task is None:
-                break
-            self._send(ne, task)
-            free -= 1
+        if free > 0:
+            kept = 1 if ne.window() >= limits.RESERVED_SESSIONS_FROM else 0
+            now = self._clock.monotonic()
+            while free > kept or (free and lane.has_urgent):
+                task = lane.pop(now, urgent_only=free <= kept)
+                if task is None:
+                    break
+                self._send(ne, task)
+                free -= 1
         ne.wants(len(lane))
 
     def answer(self, command: Command, outcome: Outcome) -> None:
@@ -73,8 +79,10 @@ class Dispatch:
         sent = task.sent[-1]
         sent.elapsed_s = self._clock.monotonic() - sent.started
         sent.outcome = task.outcome = outcome
+        name = self._answering = command.task.ne
         self._on_outcome(task, outcome)
-        self.pump(command.task.ne)
+        self._answering = ""
+        self.pump(name)
 
     def observe(self) -> None:
         """Refresh the gauges."""
@@ -85,11 +93,6 @@ class Dispatch:
             metrics.TASKS_IN_DOUBT.labels(name).set(doubted[name])
             for priority in range(limits.PRIORITIES):
                 metrics.NE_READY.labels(name, str(priority)).set(lane.count(priority))
-
-    @staticmethod
-    def _is_reserved(ne: NE, free: int) -> bool:
-        """Whether the last free place is the one kept for urgent tasks."""
-        return free == 1 and ne.window() >= limits.RESERVED_SESSIONS_FROM
 
     def _send(self, ne: NE, task: OpenTask) -> None:
         intent = Intent.READ_BACK if task.state is TaskState.IN_DOUBT else Intent.EXECUTE

@@ -14,7 +14,7 @@ from hlrd.domain.identity import UserId
 from hlrd.domain.lifecycle import OrderEvent, OrderState
 from hlrd.domain.outcome import Outcome
 from hlrd.domain.plan import Routes
-from hlrd.engine import completion, counted
+from hlrd.engine import completion
 from hlrd.engine.book import Book, Lane, OpenOrder, OpenTask
 from hlrd.engine.dispatch import Dispatch
 from hlrd.engine.execution import Execution
@@ -187,8 +187,8 @@ class Engine:
         self._intake.rate.count(len(order_ids), now)
         for order_id in order_ids:
             order = self._book.orders[order_id]
-            counted.duration(order.kind.name).observe(now - order.received)
-            counted.closed(order.kind.name, order.state).inc()
+            metrics.ORDER_DURATION.labels(order.kind.name).observe(now - order.received)
+            metrics.ORDERS_CLOSED.labels(order.kind.name, order.state).inc()
             lane = self._book.remove(order)
             if self._reading is not None:
                 self._reading.outdated.add(order.user_id)

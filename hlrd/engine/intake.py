@@ -20,7 +20,6 @@ from hlrd.domain.order import MemberActivate, Source, UserOpen, WorkOrder
 from hlrd.domain.plan import Routes, services_key
 from hlrd.domain.suspension import NO_REASONS
 from hlrd.domain.user import User
-from hlrd.engine import counted
 from hlrd.engine.admission import DrainRate, judge
 from hlrd.engine.book import Book, Lane, OpenOrder
 from hlrd.engine.execution import Execution
@@ -134,7 +133,7 @@ class Intake:
 
     def _read(self, source: str, order: WorkOrder, batch: Batch, index: int) -> None:
         kind = BY_SHAPE[type(order)]
-        counted.received(kind.name, source).inc()
+        metrics.ORDERS_RECEIVED.labels(kind.name, source).inc()
         priority = kind.priority if order.priority is None else order.priority
         digest = orders.content_hash(order)
         earlier = self._book.by_key(source, order.order_id)
@@ -370,7 +369,7 @@ class Intake:
             self._allocator.bound(msisdn=entry.binding.msisdn, iccid=entry.binding.iccid)
             entry.is_in_hand = False
             metrics.POOL_ALLOCATION_DURATION.observe(self._clock.monotonic() - entry.received)
-        counted.accepted(entry.kind.name).inc()
+        metrics.ORDERS_ACCEPTED.labels(entry.kind.name).inc()
         self._settle(entry, _answer(entry))
 
     def on_clash(self, entry: OpenOrder, clash: Clash) -> None:
@@ -434,11 +433,11 @@ class Intake:
             follow(replace(answer, is_repeat=answer.refusal is None))
 
     def _settle_refused(self, entry: OpenOrder, refusal: Refusal) -> None:
-        counted.refused(refusal.code).inc()
+        metrics.ORDERS_REFUSED.labels(refusal.code).inc()
         self._settle(entry, _refused(entry.order.order_id, refusal))
 
     def _refuse(self, batch: Batch, index: int, order_id: str | None, refusal: Refusal) -> None:
-        counted.refused(refusal.code).inc()
+        metrics.ORDERS_REFUSED.labels(refusal.code).inc()
         batch.give(index, _refused(order_id, refusal))
 
     def _repeat_in_memory(

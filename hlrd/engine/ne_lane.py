@@ -28,6 +28,10 @@ class NELane:
     def __len__(self) -> int:
         return self._count
 
+    @property
+    def has_urgent(self) -> bool:
+        return any(self._counts[: limits.PRIORITY_URGENT_MAX + 1])
+
     def count(self, priority: int) -> int:
         return self._counts[priority]
 

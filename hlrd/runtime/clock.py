@@ -2,11 +2,11 @@
 
 import time
 from datetime import UTC, datetime
+from typing import Final
 
 
 class SystemClock:
-    def monotonic(self) -> float:
-        return time.monotonic()
+    monotonic: Final = staticmethod(time.monotonic)  # asked twenty times an order
 
     def wall(self) -> datetime:
         return datetime.now(UTC)
