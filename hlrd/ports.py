@@ -35,8 +35,7 @@ class Intent(StrEnum):
     READ_BACK = "readBack"
 
 
-@dataclass(slots=True)
-class Command:
+class Command(Struct, eq=False, gc=False):
     """One request on one session and its reply (联机指令), as the engine hands it to an NE."""
 
     id: int
@@ -222,8 +221,7 @@ class Vault(Protocol):
 # Intake: what the API hands to the engine and is given back.
 
 
-@dataclass(slots=True)
-class Submission:
+class Submission(Struct):
     """One order as it was read from upstream: decoded, or refused for what it says."""
 
     source: str
@@ -231,8 +229,7 @@ class Submission:
     refusal: Refusal | None = None  #: already known when the order could not be decoded
 
 
-@dataclass(slots=True)
-class Answer:
+class Answer(Struct):
     """What upstream is told of one order, once it is durable, refused or (if asked for) closed."""
 
     order_id: str | None  #: upstream's; None when the order could not be decoded

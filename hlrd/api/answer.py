@@ -1,11 +1,10 @@
 """Answers to JSON, at less than a microsecond each: a batch has ten thousand of them."""
 
 from collections.abc import Sequence
-from dataclasses import replace
 from typing import Final
 
 import msgspec
-from msgspec import Struct
+from msgspec import Struct, structs
 
 from hlrd.api.problem import Problem, describe
 from hlrd.domain.errors import Busy
@@ -68,7 +67,7 @@ class _Receipt(Struct):
 def closed(open_answer: Answer, receipt: bytes) -> Answer:
     """The same order's answer once its final receipt is there; a failed order keeps nothing."""
     end = _RECEIPT.decode(receipt)
-    return replace(
+    return structs.replace(
         open_answer,
         state=end.result,
         msisdn=end.msisdn,

@@ -2,7 +2,6 @@
 
 import asyncio
 from collections.abc import Callable, Sequence
-from dataclasses import replace
 from functools import partial
 from typing import Final, TypeVar
 
@@ -157,7 +156,9 @@ class WorkOrders:
 
     def _as_it_stands(self, settled: Answer) -> Answer:
         live = self._desk.show(settled.id)
-        return settled if live is None else replace(settled, state=str(live["state"]))
+        return (
+            settled if live is None else msgspec.structs.replace(settled, state=str(live["state"]))
+        )
 
 
 async def _decode(source: Source, encoded: Sequence[bytes]) -> list[Submission]:

@@ -9,7 +9,7 @@ import re
 from dataclasses import dataclass, field
 from typing import Annotated, Final, NewType
 
-from msgspec import Meta
+from msgspec import Meta, Struct
 
 from hlrd.domain.errors import BadRequest
 
@@ -136,16 +136,17 @@ CARD_TYPES: Final = ("SIM", "USIM")
 K4SNO_MAX: Final = 255
 
 
-@dataclass(frozen=True, slots=True)
-class SealedKey:
+class SealedKey(Struct, frozen=True, gc=False):
     """A `CardKey` at rest: AES-256-GCM, bound to its IMSI and key id by the associated data."""
 
     key_id: str
-    ciphertext: bytes = field(repr=False)  #: nonce, then ciphertext and tag
+    ciphertext: bytes  #: nonce, then ciphertext and tag
+
+    def __repr__(self) -> str:
+        return f"SealedKey(key_id={self.key_id!r})"
 
 
-@dataclass(frozen=True, slots=True)
-class Card:
+class Card(Struct, frozen=True, gc=False):
     """One physical SIM of the stock."""
 
     iccid: ICCID
@@ -155,8 +156,7 @@ class Card:
     key: SealedKey
 
 
-@dataclass(frozen=True, slots=True)
-class Binding:
+class Binding(Struct, frozen=True, gc=False):
     """One MSISDN, one IMSI, one ICCID, one user, in use together; number and card share the HLR."""
 
     user_id: UserId

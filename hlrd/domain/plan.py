@@ -65,7 +65,8 @@ OTHER_NUMBER: Final = Impossible("USER_NUMBER_MISMATCH", "the user has another n
 
 
 def services_key(services: list[Service]) -> str:
-    return "+".join(sorted(services))
+    """`services` sorted, as a decoded order has them."""
+    return "+".join(services)
 
 
 def plan(

@@ -5,8 +5,9 @@ lane as long as it has anything of its user. What is not here is in the journal.
 """
 
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass, field
 from datetime import datetime
+
+from msgspec import Struct
 
 from hlrd.domain.catalogue import OrderKind
 from hlrd.domain.identity import Binding, UserId
@@ -19,8 +20,7 @@ from hlrd.domain.user import User
 from hlrd.ports import Answer, Intent
 
 
-@dataclass(slots=True)
-class Sent:
+class Sent(Struct, eq=False, gc=False):
     """One command as it went, for the order's trail."""
 
     intent: Intent
@@ -29,8 +29,7 @@ class Sent:
     outcome: Outcome | None = None
 
 
-@dataclass(slots=True, eq=False)
-class OpenTask:
+class OpenTask(Struct, eq=False):
     """A task on its way."""
 
     task: Task
@@ -43,14 +42,13 @@ class OpenTask:
     owed_by: "OpenTask | None" = None  #: the task that waits for this prerequisite
     is_follow_up: bool = False  #: owed after a task that is done; its failure undoes nothing
     outcome: Outcome | None = None  #: the last
-    sent: list[Sent] = field(default_factory=list)
+    sent: list[Sent] = []
 
     def move(self, event: TaskEvent) -> None:
         self.state = advance(TASK, self.state, event)
 
 
-@dataclass(slots=True, eq=False)
-class OpenOrder:
+class OpenOrder(Struct, eq=False):
     """An order that is not closed."""
 
     id: int
@@ -72,12 +70,12 @@ class OpenOrder:
     stages: tuple[tuple[OpenTask, ...], ...] = ()
     stage: int = 0
     pending: int = 0  #: tasks of the stage not done
-    history: list[OpenTask] = field(default_factory=list)  #: every task, also of an undo
+    history: list[OpenTask] = []  #: every task, also of an undo
     failure: OpenTask | None = None  #: the task that made it fail
     impossible: Impossible | None = None  #: why it could not even be planned
     started: float | None = None  #: the first command, monotonic seconds
     receipt: bytes = b""  #: once it ended
-    on_durable: list[Callable[[Answer], None]] = field(default_factory=list)
+    on_durable: list[Callable[[Answer], None]] = []
 
     def move(self, event: OrderEvent) -> None:
         self.state = advance(ORDER, self.state, event)
@@ -89,12 +87,11 @@ class OpenOrder:
         self.failure = None
 
 
-@dataclass(slots=True, eq=False)
-class Lane:
+class Lane(Struct, eq=False):
     """One user: its orders in upstream order, of which only the first runs."""
 
     user_id: UserId
-    queue: list[OpenOrder] = field(default_factory=list)
+    queue: list[OpenOrder] = []
     user: User | None = None  #: as the closed orders, and an opening in the queue, leave it
     is_known: bool = False  #: `user` was read, or follows from an order here
     arriving: int = 0  #: orders read and not answered; each holds the lane

@@ -173,7 +173,7 @@ class Execution:
     # Stages.
 
     def _run(self, order: OpenOrder, stages: tuple[tuple[Task, ...], ...]) -> None:
-        order.stages = tuple(tuple(OpenTask(task, order) for task in stage) for stage in stages)
+        order.stages = tuple([tuple([OpenTask(task, order) for task in stage]) for stage in stages])
         order.stage = -1
         self._next_stage(order)
 

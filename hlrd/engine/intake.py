@@ -6,8 +6,10 @@ resources; then, and only then, a number is drawn. Whatever is refused holds not
 
 from collections import deque
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from typing import Final
+
+from msgspec import structs
 
 from hlrd import limits, metrics
 from hlrd.domain import order as orders
@@ -430,7 +432,7 @@ class Intake:
         arrival.batch.give(arrival.index, answer)
         for follow in followers:
             metrics.ORDERS_REPEATED.inc()
-            follow(replace(answer, is_repeat=answer.refusal is None))
+            follow(structs.replace(answer, is_repeat=answer.refusal is None))
 
     def _settle_refused(self, entry: OpenOrder, refusal: Refusal) -> None:
         metrics.ORDERS_REFUSED.labels(refusal.code).inc()
@@ -451,7 +453,7 @@ class Intake:
             earlier.on_durable.append(lambda answer: batch.give(index, answer))
         else:
             metrics.ORDERS_REPEATED.inc()
-            batch.give(index, replace(_answer(earlier), is_repeat=True))
+            batch.give(index, structs.replace(_answer(earlier), is_repeat=True))
 
     def _settle_repeat(self, entry: OpenOrder, repeat: Repeat) -> None:
         """The journal has this very order, or another one under its id."""

@@ -7,6 +7,7 @@ from pathlib import Path
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from msgspec import structs
 
 from adapters.huawei_hlr import HuaweiHLR
 from hlrd.codec import mml
@@ -131,7 +132,7 @@ hostile = st.one_of(
 
 
 def a_hostile_task(operation: Operation, imsi: str, msisdn: str, template: str) -> Task:
-    binding = replace(a_binding(), imsi=IMSI(imsi), msisdn=MSISDN(msisdn))
+    binding = structs.replace(a_binding(), imsi=IMSI(imsi), msisdn=MSISDN(msisdn))
     return a_task(operation, binding=binding, template=template)
 
 
@@ -416,7 +417,7 @@ def test_a_follow_up_is_its_own_read_back() -> None:
 
 def test_a_reply_to_another_command_is_no_echo() -> None:
     request = adapter().encode(a_task(REMOVE_SUBSCRIBER), None)
-    other = replace(a_binding(), imsi=IMSI("001010000000002"))
+    other = structs.replace(a_binding(), imsi=IMSI("001010000000002"))
     foreign = adapter().encode(a_task(REMOVE_SUBSCRIBER, binding=other), None)
 
     assert adapter().echoes(request, MMLReply(request, (0,), "", ""))

@@ -85,7 +85,10 @@ async def test_an_order_is_shown_by_either_id() -> None:
 
     assert by_id.exit_code == 0
     assert f"id {order}" in said(by_id)
-    assert "addKey hlr1 sent execute 2026-11-21T20:00:00+08:00 0 ADD KI:IMSI=" in said(by_id)
+    assert (
+        "addKey hlr1 sent execute 2026-11-21T20:00:00.000+08:00 12.0 done 0 ADD KI:IMSI="
+        in said(by_id)
+    )
     assert by_order_id.output == by_id.output
     assert "'result': 'succeeded'" in closed.output
 

@@ -3,6 +3,7 @@ from typing import Any
 
 import orjson
 import pytest
+from msgspec import structs
 
 from hlrd import limits
 from hlrd.domain import order as orders
@@ -287,9 +288,10 @@ def test_a_follow_up_runs_behind_the_change_and_its_failure_undoes_nothing() -> 
 
 def test_an_ne_that_is_not_configured_fails_the_order_and_not_the_daemon() -> None:
     stage = Stage()
-    stage.users["7"] = user_of(1)
-    assert stage.users["7"].binding is not None
-    object.__setattr__(stage.users["7"].binding, "hlr", "gone")
+    user = user_of(1)
+    assert user.binding is not None
+    gone = structs.replace(user.binding, hlr="gone")
+    stage.users["7"] = structs.replace(user, binding=gone)
 
     stage.take(stage.suspend())
     stage.close()
