@@ -11,22 +11,22 @@ from typing import Final
 
 from msgspec import structs
 
-from hlrd import limits, metrics
+from hlrd import metrics
 from hlrd.domain import order as orders
 from hlrd.domain.catalogue import BY_SHAPE
-from hlrd.domain.conflict import RULINGS, Ruling
-from hlrd.domain.errors import BadRequest, Busy, Conflict, NotAllowed, NotFound, Refusal
+from hlrd.domain.errors import Conflict, Refusal
 from hlrd.domain.identity import ICCID, IMSI, MSISDN, Binding, CardKey, UserId
-from hlrd.domain.lifecycle import NumberState, OrderState, UserState
-from hlrd.domain.order import MemberActivate, Source, UserOpen, WorkOrder
-from hlrd.domain.plan import Routes, services_key
+from hlrd.domain.lifecycle import OrderState, UserState
+from hlrd.domain.order import MemberActivate, UserOpen, WorkOrder
+from hlrd.domain.plan import Routes
 from hlrd.domain.suspension import NO_REASONS
 from hlrd.domain.user import User
+from hlrd.engine import eligibility
 from hlrd.engine.admission import DrainRate, judge
 from hlrd.engine.book import Book, Lane, OpenOrder
 from hlrd.engine.execution import Execution
 from hlrd.engine.parking import Parking
-from hlrd.pool.allocator import Allocator, Drawn, Exhausted, Lack, Pending
+from hlrd.pool.allocator import Allocator, Drawn, Exhausted, Pending
 from hlrd.ports import (
     Acceptance,
     Answer,
@@ -245,62 +245,14 @@ class Intake:
 
     def _check(self, entry: OpenOrder, lane: Lane, facts: Facts) -> None:
         order, kind = entry.order, entry.kind
-        if Source(entry.source) not in kind.sources:
-            raise NotAllowed(
-                "SOURCE_NOT_ALLOWED", f"{entry.source} may not send {kind.name}", "type"
-            )
-        if kind.is_state_change and not self._may_change_state(entry.source):
-            text = f"{self._state_master} is the master of user state"
-            raise NotAllowed("NOT_STATE_MASTER", text, "type")
-        if order.accept_time or order.effective_time:
-            orders.refuse_bad_times(order, self._clock.wall())
+        eligibility.check_source(kind, entry.source, self._state_master)
+        eligibility.check_times(order, entry.received_at)
         ahead = [earlier for earlier in lane.queue if earlier.id < entry.id] if lane.queue else ()
-        if len(ahead) + self._parking.count_of(entry.user_id) >= limits.USER_ORDERS_OPEN_MAX:
-            raise Busy("USER_QUEUE_FULL", "too many orders of this user are open", 10.0, "user_id")
-        for earlier in ahead:
-            if RULINGS[earlier.kind.nature][kind.nature] is Ruling.REFUSE:
-                raise Conflict(
-                    "CONFLICT_IN_FLIGHT",
-                    f"order {earlier.id} ({earlier.kind.name}) of this user is not closed",
-                    "user_id",
-                )
-        if kind.opens_user:
-            self._check_opening(order, lane.user, facts)
+        eligibility.check_in_flight(kind, ahead, self._parking.count_of(entry.user_id))
+        if isinstance(order, MemberActivate | UserOpen):
+            eligibility.check_opening(order, lane.user, facts, self._routes)
         else:
-            _check_user(order, lane.user)
-
-    def _may_change_state(self, source: str) -> bool:
-        return self._state_master == "backup" or source in (self._state_master, Source.OPS)
-
-    def _check_opening(self, order: WorkOrder, user: User | None, facts: Facts) -> None:
-        if user is not None:
-            code = "USER_TERMINATED" if user.state is UserState.TERMINATED else "USER_EXISTS"
-            raise Conflict(code, "an opening needs a user id that was never used", "user_id")
-        if isinstance(order, MemberActivate):
-            if order.iccid is not None:
-                _check_card(facts, order.province, order.services, self._routes)
-            return
-        assert isinstance(order, UserOpen)
-        number = facts.number
-        if number is None:
-            raise BadRequest("NUMBER_UNKNOWN", "the number is in no imported range", "msisdn")
-        if number.state not in (NumberState.IDLE, NumberState.LEASED):
-            raise Conflict("NUMBER_NOT_IDLE", f"the number is {number.state}", "msisdn")
-        if number.province != order.province:
-            raise BadRequest("NUMBER_OF_OTHER_PROVINCE", "the number's province differs", "msisdn")
-        if facts.card is not None:
-            _check_card(facts, order.province, order.services, self._routes)
-            if facts.card.imsi != order.imsi:
-                raise BadRequest("IMSI_NOT_OF_CARD", "the card in stock has another IMSI", "imsi")
-            if facts.card.hlr != number.hlr:
-                raise BadRequest("HOME_HLR_DIFFERS", "number and card differ in home HLR", "iccid")
-        elif order.keyid is None:
-            raise BadRequest("CARD_UNKNOWN", "the card is not in stock; send ki and keyid", "iccid")
-        elif not facts.card_is_free:
-            raise Conflict("CARD_NOT_IN_STOCK", "the card is in use or scrapped", "iccid")
-        elif not facts.imsi_is_free:
-            raise Conflict("IMSI_IN_USE", "the IMSI is bound to another card", "imsi")
-        _check_services(number.hlr, order.services, self._routes)
+            eligibility.check_user(order, lane.user)
 
     # Reserving and accepting.
 
@@ -314,10 +266,10 @@ class Intake:
             return drawn
         if isinstance(drawn, Exhausted):
             metrics.POOL_EXHAUSTED.labels(drawn.what).inc()
-            raise _exhausted(drawn, entry.order)
+            raise eligibility.exhausted(drawn, entry.order)
         card = drawn.card
         try:
-            _check_services(card.hlr, entry.order.services, self._routes)
+            eligibility.check_services(card.hlr, entry.order.services, self._routes)
         except Refusal:
             self._allocator.put_back(msisdn=drawn.msisdn, iccid=card.iccid)
             raise
@@ -491,58 +443,8 @@ def _wanted(entry: OpenOrder) -> Wanted:
     return Wanted(entry.id, entry.source, order.order_id, entry.user_id)
 
 
-def _check_user(order: WorkOrder, user: User | None) -> None:
-    """The user exists, and is the one that has the number: numbers are recycled."""
-    assert not isinstance(order, MemberActivate)
-    if user is None:
-        raise NotFound("USER_UNKNOWN", "no such user was opened here", "user_id")
-    if user.state is UserState.TERMINATED:
-        if not isinstance(order, orders.UserTerminate):
-            raise Conflict("USER_TERMINATED", "the user is terminated", "user_id")
-        return
-    if user.binding is not None and user.binding.msisdn != order.msisdn:
-        raise Conflict("USER_NUMBER_MISMATCH", "the user has another number", "msisdn")
-
-
-def _check_card(
-    facts: Facts, province: str, services: list[orders.Service], routes: Routes
-) -> None:
-    card = facts.card
-    if card is None:
-        raise BadRequest("CARD_UNKNOWN", "no such card in stock", "iccid")
-    if not facts.card_is_free:
-        raise Conflict("CARD_NOT_IN_STOCK", "the card is in use or scrapped", "iccid")
-    if card.province != province:
-        raise BadRequest("CARD_OF_OTHER_PROVINCE", "the card's province differs", "iccid")
-    _check_services(card.hlr, services, routes)
-
-
-def _check_services(hlr: str, services: list[orders.Service], routes: Routes) -> None:
-    if services_key(services) not in routes.templates.get(hlr, {}):
-        raise BadRequest(
-            "SERVICES_UNKNOWN", f"{hlr} has no template for these services", "services"
-        )
-
-
 def _is_drawn(order: WorkOrder) -> bool:
     return isinstance(order, MemberActivate) and order.iccid is None
-
-
-def _exhausted(drawn: Exhausted, order: MemberActivate) -> Conflict:
-    where = f"{order.digits}-digit numbers of province {order.province}"
-    match drawn.what:
-        case Lack.POOL:
-            return Conflict("POOL_UNKNOWN", f"there is no pool {order.pool}", "pool")
-        case Lack.LOT:
-            return Conflict("LOT_UNKNOWN", f"no lot of that name in {order.province}", "lot")
-        case Lack.NUMBERS:
-            text = f"pool {order.pool} has no idle {where}; import a range"
-            return Conflict("POOL_EXHAUSTED", text, "pool")
-        case Lack.CARDS:
-            text = f"no card in stock whose home HLR has idle {where}; import a lot"
-            return Conflict("STOCK_EXHAUSTED", text, "lot" if order.lot else "province")
-        case Lack.CARD_TAKEN:
-            return Conflict("CARD_TAKEN", "another order is opening with this card", "iccid")
 
 
 def _other_content() -> Conflict:

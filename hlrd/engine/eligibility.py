@@ -1,0 +1,130 @@
+"""Whether an order may be taken, by what is known of its source, its user and its resources. Pure.
+
+Every function returns nothing, or raises the Refusal that upstream is told; none reserves anything.
+"""
+
+from collections.abc import Sequence
+from datetime import datetime
+
+from hlrd import limits
+from hlrd.domain import order as orders
+from hlrd.domain.catalogue import OrderKind
+from hlrd.domain.conflict import RULINGS, Ruling
+from hlrd.domain.errors import BadRequest, Busy, Conflict, NotAllowed, NotFound
+from hlrd.domain.lifecycle import NumberState, UserState
+from hlrd.domain.order import MemberActivate, Service, Source, UserOpen, WorkOrder
+from hlrd.domain.plan import Routes, services_key
+from hlrd.domain.user import User
+from hlrd.engine.book import OpenOrder
+from hlrd.pool.allocator import Exhausted, Lack
+from hlrd.ports import Facts
+
+
+def check_source(kind: OrderKind, source: str, state_master: str) -> None:
+    """`state_master`: as in the configuration; staff may change state whoever is master."""
+    if Source(source) not in kind.sources:
+        raise NotAllowed("SOURCE_NOT_ALLOWED", f"{source} may not send {kind.name}", "type")
+    if kind.is_state_change and state_master not in ("backup", source) and source != Source.OPS:
+        text = f"{state_master} is the master of user state"
+        raise NotAllowed("NOT_STATE_MASTER", text, "type")
+
+
+def check_times(order: WorkOrder, now: datetime) -> None:
+    if order.accept_time or order.effective_time:
+        orders.refuse_bad_times(order, now)
+
+
+def check_in_flight(kind: OrderKind, ahead: Sequence[OpenOrder], parked: int) -> None:
+    """`ahead`: the user's open orders in memory; `parked`: how many more are in the journal."""
+    if len(ahead) + parked >= limits.USER_ORDERS_OPEN_MAX:
+        raise Busy("USER_QUEUE_FULL", "too many orders of this user are open", 10.0, "user_id")
+    for earlier in ahead:
+        if RULINGS[earlier.kind.nature][kind.nature] is Ruling.REFUSE:
+            raise Conflict(
+                "CONFLICT_IN_FLIGHT",
+                f"order {earlier.id} ({earlier.kind.name}) of this user is not closed",
+                "user_id",
+            )
+
+
+def check_user(order: WorkOrder, user: User | None) -> None:
+    """The user exists, and is the one that has the number: numbers are recycled."""
+    assert not isinstance(order, MemberActivate)
+    if user is None:
+        raise NotFound("USER_UNKNOWN", "no such user was opened here", "user_id")
+    if user.state is UserState.TERMINATED:
+        if not isinstance(order, orders.UserTerminate):
+            raise Conflict("USER_TERMINATED", "the user is terminated", "user_id")
+        return
+    if user.binding is not None and user.binding.msisdn != order.msisdn:
+        raise Conflict("USER_NUMBER_MISMATCH", "the user has another number", "msisdn")
+
+
+def check_opening(
+    order: MemberActivate | UserOpen, user: User | None, facts: Facts, routes: Routes
+) -> None:
+    if user is not None:
+        code = "USER_TERMINATED" if user.state is UserState.TERMINATED else "USER_EXISTS"
+        raise Conflict(code, "an opening needs a user id that was never used", "user_id")
+    if isinstance(order, UserOpen):
+        _check_named(order, facts, routes)
+    elif order.iccid is not None:
+        _check_card(facts, order.province, order.services, routes)
+
+
+def check_services(hlr: str, services: list[Service], routes: Routes) -> None:
+    if services_key(services) not in routes.templates.get(hlr, {}):
+        text = f"{hlr} has no template for these services"
+        raise BadRequest("SERVICES_UNKNOWN", text, "services")
+
+
+def exhausted(drawn: Exhausted, order: MemberActivate) -> Conflict:
+    where = f"{order.digits}-digit numbers of province {order.province}"
+    match drawn.what:
+        case Lack.POOL:
+            return Conflict("POOL_UNKNOWN", f"there is no pool {order.pool}", "pool")
+        case Lack.LOT:
+            return Conflict("LOT_UNKNOWN", f"no lot of that name in {order.province}", "lot")
+        case Lack.NUMBERS:
+            text = f"pool {order.pool} has no idle {where}; import a range"
+            return Conflict("POOL_EXHAUSTED", text, "pool")
+        case Lack.CARDS:
+            text = f"no card in stock whose home HLR has idle {where}; import a lot"
+            return Conflict("STOCK_EXHAUSTED", text, "lot" if order.lot else "province")
+        case Lack.CARD_TAKEN:
+            return Conflict("CARD_TAKEN", "another order is opening with this card", "iccid")
+
+
+def _check_named(order: UserOpen, facts: Facts, routes: Routes) -> None:
+    """The number and the card that the order names are idle, and belong together."""
+    number = facts.number
+    if number is None:
+        raise BadRequest("NUMBER_UNKNOWN", "the number is in no imported range", "msisdn")
+    if number.state not in (NumberState.IDLE, NumberState.LEASED):
+        raise Conflict("NUMBER_NOT_IDLE", f"the number is {number.state}", "msisdn")
+    if number.province != order.province:
+        raise BadRequest("NUMBER_OF_OTHER_PROVINCE", "the number's province differs", "msisdn")
+    if facts.card is not None:
+        _check_card(facts, order.province, order.services, routes)
+        if facts.card.imsi != order.imsi:
+            raise BadRequest("IMSI_NOT_OF_CARD", "the card in stock has another IMSI", "imsi")
+        if facts.card.hlr != number.hlr:
+            raise BadRequest("HOME_HLR_DIFFERS", "number and card differ in home HLR", "iccid")
+    elif order.keyid is None:
+        raise BadRequest("CARD_UNKNOWN", "the card is not in stock; send ki and keyid", "iccid")
+    elif not facts.card_is_free:
+        raise Conflict("CARD_NOT_IN_STOCK", "the card is in use or scrapped", "iccid")
+    elif not facts.imsi_is_free:
+        raise Conflict("IMSI_IN_USE", "the IMSI is bound to another card", "imsi")
+    check_services(number.hlr, order.services, routes)
+
+
+def _check_card(facts: Facts, province: str, services: list[Service], routes: Routes) -> None:
+    card = facts.card
+    if card is None:
+        raise BadRequest("CARD_UNKNOWN", "no such card in stock", "iccid")
+    if not facts.card_is_free:
+        raise Conflict("CARD_NOT_IN_STOCK", "the card is in use or scrapped", "iccid")
+    if card.province != province:
+        raise BadRequest("CARD_OF_OTHER_PROVINCE", "the card's province differs", "iccid")
+    check_services(card.hlr, services, routes)
