@@ -113,8 +113,9 @@ CODES: Final[Mapping[int, Ruling]] = {
 _TEACHABLE: Final = frozenset({NO_CHANGE, BUSY, TRANSIENT, PERMANENT})
 
 _CODE: Final = re.compile(r"[0-9]{1,9}\Z")
-_MSISDN: Final = re.compile(r"[0-9]{11}(?:[0-9]{2})?\Z")
-_TRANSACTION: Final = re.compile(r"[0-9A-Za-z]{1,64}\Z")
+_FIT: Final = re.compile(r"[0-9A-Za-z]{1,64} [0-9]{11}(?:[0-9]{2})?\Z")
+"""TransactionID and MSISDN with a blank between."""
+
 _OPTION: Final = re.compile(r"[!-~]{1,64}\Z")
 _SENT_TRANSACTION: Final = re.compile(rb"<TransactionID[^>]*>([0-9A-Za-z]+)<")
 
@@ -135,7 +136,9 @@ class DSMP(Adapter[HTTPReply]):
             self._target = _target(account, options["path"])
         except UnsafeValue as error:
             raise AccountError(f"{account.host}:{account.port}: {error}") from error
-        self._peer = PEERS[options["peer"]]
+        peer = PEERS[options["peer"]]
+        self._actions = {operation: str(number) for operation, number in peer.actions.items()}
+        self._reasons = {cause: str(number) for cause, number in peer.reasons.items()}
         self._service = options["sp_service_id"]
         self._reader = Reader(NAMESPACE, header="TransactionID", field="hRet")
         codes = {**CODES, **_taught(account.options)}
@@ -153,13 +156,11 @@ class DSMP(Adapter[HTTPReply]):
 
     def encode(self, task: Task, key: CardKey | None) -> bytes:
         """Values are checked again here, and what is filled in is escaped besides."""
-        msisdn = task.binding.msisdn
-        if not (_MSISDN.match(msisdn) and _TRANSACTION.match(task.transaction)):
+        transaction, msisdn = task.transaction, task.binding.msisdn
+        if not _FIT.match(f"{transaction} {msisdn}"):
             raise UnsafeValue("an MSISDN or a TransactionID that is not fit for the wire")
-        action, reason = self._numbers(task)
-        return self._target.post(
-            self._template.fill((task.transaction, msisdn, msisdn, action, reason))
-        )
+        action, reason = self._actions[task.operation], self._reasons[task.cause]
+        return self._target.post(self._template.fill((transaction, msisdn, msisdn, action, reason)))
 
     def classify(self, task: Task, reply: HTTPReply) -> Outcome:
         """Raises ProtocolError when HTTP says 200 and the content is not an answer to a request."""
@@ -186,20 +187,17 @@ class DSMP(Adapter[HTTPReply]):
             return False
         if message.name == soap.FAULT:
             return True
-        return message.name == REPLY and _transactions(message) == {sent[1].decode()}
+        return message.name == REPLY and _is_of(sent[1].decode(), message)
 
     def is_last(self, reply: HTTPReply) -> bool:
         return not reply.keep_alive
 
     def masked(self, task: Task) -> str:
-        action, reason = self._numbers(task)
+        action, reason = self._actions[task.operation], self._reasons[task.cause]
         return (
             f"{REQUEST}:TransactionID={task.transaction},MSISDN={task.binding.msisdn},"
             f"ActionID={action},ActionReasonID={reason},SPServiceID={self._service}"
         )
-
-    def _numbers(self, task: Task) -> tuple[str, str]:
-        return str(self._peer.actions[task.operation]), str(self._peer.reasons[task.cause])
 
     def _classify_http(self, reply: HTTPReply) -> Outcome:
         code = f"HTTP {reply.status}"
@@ -287,10 +285,13 @@ def template(*, device_id: str, sp_id: str, sp_service_id: str) -> Template:
     )
 
 
-def _transactions(message: Message) -> set[str]:
+def _is_of(transaction: str, message: Message) -> bool:
     """Peers put it into the header, the body, or both."""
-    named = (message.header.get("TransactionID"), message.fields.get("TransactionID"))
-    return {text.strip() for text in named if text is not None}
+    header, fields = message.header, message.fields
+    first = header.get("TransactionID", fields.get("TransactionID"))
+    if first is None:
+        return False
+    return first.strip() == transaction == fields.get("TransactionID", first).strip()
 
 
 def _code(message: Message) -> int:

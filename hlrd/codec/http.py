@@ -7,13 +7,13 @@ length, so one that runs to the end of the connection is refused.
 
 import re
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
 from functools import lru_cache
 from http import HTTPStatus
 from types import MappingProxyType
-from typing import Final, Generic, TypeVar
+from typing import Final, Generic, NoReturn, TypeVar
 
 from httptools import HttpParserError, HttpParserUpgrade, HttpRequestParser, HttpResponseParser
+from msgspec import Struct
 
 from hlrd import limits
 from hlrd.codec.base import UnsafeValue
@@ -29,16 +29,14 @@ _NO_HEADERS: Final[Mapping[str, str]] = MappingProxyType({})
 M = TypeVar("M")
 
 
-@dataclass(frozen=True, slots=True)
-class HTTPReply:
+class HTTPReply(Struct, frozen=True, gc=False):
     status: int
     body: bytes
     keep_alive: bool = True  #: false: the peer closes behind this reply
     retry_after_s: float | None = None  #: None also when the peer named a date
 
 
-@dataclass(frozen=True, slots=True)
-class HTTPRequest:
+class HTTPRequest(Struct, frozen=True, gc=False):
     method: str
     target: str
     body: bytes
@@ -112,6 +110,7 @@ class _Messages(Generic[M]):
         self._parse = parse
         self._complete: list[M] = []
         self._unheard = 0
+        self._broken = ""
         self._begin()
 
     def feed(self, data: bytes) -> list[M]:
@@ -120,17 +119,19 @@ class _Messages(Generic[M]):
         Raises ProtocolError when the peer broke the frame, or before a frame above
         limits.FRAME_BYTES_MAX would be buffered; the instance is of no use afterwards.
         """
-        self._has_heard = False
+        size = self._size
         try:
             self._parse(data)
         except HttpParserUpgrade as error:
             raise ProtocolError("the peer wants to leave HTTP") from error
         except HttpParserError as error:
             raise ProtocolError(self._broken or f"not HTTP/1.1: {error}") from error
-        self._bound_the_unheard(len(data))
-        if not self._complete:
-            return []
-        complete, self._complete = self._complete, []
+        complete = self._complete
+        if complete:
+            self._complete = []
+            self._unheard = 0
+        else:
+            self._bound_the_unheard(len(data), has_heard=self._size != size)
         return complete
 
     def on_header(self, name: bytes, value: bytes) -> None:
@@ -140,7 +141,8 @@ class _Messages(Generic[M]):
         key = name.lower()
         if key == b"content-length":
             self._has_length = True
-            self._bound(int(value))
+            if int(value) > limits.FRAME_BYTES_MAX:
+                self._refuse_size()
         elif key == b"transfer-encoding":
             self._has_length = value.lower().rstrip().endswith(b"chunked")
         elif key == b"retry-after":
@@ -154,7 +156,8 @@ class _Messages(Generic[M]):
         self._body.append(body)
 
     def on_message_complete(self) -> None:
-        self._finish(self._body[0] if len(self._body) == 1 else b"".join(self._body))
+        body = self._body
+        self._finish(body[0] if len(body) == 1 else b"".join(body))
         self._begin()
 
     def _finish(self, body: bytes) -> None:
@@ -165,25 +168,23 @@ class _Messages(Generic[M]):
         self._body: list[bytes] = []
         self._is_in_body = False
         self._has_length = False
-        self._has_heard = True
         self._retry_after = b""
-        self._broken = ""
 
     def _count(self, size: int) -> None:
-        self._has_heard = True
         self._size += size
-        self._bound(self._size)
+        if self._size > limits.FRAME_BYTES_MAX:
+            self._refuse_size()
 
-    def _bound(self, size: int) -> None:
-        if size > limits.FRAME_BYTES_MAX:
-            self._break(f"an HTTP message above {limits.FRAME_BYTES_MAX} bytes")
-
-    def _bound_the_unheard(self, size: int) -> None:
+    def _bound_the_unheard(self, size: int, *, has_heard: bool) -> None:
         """A header line that never ends is kept by the parser, which bounds nothing."""
-        self._unheard = 0 if self._has_heard else self._unheard + size
-        self._bound(self._unheard)
+        self._unheard = 0 if has_heard else self._unheard + size
+        if self._unheard > limits.FRAME_BYTES_MAX:
+            self._refuse_size()
 
-    def _break(self, reason: str) -> None:
+    def _refuse_size(self) -> NoReturn:
+        self._break(f"an HTTP message above {limits.FRAME_BYTES_MAX} bytes")
+
+    def _break(self, reason: str) -> NoReturn:
         self._broken = reason
         raise ProtocolError(reason)
 
@@ -193,22 +194,25 @@ class HTTPReplies(_Messages[HTTPReply]):
 
     def __init__(self) -> None:
         self._parser = HttpResponseParser(self)
+        self._status = 0
         super().__init__(self._parser.feed_data)
 
     def on_headers_complete(self) -> None:
         self._is_in_body = True
-        status = self._parser.get_status_code()
+        status = self._status = self._parser.get_status_code()
         if not (self._has_length or status < 200 or status in (204, 304)):
             self._break(f"an HTTP {status} without a length, on a connection to be kept")
 
     def _finish(self, body: bytes) -> None:
-        status = self._parser.get_status_code()
-        if status < 200:
+        if self._status < 200:
             return  # 100 Continue and its like announce the reply
-        named = self._retry_after
-        retry_after_s = float(named) if _SECONDS.match(named) else None
         keep_alive = self._parser.should_keep_alive()
-        self._complete.append(HTTPReply(status, body, keep_alive, retry_after_s))
+        retry_after_s = _seconds(self._retry_after) if self._retry_after else None
+        self._complete.append(HTTPReply(self._status, body, keep_alive, retry_after_s))
+
+
+def _seconds(text: bytes) -> float | None:
+    return float(text) if _SECONDS.match(text) else None
 
 
 class HTTPRequests(_Messages[HTTPRequest]):
