@@ -22,7 +22,7 @@ help: ## this list
 demo: $(READY) ## activate 10,000 members on four emulated HLRs and prove it; CHAOS=1 with faults and a kill -9; ORDERS=n
 	@$(BIN)/python -m loadtest.demo --orders $(ORDERS) $(if $(filter-out 0,$(CHAOS)),--chaos)
 
-run: $(READY) ## daemon and emulators stay up on fixed ports until Ctrl-C, with curl examples
+run: $(READY) ## daemon and emulators stay up until Ctrl-C, with curl examples; PORT=n, ADMIN_PORT=n
 	@$(BIN)/python -m loadtest.run --port $(PORT) --admin-port $(ADMIN_PORT)
 
 test: check ## check, then every test; the last line is pytest's own

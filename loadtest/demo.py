@@ -107,6 +107,8 @@ def main() -> int:
     parser.add_argument("--chaos", action="store_true")
     parser.add_argument("--seed", type=int, default=1)
     options = parser.parse_args()
+    if options.orders < 1:
+        parser.error("--orders: at least 1, as there is nothing to prove about none")
     view = View()
     return run_until_signal(
         demo(orders=options.orders, is_chaotic=options.chaos, seed=options.seed, view=view),

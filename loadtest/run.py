@@ -1,4 +1,4 @@
-"""`make run`: daemon, emulators and PostgreSQL stay up on fixed ports until Ctrl-C.
+"""`make run`: daemon, emulators and PostgreSQL stay up until Ctrl-C.
 
 The data stays in `.hlrd/run` and is taken up again by the next run.
 """

@@ -33,7 +33,7 @@ class View:
         self.console.print(f"[bold green]proven[/]  {text}")
 
     def fail(self, text: str) -> None:
-        self.console.print("[bold red]not proven[/]", end="  ")
+        self.console.print("[bold red]failed[/]", end="  ")
         self.console.print(text, markup=False, soft_wrap=True)
 
     @contextmanager
