@@ -79,11 +79,16 @@ def refuse_overlap(span: Span, others: Iterable[NumberRange]) -> None:
         if span.digits == other.digits and span.first <= other.last and other.first <= span.last:
             raise Conflict(
                 "RANGE_OVERLAPS",
-                f"overlaps range {other.id}, {other} of pool {other.pool}; "
-                f"import {span} without {max(span.first, other.first)}"
-                f"-{min(span.last, other.last)}",
+                f"overlaps range {other.id}, {other} of pool {other.pool}; {_instead(span, other)}",
                 "first",
             )
+
+
+def _instead(span: Span, other: NumberRange) -> str:
+    first, last = max(span.first, other.first), min(span.last, other.last)
+    if (first, last) == (span.first, span.last):
+        return "all of it is imported already"
+    return f"import {span} without {first}-{last}"
 
 
 def _refuse_bad_ends(low: MSISDN, high: MSISDN) -> None:
