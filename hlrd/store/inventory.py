@@ -115,11 +115,14 @@ class Inventory:
     async def import_lot(self, delivery: Delivery) -> None:
         """All cards or none. The same file again changes nothing.
 
-        Conflict if the name is another file's, or a card is in stock already.
+        Conflict if the name is another file's, the file came for another home, or a card is in
+        stock already.
         """
         with translated():
             async with self._pool.acquire() as connection, connection.transaction():
-                if await connection.fetchval(_LOT_BY_FILE, delivery.file_hash):
+                known = await connection.fetchrow(_LOT_BY_FILE, delivery.file_hash)
+                if known is not None:
+                    _refuse_other_home(known, delivery)
                     return
                 await _refuse_known(connection, delivery.cards)
                 await _load(connection, delivery)
@@ -205,6 +208,15 @@ def _lot_of(row: Record) -> LotRow:
         quantity=row["quantity"],
         cards={str(state): count for state, count in counts.items()},
     )
+
+
+def _refuse_other_home(known: Record, delivery: Delivery) -> None:
+    if (known["province"], known["hlr"]) != (delivery.province, delivery.hlr):
+        raise Conflict(
+            "LOT_EXISTS",
+            f"this file was imported before, for province {known['province']} and {known['hlr']}",
+            "province" if known["province"] != delivery.province else "hlr",
+        )
 
 
 async def _load(connection: Connection, delivery: Delivery) -> None:

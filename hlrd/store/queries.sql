@@ -449,7 +449,7 @@ ORDER BY l.id;
 
 -- name: lot_by_file
 -- The lot that this very file was imported as.
-SELECT name, quantity FROM sim_lot WHERE file_hash = $1;
+SELECT province, hlr FROM sim_lot WHERE file_hash = $1;
 
 -- name: lot_add
 -- A new lot under a name that is free.

@@ -1,4 +1,5 @@
 from collections.abc import AsyncIterator
+from dataclasses import replace
 
 import pytest
 
@@ -134,6 +135,8 @@ async def test_a_lot_with_cards_of_the_stock_is_refused_whole_and_they_are_named
 
     with pytest.raises(Conflict) as refused:
         await inventory.import_lot(a_delivery(5, name="lot2", first=8))
+    with pytest.raises(Conflict, match="this file was imported before, for province 200 and hlr1"):
+        await inventory.import_lot(replace(a_delivery(10), hlr="hlr2"))
     with pytest.raises(Conflict, match="lot lot1 came with another file"):
         await inventory.import_lot(a_delivery(5, first=100))
 
