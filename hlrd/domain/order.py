@@ -244,6 +244,10 @@ def refusal_of(error: msgspec.ValidationError) -> Refusal:
         return BadRequest("KIND_UNKNOWN", "no such kind of order (docs/api.md)", "type")
     if text.startswith("Invalid enum value"):
         return BadRequest("FIELD_INVALID", "not one of the values this field takes", path)
+    form = re.search(r"matching regex '\\\\A(.+)\\\\Z'", text)
+    if form:
+        said = form[1].replace(r"\\", "\\")
+        return BadRequest("FIELD_INVALID", f"not text of the form {said}", path)
     return BadRequest("FIELD_INVALID", text, path)
 
 

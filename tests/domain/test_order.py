@@ -118,6 +118,22 @@ def test_an_order_has_a_size() -> None:
     assert refused.value.code == "ORDER_TOO_LARGE"
 
 
+@pytest.mark.parametrize(
+    ("change", "form"),
+    [
+        ({"ec_code": "E-1"}, "[A-Za-z0-9]{1,20}"),
+        ({"operator_id": ""}, r"[\x21-\x7e]{1,20}"),
+    ],
+)
+def test_the_form_that_a_text_must_have_is_told_as_one_writes_it(
+    change: dict[str, Any], form: str
+) -> None:
+    with pytest.raises(BadRequest) as refused:
+        decoded({**GOOD["MEMBER_ACTIVATE"], **change})
+
+    assert refused.value.detail == f"not text of the form {form}"
+
+
 def test_the_hash_is_of_the_content_and_not_of_its_spelling() -> None:
     plain = decoded(GOOD["MEMBER_ACTIVATE"])
     backwards = dict(reversed(GOOD["MEMBER_ACTIVATE"].items()))
