@@ -60,6 +60,7 @@ def check_config(config: Config = _CONFIG) -> None:
 
 @cli.command()
 def version() -> None:
+    """Say which release this is."""
     typer.echo(__version__)
 
 

@@ -10,10 +10,10 @@ from rich.progress import track
 from rich.table import Column, Table
 
 from hlrd.cli import files
-from hlrd.cli.client import URL, Client, Url, path_of
+from hlrd.cli.client import OWNER, URL, CallFailed, Client, Url, path_of
 
-pool: Final = typer.Typer(no_args_is_help=True, help="Number pools.")
-sim: Final = typer.Typer(no_args_is_help=True, help="SIM lots.")
+pool: Final = typer.Typer(no_args_is_help=True, help=f"Number pools. {OWNER}")
+sim: Final = typer.Typer(no_args_is_help=True, help=f"SIM lots. {OWNER}")
 
 _NUMBER_STATES: Final = ("idle", "leased", "inUse", "quarantined", "locked")
 _CARD_STATES: Final = ("inStock", "leased", "inUse", "scrapped")
@@ -32,8 +32,12 @@ def create_pool(name: Name, url: Url = URL) -> None:
 def import_ranges(name: Name, file: File, url: Url = URL) -> None:
     """Add ranges of numbers: columns first, last, province, hlr."""
     client = Client(url)
-    for row in track(files.ranges(file), "ranges", transient=True):
-        client.post(f"/v1/pools/{path_of(name)}/ranges", row)
+    for line, row in enumerate(track(files.ranges(file), "ranges", transient=True), 2):
+        try:
+            client.post(f"/v1/pools/{path_of(name)}/ranges", row)
+        except CallFailed as refused:
+            before = "; the lines before it are imported" if line > 2 else ""
+            raise CallFailed(f"{file}, line {line}{before}: {refused}") from refused
     _show_pools([client.get(f"/v1/pools/{path_of(name)}")])
 
 
@@ -80,7 +84,9 @@ def _show_pools(pools: Iterable[Mapping[str, Any]]) -> None:
 
 
 def _show_lots(lots: Iterable[Mapping[str, Any]]) -> None:
-    table = Table("lot", "vendor", "province", "hlr", *_counted(_CARD_STATES))
+    table = Table(
+        Column("lot", overflow="fold"), "vendor", "province", "hlr", *_counted(_CARD_STATES)
+    )
     for one in lots:
         counts = _counts(one["cards"], _CARD_STATES)
         table.add_row(one["name"], one["vendor"], one["province"], one["hlr"], *counts)

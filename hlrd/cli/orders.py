@@ -6,12 +6,12 @@ from typing import Annotated, Any, Final
 import typer
 from rich.console import Console
 from rich.pretty import Pretty
-from rich.table import Table
+from rich.table import Column, Table
 
-from hlrd.cli.client import URL, CallFailed, Client, Url, path_of
+from hlrd.cli.client import OWNER, URL, CallFailed, Client, Url, path_of
 from hlrd.domain.order import Source
 
-order: Final = typer.Typer(no_args_is_help=True, help="Work orders.")
+order: Final = typer.Typer(no_args_is_help=True, help=f"Work orders. {OWNER}")
 
 _FIELDS: Final = (
     "id", "source", "order_id", "type", "state", "user_id", "operator_id", "priority",
@@ -45,6 +45,9 @@ def _print(found: Mapping[str, Any]) -> None:
     console = Console()
     console.print(_facts(found))
     console.print(_tasks(found["tasks"]))
+    for task in found["tasks"]:
+        if task.get("request"):
+            console.print(f"{task['operation']}:", task["request"], markup=False, highlight=False)
     for receipt in found["receipts"]:
         console.print("receipt", Pretty(receipt))
 
@@ -59,14 +62,14 @@ def _facts(found: Mapping[str, Any]) -> Table:
 
 
 def _tasks(tasks: Sequence[Mapping[str, Any]]) -> Table:
-    table = Table("operation", "ne", "state", "intent", "at", "ms", "verdict", "code", "request")
+    names = ("operation", "ne", "state", "intent", "at", "ms", "verdict", "code")
+    table = Table(*(Column(name, overflow="fold") for name in names))
     for task in tasks:
         heads = [_text(task.get(name)) for name in ("operation", "ne", "state")]
-        request = _text(task.get("request"))
         for command in task.get("commands") or [{}]:
-            names = ("intent", "at", "elapsed_ms", "verdict", "code")
-            table.add_row(*heads, *(_text(command.get(name)) for name in names), request)
-            heads, request = ["", "", ""], ""
+            sent = ("intent", "at", "elapsed_ms", "verdict", "code")
+            table.add_row(*heads, *(_text(command.get(name)) for name in sent))
+            heads = ["", "", ""]
     return table
 
 

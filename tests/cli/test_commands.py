@@ -50,6 +50,26 @@ async def test_a_pool_is_created_filled_listed_and_shown(tmp_path: Path) -> None
     assert "1064900000000 1064900001999 200 hlr1" in said(shown)
 
 
+async def test_a_range_that_is_refused_is_named_by_its_line(tmp_path: Path) -> None:
+    file = tmp_path / "ranges.csv"
+    file.write_text(RANGES + "1064900002999,1064900002000,200,hlr1\n")
+
+    async with a_world() as world:
+        await run(world, "pool", "create", "iot")
+        result = await run(world, "pool", "import", "iot", str(file))
+
+    assert f"{file}, line 3; the lines before it are imported: RANGE_REVERSED" in str(
+        result.exception
+    )
+
+
+async def test_the_help_says_where_the_token_comes_from() -> None:
+    async with a_world() as world:
+        told = [await run(world, group, "--help") for group in ("pool", "sim", "order")]
+
+    assert all("HLRD_TOKEN" in one.output for one in told)
+
+
 async def test_a_lot_is_imported_and_shows_no_key(tmp_path: Path) -> None:
     file = tmp_path / "lot.csv"
     file.write_text(a_lot(*(a_card(number) for number in range(5))))
@@ -85,10 +105,8 @@ async def test_an_order_is_shown_by_either_id() -> None:
 
     assert by_id.exit_code == 0
     assert f"id {order}" in said(by_id)
-    assert (
-        "addKey hlr1 sent execute 2026-11-21T20:00:00.000+08:00 12.0 done 0 ADD KI:IMSI="
-        in said(by_id)
-    )
+    assert "addKey hlr1 sent execute 2026-11-21T20:00:00.000+08:00 12.0 done 0" in said(by_id)
+    assert "addKey: ADD KI:IMSI=" in said(by_id)
     assert by_order_id.output == by_id.output
     assert "'result': 'succeeded'" in closed.output
 
