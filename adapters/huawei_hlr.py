@@ -11,8 +11,8 @@ from typing import Final, NamedTuple
 
 from hlrd.codec import mml
 from hlrd.codec.base import UnsafeValue
-from hlrd.codec.mml import MMLReplies, MMLReply
-from hlrd.domain.identity import CardKey, international
+from hlrd.codec.mml import Form, MMLReplies, MMLReply
+from hlrd.domain.identity import IMSI, CardKey, international
 from hlrd.domain.operation import Operation, Task
 from hlrd.domain.outcome import Outcome, Verdict
 from hlrd.domain.suspension import Level
@@ -102,14 +102,13 @@ _LOCKS: Final[Mapping[Level, Mapping[str, str]]] = {
 }
 """All four flags each time, so that the level is absolute."""
 
-_COMMANDS: Final[Mapping[Operation, str]] = {
-    Operation.ADD_KEY: "ADD KI",
+_OF_THE_IMSI: Final[Mapping[Operation, str]] = {
     Operation.REMOVE_KEY: "RMV KI",
-    Operation.ADD_SUBSCRIBER: "ADD TPLSUB",
     Operation.REMOVE_SUBSCRIBER: "RMV SUB",
-    Operation.SET_BARRING: "MOD LCK",
     Operation.CANCEL_LOCATION: "SND CANCELC",
 }
+"""Commands that need nothing else."""
+
 _QUERIES: Final[Mapping[Operation, str]] = {
     Operation.ADD_KEY: "LST KI",
     Operation.REMOVE_KEY: "LST KI",
@@ -120,7 +119,9 @@ _QUERIES: Final[Mapping[Operation, str]] = {
 _KEEPALIVE_IMSI: Final = "001010000000000"
 """Nobody's: the test network's. Any reply at all proves life."""
 
-_OPTIONS: Final = frozenset({"hlrsn", "opsno", "amfsno"})
+_MILENAGE: Final = ("opsno", "amfsno")
+_OPTIONS: Final = frozenset({"hlrsn", *_MILENAGE})
+_SUCCESS: Final = (0,)
 _INNER_CODE: Final = re.compile(r"(?:ERR|CODE)(?:\s+IS)?[\s=:]*([0-9]{1,10})", re.IGNORECASE)
 _KEY_LIKE: Final = re.compile(r"[0-9A-Fa-f]{32,}")
 _KEY_LIKE_LENGTH: Final = 32
@@ -129,7 +130,7 @@ _TEXT_LENGTH_MAX: Final = 200
 
 class HuaweiHLR(Adapter[MMLReply]):
     dialect = "huawei_hlr"
-    operations = frozenset(_COMMANDS)
+    operations = frozenset(_BY_OPERATION)
 
     def __init__(self, account: Account) -> None:
         super().__init__(account)
@@ -141,20 +142,37 @@ class HuaweiHLR(Adapter[MMLReply]):
         self._rulings_of_query = {
             operation: {**_EVERY, **_missing(operation), **taught} for operation in _QUERIES
         }
-        self._hlrsn = account.options.get("hlrsn", "1")
-        self._milenage = {
-            name.upper(): account.options[name]
-            for name in ("opsno", "amfsno")
-            if name in account.options
-        }
         try:
-            self._login = mml.command(
-                "LGI", HLRSN=self._hlrsn, OPNAME=account.user, PWD=account.password
-            )
-            self._keepalive = self._build("LST KI", IMSI=_KEEPALIVE_IMSI)
-            self._build("ADD KI", **self._milenage)
+            self._prepare(account)
         except UnsafeValue as error:
             raise AccountError(f"{account.host}:{account.port}: {error}") from error
+
+    def _prepare(self, account: Account) -> None:
+        """Every command that will ever be sent, up to the values of its task."""
+        options = account.options
+        hlrsn = options.get("hlrsn", "1")
+        milenage = {name.upper(): options[name] for name in _MILENAGE if name in options}
+        self._login = mml.command("LGI", HLRSN=hlrsn, OPNAME=account.user, PWD=account.password)
+        self._keepalive = mml.command("LST KI", HLRSN=hlrsn, IMSI=_KEEPALIVE_IMSI)
+        self._shown_key = Form("ADD KI", HLRSN=hlrsn, IMSI=None, OPERTYPE="ADD")
+        key: dict[str, str | None] = {"HLRSN": hlrsn, "IMSI": None, "OPERTYPE": "ADD"}
+        key |= dict.fromkeys(("KIVALUE", "K4SNO", "CARDTYPE", "ALG"))
+        self._key = Form("ADD KI", **key)
+        self._milenage_key = Form("ADD KI", **key, **milenage)
+        self._subscriber = Form(
+            "ADD TPLSUB", HLRSN=hlrsn, IMSI=None, ISDN=None, TPLTYPE="NORMAL", TPLID=None
+        )
+        self._locks = {
+            level: Form("MOD LCK", HLRSN=hlrsn, IMSI=None, **locks)
+            for level, locks in _LOCKS.items()
+        }
+        self._of_the_imsi = {
+            operation: Form(name, HLRSN=hlrsn, IMSI=None)
+            for operation, name in _OF_THE_IMSI.items()
+        }
+        self._queries = {
+            operation: Form(name, HLRSN=hlrsn, IMSI=None) for operation, name in _QUERIES.items()
+        }
 
     def decoder(self) -> MMLReplies:
         return MMLReplies()
@@ -172,18 +190,32 @@ class HuaweiHLR(Adapter[MMLReply]):
         return self._keepalive
 
     def encode(self, task: Task, key: CardKey | None) -> bytes:
-        params = self._params(task)
-        if task.operation is Operation.ADD_KEY:
+        """The level to be born with is not sent: ADD TPLSUB has no lock, so the plan sends
+        SET_BARRING after it.
+        """
+        operation, binding = task.operation, task.binding
+        if operation is Operation.ADD_KEY:
             assert key is not None, "ADD_KEY without its key"
-            params |= self._key_params(key)
-        return self._build(_COMMANDS[task.operation], **params)
+            return self._encode_key(binding.imsi, key)
+        if operation is Operation.ADD_SUBSCRIBER:
+            isdn = international(binding.msisdn)
+            return self._subscriber.fill(binding.imsi, isdn, task.template)
+        if operation is Operation.SET_BARRING:
+            return self._locks[task.level].fill(binding.imsi)
+        return self._of_the_imsi[operation].fill(binding.imsi)
+
+    def _encode_key(self, imsi: IMSI, key: CardKey) -> bytes:
+        form = self._milenage_key if key.algorithm == "MILENAGE" else self._key
+        return form.fill(imsi, key.value, str(key.k4sno), key.card_type, key.algorithm)
 
     def classify(self, task: Task, reply: MMLReply) -> Outcome:
+        if reply.codes == _SUCCESS:
+            return self._succeeded(reply)
         return self._judge(self._rulings[task.operation], reply)
 
     def read_back(self, task: Task) -> bytes | None:
-        query = _QUERIES.get(task.operation)
-        return self._build(query, IMSI=task.binding.imsi) if query else None
+        query = self._queries.get(task.operation)
+        return query.fill(task.binding.imsi) if query else None
 
     def compare(self, task: Task, reply: MMLReply) -> Outcome:
         if task.operation not in _QUERIES:
@@ -194,45 +226,18 @@ class HuaweiHLR(Adapter[MMLReply]):
         return outcome
 
     def echoes(self, request: bytes, reply: MMLReply) -> bool:
-        return mml.is_echo(request, reply.echo)
+        return request == reply.echo or mml.is_echo(request, reply.echo)
 
     def masked(self, task: Task) -> str:
-        secret = f',KIVALUE="{mml.MASK}"' if task.operation is Operation.ADD_KEY else ""
-        text = self._build(_COMMANDS[task.operation], **self._params(task)).decode("ascii")
-        return f"{text[:-1]}{secret};"
-
-    def _build(self, name: str, **params: str) -> bytes:
-        return mml.command(name, HLRSN=self._hlrsn, **params)
-
-    def _params(self, task: Task) -> dict[str, str]:
-        """Without the key. The level to be born with is not among them: ADD TPLSUB has no lock, so
-        the plan sends SET_BARRING after it.
-        """
-        params: dict[str, str] = {"IMSI": task.binding.imsi}
-        if task.operation is Operation.ADD_KEY:
-            params["OPERTYPE"] = "ADD"
-        elif task.operation is Operation.ADD_SUBSCRIBER:
-            params["ISDN"] = international(task.binding.msisdn)
-            params["TPLTYPE"] = "NORMAL"
-            params["TPLID"] = task.template
-        elif task.operation is Operation.SET_BARRING:
-            params |= _LOCKS[task.level]
-        return params
-
-    def _key_params(self, key: CardKey) -> dict[str, str]:
-        params = {
-            "KIVALUE": key.value,
-            "K4SNO": str(key.k4sno),
-            "CARDTYPE": key.card_type,
-            "ALG": key.algorithm,
-        }
-        return params | self._milenage if key.algorithm == "MILENAGE" else params
+        if task.operation is not Operation.ADD_KEY:
+            return self.encode(task, None).decode("ascii")
+        shown = self._shown_key.fill(task.binding.imsi).decode("ascii")
+        return f'{shown[:-1]},KIVALUE="{mml.MASK}";'
 
     def _judge(self, rulings: Mapping[int, Ruling], reply: MMLReply) -> Outcome:
         codes = _unwrapped(reply)
-        if codes == (0,):
-            verdict = Verdict.NO_CHANGE if reply.status == "SUCCESS0002" else Verdict.DONE
-            return Outcome(verdict, "0", self._safe(reply.text))
+        if codes == _SUCCESS:
+            return self._succeeded(reply)
         ruling = max(
             (rulings.get(code, _UNKNOWN) for code in codes),
             key=lambda ruling: _SEVERITY.index(ruling.verdict),
@@ -244,6 +249,10 @@ class HuaweiHLR(Adapter[MMLReply]):
             ruling.then,
             all(code in rulings for code in codes),
         )
+
+    def _succeeded(self, reply: MMLReply) -> Outcome:
+        verdict = Verdict.NO_CHANGE if reply.status == "SUCCESS0002" else Verdict.DONE
+        return Outcome(verdict, "0", self._safe(reply.text))
 
     def _safe(self, text: str) -> str:
         """An NE's text for receipts and people; a careless one quotes the command."""

@@ -62,13 +62,20 @@ class MMLCommand:
 _END_LINE: Final = re.compile(rb"---[ \t]*END[ \t\r]*")
 _CONTINUED: Final = b"To be continued"
 _CONTINUED_WITHIN: Final = 64  #: bytes before the END line in which it is looked for
-_BLOCK: Final = re.compile(
-    rb"\s*\+\+\+[ \t]+[^\r\n]*\r?\n"
-    rb"[^\r\n#]*#[ \t]*[0-9]+[ \t]*\r?\n"
-    rb"%%([^\r\n]*)%%[ \t]*\r?\n\s*"
-    rb"(?:RETCODE[ \t]*=[ \t]*([0-9]{1,10}(?![0-9])|\[[0-9, ]{1,200}\])[ \t]*)?"
-    rb"(?:(SUCCESS|ERR)([0-9]{1,10})[ \t]*:?[ \t]*)?([^\r\n]*)\r?\n"
+_HEAD: Final = (
+    rb"\s*+\+\+\+[ \t]++[^\r\n]*+\r?\n"
+    rb"[^\r\n#]*+#[ \t]*+[0-9]++[ \t]*+\r?\n"
+    rb"%%([^\r\n]*)%%[ \t]*+\r?\n\s*+"
+    rb"(?:RETCODE[ \t]*+=[ \t]*+([0-9]{1,10}(?![0-9])|\[[0-9, ]{1,200}\])[ \t]*+)?"
+    rb"(?:((?:SUCCESS|ERR)([0-9]{1,10}))[ \t]*+:?[ \t]*+)?([^\r\n]*+)\r?\n"
 )
+"""Up to the result line. Possessive, so that no garbage costs more than one pass."""
+
+_BLOCK: Final = re.compile(_HEAD)
+_BARE_REPLY: Final = re.compile(_HEAD + rb"(\s*+)(?<=\n)---[ \t]*+END[ \t\r]*+\n\s*+")
+"""A whole reply with nothing in its body, as most are. One that came alone is read in one match."""
+
+_SUCCESS: Final = (0,)
 _NUMBER: Final = re.compile(rb"[0-9]{1,10}")
 _VALUE_LINE: Final = re.compile(rb"^[ \t]*([A-Za-z][A-Za-z0-9_]*)[ \t]*=([^\r\n]*)", re.MULTILINE)
 
@@ -84,11 +91,18 @@ class MMLReplies:
 
     def feed(self, data: bytes) -> list[MMLReply]:
         if not self._pending:
-            return self._take(data)
+            return self._alone(data) or self._take(data)
         self._pending += data
         whole = self._pending
         self._pending = bytearray()
         return self._take(whole)
+
+    def _alone(self, data: bytes) -> list[MMLReply] | None:
+        """The one reply that `data` is and nothing else; None to look closer."""
+        if self._blocks or len(data) > limits.FRAME_BYTES_MAX:
+            return None
+        match = _BARE_REPLY.fullmatch(data)
+        return None if match is None else [_reply(match, match[6])]
 
     def _take(self, data: bytes | bytearray) -> list[MMLReply]:
         replies: list[MMLReply] = []
@@ -160,16 +174,24 @@ def _parse(data: bytes | bytearray, start: int, end_line: int) -> MMLReply:
     match = _BLOCK.match(data, start, end_line)
     if match is None:
         raise ProtocolError("an MML reply without header, echo or result line")
-    echo, retcode, kind, number, text = match.groups()
-    if retcode is None and kind is None:
-        raise ProtocolError("an MML reply without RETCODE, SUCCESS or ERR")
-    codes = _codes(retcode if retcode is not None else b"0" if kind == b"SUCCESS" else number)
-    status = "" if kind is None else (kind + number).decode("ascii")
-    return MMLReply(bytes(echo), codes, status, _text(text), bytes(data[match.end() : end_line]))
+    return _reply(match, bytes(data[match.end() : end_line]))
+
+
+def _reply(match: re.Match[bytes], body: bytes) -> MMLReply:
+    """`match` begins with the groups of `_HEAD`."""
+    echo, retcode, status, number, text = match.group(1, 2, 3, 4, 5)
+    if retcode is None:
+        if status is None:
+            raise ProtocolError("an MML reply without RETCODE, SUCCESS or ERR")
+        retcode = b"0" if status.startswith(b"SUCCESS") else number
+    shown = "" if status is None else status.decode("ascii")
+    return MMLReply(bytes(echo), _codes(retcode), shown, _text(text), body)
 
 
 def _codes(raw: bytes) -> tuple[int, ...]:
     """One code, or a list in brackets."""
+    if raw == b"0":
+        return _SUCCESS
     if raw[:1] != b"[":
         return (int(raw),)
     codes = tuple(int(code) for code in _NUMBER.findall(raw))
@@ -254,29 +276,68 @@ def _command(match: re.Match[bytes]) -> MMLCommand:
     return MMLCommand(name.decode("ascii").upper(), params, text)
 
 
-_FullMatch = Callable[[str], "re.Match[str] | None"]
-_QUOTED: Final[dict[str, _FullMatch]] = {
-    "IMSI": re.compile(r"[0-9]{6,15}").fullmatch,
-    "ISDN": re.compile(r"[0-9]{5,15}").fullmatch,
-    "KIVALUE": re.compile(r"[0-9A-Fa-f]{32}").fullmatch,
-    "OPNAME": re.compile(_SAFE + "{1,64}").fullmatch,
-    "PWD": re.compile(_SAFE + "{1,64}").fullmatch,
+_QUOTED: Final = {
+    "IMSI": "[0-9]{6,15}",
+    "ISDN": "[0-9]{5,15}",
+    "KIVALUE": "[0-9A-Fa-f]{32}",
+    "OPNAME": _SAFE + "{1,64}",
+    "PWD": _SAFE + "{1,64}",
 }
-_BARE: Final[_FullMatch] = re.compile(r"[A-Za-z0-9_]{1,32}").fullmatch
+_BARE: Final = "[A-Za-z0-9_]{1,32}"
 """Numbers and enumerations."""
+
+_FullMatch = Callable[[str], "re.Match[str] | None"]
+_QUOTED_FIT: Final[dict[str, _FullMatch]] = {
+    key: re.compile(alphabet).fullmatch for key, alphabet in _QUOTED.items()
+}
+_BARE_FIT: Final[_FullMatch] = re.compile(_BARE).fullmatch
 
 
 def command(name: str, **params: str) -> bytes:
     """The whole command. Raises UnsafeValue for any value outside its own narrow alphabet, none of
     which holds `; : , " ' =`, a blank, a control or a non-ASCII character.
     """
-    parts = []
     for key, value in params.items():
-        quoted = _QUOTED.get(key)
-        if not (quoted or _BARE)(value):
+        if not _QUOTED_FIT.get(key, _BARE_FIT)(value):
             raise UnsafeValue(f"the value of {key} for {name} has characters that MML cannot carry")
-        parts.append(f'{key}="{value}"' if quoted else f"{key}={value}")
-    return f"{name}:{','.join(parts)};".encode("ascii")
+    return _written(name, params).encode("ascii")
+
+
+def _written(name: str, params: Mapping[str, str]) -> str:
+    """Unchecked."""
+    parts = [
+        f'{key}="{value}"' if key in _QUOTED else f"{key}={value}" for key, value in params.items()
+    ]
+    return f"{name}:{','.join(parts)};"
+
+
+class Form:
+    """A command that is made again and again: its text and its check once, then only filled in.
+
+    One match of the finished text checks every value. No alphabet holds a delimiter, so a text that
+    matches has those of the form and no others, and each value stands in its own place.
+    """
+
+    __slots__ = ("_is_sound", "_keys", "_name", "_text")
+
+    def __init__(self, name: str, **params: str | None) -> None:
+        """None stands for a value that `fill` is given, in this order. Raises UnsafeValue."""
+        command(name, **{key: value for key, value in params.items() if value is not None})
+        text, pattern = {}, {}
+        for key, value in params.items():
+            text[key] = "%s" if value is None else value.replace("%", "%%")
+            pattern[key] = _QUOTED.get(key, _BARE) if value is None else re.escape(value)
+        self._name = name
+        self._keys = [key for key, value in params.items() if value is None]
+        self._text = _written(name, text)
+        self._is_sound = re.compile(_written(name, pattern)).fullmatch
+
+    def fill(self, *values: str) -> bytes:
+        """As `command` would with these values."""
+        text = self._text % values
+        if not self._is_sound(text):
+            return command(self._name, **dict(zip(self._keys, values, strict=True)))
+        return text.encode("ascii")
 
 
 _SECRET_VALUE: Final = re.compile(

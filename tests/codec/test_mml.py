@@ -1,5 +1,6 @@
 """MML on both sides: what is decoded does not depend on how TCP cut it, and is bounded."""
 
+from collections.abc import Callable
 from itertools import pairwise
 
 import pytest
@@ -9,7 +10,7 @@ from hypothesis import strategies as st
 from hlrd import limits
 from hlrd.codec import mml
 from hlrd.codec.base import UnsafeValue
-from hlrd.codec.mml import MMLCommand, MMLCommands, MMLReplies, MMLReply
+from hlrd.codec.mml import Form, MMLCommand, MMLCommands, MMLReplies, MMLReply
 from hlrd.domain.errors import ProtocolError
 
 ECHO = 'LST SUB:HLRSN=1,IMSI="001010000000001";'
@@ -81,6 +82,50 @@ def test_a_reply_is_the_same_however_tcp_cuts_it(wires: list[bytes], cuts: list[
 
     assert replies == replies_of(wire)
     assert len(replies) == len(wires)
+
+
+blanks = st.text(" \t\r\n\v", max_size=4)
+
+
+@given(
+    blocks=st.lists(
+        st.tuples(
+            blanks,
+            st.sampled_from(["+++ HLR1", " +++ HLR1", "+++"]),
+            st.sampled_from(["\r\n", "\n", "\r"]),
+            blanks,
+            st.sampled_from(
+                [
+                    "RETCODE = 0  SUCCESS0001:ok",
+                    "ERR3001",
+                    "it went well",
+                    "---  END",
+                    "RETCODE = 0",
+                ]
+            ),
+            blanks,
+            st.sampled_from(
+                ["---    END", " ---    END", "---END\t", "---    END.", "To be continued"]
+            ),
+            blanks,
+        ),
+        min_size=1,
+        max_size=2,
+    )
+)
+def test_a_bare_reply_is_the_same_however_tcp_cuts_it(blocks: list[tuple[str, ...]]) -> None:
+    wire = "".join(
+        f"{before}{head}{newline}O&M #1\r\n%%LST KI:;%%\r\n{gap}{result}{newline}{rest}{end}{after}"
+        for before, head, newline, gap, result, rest, end, after in blocks
+    ).encode()
+
+    def read(*pieces: bytes) -> list[MMLReply] | str:
+        try:
+            return replies_of(*pieces)
+        except ProtocolError as error:
+            return str(error)
+
+    assert read(wire) == read(*(bytes([byte]) for byte in wire))
 
 
 def test_a_reply_may_come_byte_by_byte() -> None:
@@ -288,6 +333,38 @@ def test_any_value_is_refused_or_comes_back_as_itself_in_one_command(name: str, 
     [command] = commands_of(wire)
 
     assert command.params == {name: value}
+
+
+FORM = Form("ADD TPLSUB", HLRSN="1", IMSI=None, TPLTYPE="NORMAL", PWD=None, TPLID=None)
+odd = st.text('0aZ_!%",;:= \n\0١é', max_size=20) | st.text(max_size=20)
+
+
+@given(digits | odd, safe | odd, safe | odd)
+def test_a_form_makes_of_values_what_a_command_does(
+    imsi: str, password: str, template: str
+) -> None:
+    def made(build: Callable[[], bytes]) -> bytes | str:
+        try:
+            return build()
+        except UnsafeValue as error:
+            return str(error)
+
+    params = {"IMSI": imsi, "TPLTYPE": "NORMAL", "PWD": password, "TPLID": template}
+    expected = made(lambda: mml.command("ADD TPLSUB", HLRSN="1", **params))
+
+    assert made(lambda: FORM.fill(imsi, password, template)) == expected
+
+
+@pytest.mark.parametrize("value", ["", "1;", '1"', "1,IC=TRUE", "%s", "1\n"])
+def test_a_form_is_not_made_of_what_mml_cannot_carry(value: str) -> None:
+    with pytest.raises(UnsafeValue, match="HLRSN"):
+        Form("LST KI", HLRSN=value, IMSI=None)
+
+
+def test_a_percent_sign_is_only_a_letter_in_a_form() -> None:
+    form = Form("LGI", OPNAME="50%s", PWD=None)
+
+    assert form.fill("%d") == b'LGI:OPNAME="50%s",PWD="%d";'
 
 
 def test_people_see_no_key_and_no_password() -> None:
