@@ -6,10 +6,9 @@ resources; then, and only then, a number is drawn. Whatever is refused holds not
 
 from collections import deque
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass
 from typing import Final
 
-from msgspec import structs
+from msgspec import Struct, structs
 
 from hlrd import metrics
 from hlrd.domain import order as orders
@@ -64,8 +63,7 @@ class Batch:
             self._on_answers([answer for answer in self._answers if answer is not None])
 
 
-@dataclass(slots=True)
-class _Arrival:
+class _Arrival(Struct, eq=False):
     """An order between its reading and its judgement."""
 
     order: OpenOrder
@@ -109,7 +107,8 @@ class Intake:
         self._clashed: dict[UserId, int] = {}  #: orders that are judged again
         self._keys: dict[int, CardKey] = {}  #: of arriving USER_OPEN orders, until sealed
         self._unanswered = 0
-        self.rate = DrainRate(clock.monotonic())
+        self._now = clock.wall(), clock.monotonic()  #: of the present call of `submit`
+        self.rate = DrainRate(self._now[1])
         self.is_draining = False
 
     def arriving(self) -> int:
@@ -126,6 +125,7 @@ class Intake:
             on_answers([])
             return
         batch = Batch(len(submissions), on_answers)
+        self._now = self._clock.wall(), self._clock.monotonic()
         for index, submission in enumerate(submissions):
             if submission.order is None:
                 assert submission.refusal is not None, "an order is decoded or refused"
@@ -152,6 +152,7 @@ class Intake:
         if refusal is not None:
             self._refuse(batch, index, order.order_id, refusal)
             return
+        received_at, received = self._now
         entry = OpenOrder(
             id=next(self._order_ids),
             source=source,
@@ -161,8 +162,8 @@ class Intake:
             priority=priority,
             urgency=priority,
             content_hash=digest,
-            received_at=self._clock.wall(),
-            received=self._clock.monotonic(),
+            received_at=received_at,
+            received=received,
             operator_id=order.operator_id,
         )
         if isinstance(order, UserOpen) and order.ki is not None and order.keyid is not None:
