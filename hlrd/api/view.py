@@ -10,6 +10,7 @@ from msgspec import Struct
 from hlrd.domain import trail
 from hlrd.domain.identity import Binding
 from hlrd.domain.operation import Task
+from hlrd.domain.order import BEIJING
 from hlrd.domain.suspension import Level
 from hlrd.domain.trail import TaskTrail
 from hlrd.store.record import OrderRecord
@@ -47,8 +48,11 @@ def order(
     live: Mapping[str, Any] | None,
     masked: Callable[[Task], str | None],
 ) -> bytes:
-    """`live` is the order as it stands in memory, if it does; else the journal's word holds."""
-    document = record.trail if live is None else live.get("trail")
+    """`live` is the order as it stands in memory, if it does; else the journal's word holds.
+
+    Of a fallout memory knows the state only; what led to it came with its interim receipt.
+    """
+    document = (live or {}).get("trail") or record.trail
     tasks = [] if document is None else trail.decode(document)
     view = Order(
         id=str(record.id),
@@ -59,8 +63,8 @@ def order(
         user_id=record.user_id,
         operator_id=record.operator_id,
         priority=record.priority,
-        accepted_at=record.accepted_at,
-        closed_at=record.closed_at,
+        accepted_at=record.accepted_at.astimezone(BEIJING),
+        closed_at=record.closed_at and record.closed_at.astimezone(BEIJING),
         resources=_resources(record.binding),
         order=msgspec.Raw(record.payload),
         receipts=[msgspec.Raw(receipt) for receipt in record.receipts],

@@ -2,6 +2,7 @@
 
 import asyncio
 import gzip
+from dataclasses import replace
 
 import orjson
 import pytest
@@ -10,7 +11,7 @@ from hlrd import limits
 from hlrd.domain.errors import Busy, Conflict, Unavailable
 from hlrd.domain.order import Source
 from tests.api.client import Reply, World, a_member_activation, until
-from tests.api.fakes import an_order_record
+from tests.api.fakes import a_trail, an_order_record
 
 
 async def test_an_order_is_answered_202_with_its_place_and_its_resources(world: World) -> None:
@@ -380,6 +381,18 @@ async def test_a_closed_order_is_shown_with_receipt_and_trail(world: World) -> N
     assert shown["state"] == "succeeded"
     assert [receipt["result"] for receipt in shown["receipts"]] == ["succeeded"]
     assert [task["state"] for task in shown["tasks"]] == ["done"]
+
+
+async def test_a_fallout_order_is_shown_with_what_led_to_it(world: World) -> None:
+    record = an_order_record(5, state="fallout")
+    world.book.records[5] = replace(record, trail=a_trail("failed"))
+    world.book.live[5] = {"state": "fallout"}
+
+    shown = (await world.ask("GET", "/v1/work-orders/5")).json
+
+    assert shown["state"] == "fallout"
+    assert [task["state"] for task in shown["tasks"]] == ["failed"]
+    assert shown["accepted_at"].endswith("+08:00")
 
 
 async def test_another_sources_order_is_unknown(world: World) -> None:
