@@ -9,8 +9,8 @@ from aiohttp import hdrs, web
 from aiohttp.http_exceptions import HttpProcessingError
 
 from hlrd import limits
-from hlrd.api.problem import TooSlow, WrongMediaType
-from hlrd.domain.errors import BadRequest, Unavailable
+from hlrd.api.problem import BrokenBody, TooSlow, WrongMediaType
+from hlrd.domain.errors import Unavailable
 
 JSON: Final = "application/json"
 NDJSON: Final = "application/x-ndjson"
@@ -52,7 +52,8 @@ class Bodies:
                 "BODY_TOO_SLOW", f"the body took longer than {self._read_timeout_s:g} s"
             ) from None
         except (HttpProcessingError, web.RequestPayloadError, ConnectionError) as error:
-            raise BadRequest("BODY_BROKEN", "the body does not end as its headers say") from error
+            request.content.feed_eof()  # or aiohttp reads on after the answer, and fails again
+            raise BrokenBody("BODY_BROKEN", "the body does not end as its headers say") from error
 
 
 def media_type(request: web.Request, *allowed: str) -> str:

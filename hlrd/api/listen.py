@@ -1,7 +1,7 @@
 """Listening sockets: the bounds of HTTP itself, and our own error shape below the routes too."""
 
 import asyncio
-from typing import Any, Final
+from typing import Any, Final, cast
 
 import msgspec
 from aiohttp import hdrs, web
@@ -89,14 +89,23 @@ class _Protocol(web.RequestHandler):
         response.force_close()
         return response
 
+    async def finish_response(
+        self, request: web.BaseRequest, resp: web.StreamResponse, start_time: float | None
+    ) -> tuple[web.StreamResponse, bool]:
+        """An `Expect` that nobody knows is refused before the edge, and in plain text."""
+        if isinstance(resp, web.HTTPException):
+            resp = problem.respond_to(resp)
+            resp.headers[hdrs.SERVER] = "hlrd"
+        return await super().finish_response(request, resp, start_time)
+
 
 class _Full(asyncio.Protocol):
     """One connection too many: told so at once, and closed."""
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
-        assert isinstance(transport, asyncio.Transport)
-        transport.write(_FULL)
-        transport.close()
+        full = cast(asyncio.Transport, transport)  # uvloop's is one in all but its bases
+        full.write(_FULL)
+        full.close()
 
 
 def _full() -> bytes:

@@ -31,6 +31,10 @@ class TooSlow(Refusal):
     status: ClassVar[int] = 408
 
 
+class BrokenBody(BadRequest):
+    """Nobody knows where the next request would begin."""
+
+
 class TooLarge(Refusal):
     status: ClassVar[int] = 413
 
@@ -95,7 +99,7 @@ def respond(refusal: Refusal, headers: Mapping[str, str] | None = None) -> web.R
         response.headers[hdrs.RETRY_AFTER] = str(max(1, math.ceil(refusal.retry_after_s)))
     elif isinstance(refusal, Unauthorized):
         response.headers[hdrs.WWW_AUTHENTICATE] = 'Bearer realm="hlrd"'
-    elif isinstance(refusal, TooSlow):
+    elif isinstance(refusal, TooSlow | BrokenBody):
         response.force_close()
     return response
 

@@ -274,14 +274,22 @@ async def test_a_slow_body_is_cut() -> None:
     assert b"Connection: close" in answer
 
 
-async def test_a_body_that_is_not_packed_as_it_says_is_400(world: World) -> None:
-    answer = await raw(
-        world,
-        post_head("Content-Length: 4", "Content-Encoding: gzip", "Connection: close") + b"abcd",
-    )
+async def test_a_body_that_is_not_packed_as_it_says_is_400(
+    world: World, caplog: pytest.LogCaptureFixture
+) -> None:
+    answer = await raw(world, post_head("Content-Length: 4", "Content-Encoding: gzip") + b"abcd")
 
     assert answer.startswith(b"HTTP/1.1 400")
     assert b"BODY_BROKEN" in answer
+    assert b"Connection: close" in answer
+    assert caplog.messages == []
+
+
+async def test_an_expectation_that_nobody_knows_is_a_problem_too(world: World) -> None:
+    reply = await world.ask("GET", "/v1/pools", headers={"Expect": "a miracle"})
+
+    assert_problem(reply, 400, "HTTP_INVALID")
+    assert reply.headers["Server"] == "hlrd"
 
 
 async def test_bodies_share_one_bound() -> None:
