@@ -120,7 +120,10 @@ class InventoryRoutes:
 
     async def lot(self, request: web.Request) -> web.Response:
         _demand_reader(request)
-        return await self._lot(request.match_info["name"])
+        name = request.match_info["name"]
+        if "\0" in name:  # which PostgreSQL takes for no text at all
+            raise NotFound("LOT_UNKNOWN", "no SIM lot has this name")
+        return await self._lot(name)
 
     async def import_lot(self, request: web.Request) -> web.Response:
         demand(request, Source.OPS)

@@ -150,7 +150,7 @@ class _Fields:
 
     def header(self, columns: Sequence[str]) -> Header:
         return Header(
-            vendor=self._text("VENDOR")[1],
+            vendor=self._vendor(),
             lot=self._lot(),
             quantity=self._number("QUANTITY", 1, limits.SIM_FILE_ROWS_MAX),
             k4sno=self._number("K4SNO", 0, K4SNO_MAX),
@@ -165,6 +165,12 @@ class _Fields:
         if not text:
             self.fault(number, name, "missing in the header block")
         return number, text
+
+    def _vendor(self) -> str:
+        number, text = self._text("VENDOR")
+        if not text.isprintable():
+            self.fault(number, "VENDOR", "a control character, or one that cannot be seen")
+        return text
 
     def _lot(self) -> str:
         number, text = self._text("LOT")

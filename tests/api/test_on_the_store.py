@@ -69,6 +69,7 @@ async def test_what_is_not_there_is_404(world: World) -> None:
         await post(world, "/v1/pools/none/ranges", RANGE),
         await world.ask("GET", "/v1/pools/none", source=Source.OPS),
         await world.ask("GET", "/v1/sim-lots/none", source=Source.OPS),
+        await world.ask("GET", "/v1/sim-lots/a%00b", source=Source.OPS),
     ]
 
-    assert [reply.status for reply in replies] == [404] * 3
+    assert [reply.status for reply in replies] == [404] * 4

@@ -221,6 +221,8 @@ def test_a_file_of_too_many_cards_is_refused(monkeypatch: pytest.MonkeyPatch) ->
     ("header", "name"),
     [
         ({"VENDOR": None}, "VENDOR"),
+        ({"VENDOR": "a\0b"}, "VENDOR"),
+        ({"VENDOR": "\x1b[31m"}, "VENDOR"),
         ({"LOT": None}, "LOT"),
         ({"LOT": "no such/name"}, "LOT"),
         ({"QUANTITY": "0"}, "QUANTITY"),
