@@ -67,8 +67,11 @@ class Connection(asyncio.Protocol, ABC, Generic[C, W]):
     def begin(self, name: str, work: W) -> None:
         """Let the faults have their way with `work`, then execute it."""
         faults = self._owner.faults
-        fault = None if faults.is_quiet else faults.befalls(name, self._loop.time())
-        delay_s = faults.latency_s(name) if faults.has_latency and fault is not Fault.BUSY else 0.0
+        if faults.is_calm:
+            self._answers.append(self.execute(work, None))
+            return
+        fault = faults.befalls(name, self._loop.time())
+        delay_s = 0.0 if fault is Fault.BUSY else faults.latency_s(name)
         if delay_s > 0.0:
             self._is_serving = True
             self._loop.call_later(delay_s, self._finish, work, fault)
@@ -128,18 +131,21 @@ class Connection(asyncio.Protocol, ABC, Generic[C, W]):
 
     def _pump(self) -> None:
         """Serve until a command takes time, or none is left."""
-        while self._queue and not self._is_serving and not self._is_hung:
-            self.serve(self._queue.popleft())
+        queue = self._queue
+        while queue and not self._is_serving and not self._is_hung:
+            self.serve(queue.popleft())
         self._flush()
-        if self.closes_when_idle and not (self._queue or self._is_serving or self._is_hung):
+        if self.closes_when_idle and not (queue or self._is_serving or self._is_hung):
             self.close()
-        self._regulate()
+        if queue or self._is_hung or not self.is_reading:
+            self._regulate()
 
     def _flush(self) -> None:
         self._owner.keep()
-        if self._answers and self._transport is not None:
-            self._transport.write(b"".join(self._answers))
-            self._answers.clear()
+        answers = self._answers
+        if answers and self._transport is not None:
+            self._transport.write(answers[0] if len(answers) == 1 else b"".join(answers))
+            answers.clear()
 
     def _regulate(self) -> None:
         if self._transport is None:

@@ -38,7 +38,7 @@ class Emulator(Protocol):
         """Every record it holds, without any key. msgspec must know how to encode one."""
         ...
 
-    def masked(self, text: str) -> str:
+    def shown(self, command: Any) -> str:
         """A command as people may see it."""
         ...
 
@@ -124,8 +124,8 @@ class ControlPort:
 
     async def _get_log(self, request: web.Request) -> web.StreamResponse:
         served = [
-            Served(number, self._emulator.masked(text), code, fault)
-            for number, text, code, fault in self._emulator.record.log(_number(request, "after"))
+            Served(number, self._emulator.shown(command), code, fault)
+            for number, command, code, fault in self._emulator.record.log(_number(request, "after"))
         ]
         return await _stream(request, served)
 

@@ -30,6 +30,7 @@ class Emulator(ABC):
         self.stopping = asyncio.Event()
         self.port = 0
         self.connections: dict[Connection[Any, Any], None] = {}
+        self.keep = kept.flush  #: before answers go out
         self._loop = asyncio.get_running_loop()
         self._kept = kept
         self._idle_close_s = idle_close_s
@@ -50,8 +51,9 @@ class Emulator(ABC):
     @abstractmethod
     def dump(self) -> Sequence[Any]: ...
 
-    def masked(self, text: str) -> str:
-        return text
+    @abstractmethod
+    def shown(self, command: Any) -> str:
+        """A command of the record as people may see it."""
 
     async def open(self, host: str, port: int) -> None:
         """Raises HlrdError when what was kept is damaged, or OSError when the port is taken."""
@@ -79,9 +81,6 @@ class Emulator(ABC):
 
     def closed(self, connection: Connection[Any, Any]) -> None:
         del self.connections[connection]
-
-    def keep(self) -> None:
-        self._kept.flush()
 
     def cut(self, sessions: int | None) -> int:
         chosen = list(self.connections)[:sessions]

@@ -108,7 +108,7 @@ def decode(document: bytes | str) -> Profile:
 class Faults:
     """A profile in force: its dice, its rate and what is left of its one-shots.
 
-    `is_quiet` and `has_latency` let an emulator skip the dice on its fast path.
+    While `is_calm`, nothing befalls a command and none takes time.
     """
 
     def __init__(self, profile: Profile, *, seed: int = 0) -> None:
@@ -126,7 +126,7 @@ class Faults:
         self._sampler_default = self._sampler(profile.latency)
         self._tokens = profile.commands_per_s or 0.0
         self._refilled_at_s: float | None = None
-        self.has_latency = profile.latency.p50_s > 0.0 or bool(profile.latency_by_command)
+        self._has_latency = profile.latency.p50_s > 0.0 or bool(profile.latency_by_command)
         self._settle()
 
     @property
@@ -151,9 +151,8 @@ class Faults:
         return self.profile.refuse_logins or (chance > 0.0 and self._random.random() < chance)
 
     def _settle(self) -> None:
-        self.is_quiet = not (
-            self._once or self._thresholds or self.profile.commands_per_s is not None
-        )
+        has_faults = self._once or self._thresholds or self.profile.commands_per_s is not None
+        self.is_calm = not (has_faults or self._has_latency)
 
     def _takes_one(self, now_s: float) -> bool:
         """A token bucket of one second's worth at most, full at first."""

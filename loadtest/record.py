@@ -6,7 +6,7 @@ can assert that each command took effect once.
 
 from collections import Counter, deque
 from collections.abc import Iterator
-from typing import Final
+from typing import Any, Final
 
 from msgspec import Struct
 
@@ -32,6 +32,10 @@ class Effect(Struct, frozen=True):
     count: int
 
 
+Entry = tuple[int, Any, str, str]
+"""Number, command as it came in, result code, fault: a `Served` before it is one."""
+
+
 class Record:
     def __init__(self) -> None:
         self.commands: Counter[str] = Counter()  #: by name, whatever came of them
@@ -40,15 +44,15 @@ class Record:
         self.counts_effects = False
         self.effects_left_out = 0
         self._effects: Counter[tuple[str, str]] = Counter()
-        self._ring: deque[tuple[int, str, str, str]] = deque(maxlen=LOG_COMMANDS_MAX)
+        self._ring: deque[Entry] = deque(maxlen=LOG_COMMANDS_MAX)
         self._number = 0
 
-    def served(self, name: str, text: str, code: str, fault: str = "") -> None:
-        """`text` may hold a secret: it is masked when it is read, not here on the fast path."""
+    def served(self, name: str, command: Any, code: str, fault: str = "") -> None:
+        """`command` may hold a secret: the emulator writes it out, masked, when it is read."""
         self._number += 1
         self.commands[name] += 1
         self.codes[code] += 1
-        self._ring.append((self._number, text, code, fault))
+        self._ring.append((self._number, command, code, fault))
         if fault:
             self.faults[fault] += 1
 
@@ -68,7 +72,7 @@ class Record:
         self.effects_left_out = 0
         self._effects.clear()
 
-    def log(self, after: int = 0) -> list[tuple[int, str, str, str]]:
+    def log(self, after: int = 0) -> list[Entry]:
         return [entry for entry in self._ring if entry[0] > after]
 
     def effects(self, above: int = 0) -> Iterator[Effect]:

@@ -42,8 +42,8 @@ class Served(NamedTuple):
     reply: bytes
     command: str  #: OPEN, PAUSE, RESUME, CLOSE or OTHER
     code: int  #: hRet, or the HTTP status of what never was a request
-    text: str  #: for the log
-    changed: bool = False  #: a relation is now in another state
+    text: str = ""  #: for the log, of what is no order
+    state: State | None = None  #: that the relation came into, if it changed
 
 
 class Order(NamedTuple):
@@ -108,7 +108,8 @@ _REASONS: Final = {"misc": 9, "market": 4, "crm": 9}
 """The highest ActionReasonID that each kind of peer knows."""
 
 _TOKEN: Final = re.compile(r"[!-~]{1,64}\Z")
-_MSISDN: Final = re.compile(r"1[0-9]{10}(?:[0-9]{2})?\Z")
+_NUMBER: Final = "1[0-9]{10}(?:[0-9]{2})?"
+_MSISDN: Final = re.compile(rf"{_NUMBER}\Z")
 _SPID: Final = re.compile(r"(?:[0-9]{6})?\Z")
 _SERVICE: Final = re.compile(r"[!-~]{1,10}\Z")
 _ACCESS: Final = re.compile(r"[1-3]?\Z")
@@ -132,7 +133,9 @@ class Platform:
     def __init__(self, *, peer: str = "misc", path: str = "/dsmp") -> None:
         self._path = path
         self._operations = {str(number): op for op, number in dsmp.PEERS[peer].actions.items()}
-        self._reason = re.compile(f"[1-{_REASONS[peer]}]\\Z")
+        reason, actions = f"[1-{_REASONS[peer]}]\\Z", "|".join(self._operations)
+        self._reason = re.compile(reason)
+        self._values = re.compile(rf"[!-~]{{1,64}} (?:{_NUMBER} ){{2}}(?:{actions}) {reason}")
         self._template: Template | None = None  #: of the last good request that had to be parsed
         self._service = ""
         self._executed: OrderedDict[str, Order] = OrderedDict()
@@ -166,7 +169,7 @@ class Platform:
             return _served(order, 9000)
         self.put(order.relation, after)
         self._remember(order)
-        return _served(order, 0, changed=True)
+        return _served(order, 0, after)
 
     def put(self, relation: str, state: State) -> None:
         before = self.relations.get(relation)
@@ -185,16 +188,11 @@ class Platform:
         values = self._template.read(body) if self._template is not None else None
         if values is None:
             return None
-        transaction, payer, user, action, reason = (value.decode() for value in values)
-        operation = self._operations.get(action)
-        if operation is None or not (
-            _TOKEN.match(transaction)
-            and _MSISDN.match(payer)
-            and _MSISDN.match(user)
-            and self._reason.match(reason)
-        ):
+        joined = b" ".join(values).decode()
+        if not self._values.match(joined):
             return None
-        return Order(transaction, operation, f"{user} {self._service}")
+        transaction, _, user, action, _ = joined.split(" ")
+        return Order(transaction, self._operations[action], f"{user} {self._service}")
 
     def _learn(self, fields: Mapping[str, str]) -> None:
         self._service = fields["SPServiceID"]
@@ -246,9 +244,9 @@ def shown(order: Order) -> str:
     return f"{NAMES[order.operation]} {order.relation} {order.transaction}"
 
 
-def _served(order: Order, code: int, *, changed: bool = False) -> Served:
+def _served(order: Order, code: int, state: State | None = None) -> Served:
     reply = answer(code, order.transaction)
-    return Served(reply, NAMES[order.operation], code, shown(order), changed)
+    return Served(reply, NAMES[order.operation], code, "", state)
 
 
 def _malformed(code: int, transaction: str = "") -> Served:

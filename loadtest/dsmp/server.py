@@ -10,6 +10,7 @@ from msgspec import Struct
 
 from hlrd.domain.errors import HlrdError
 from loadtest.connection import Connection
+from loadtest.dsmp import core
 from loadtest.dsmp.core import Order, Platform, Served, State
 from loadtest.dsmp.session import Session
 from loadtest.faults import Faults, Profile
@@ -55,6 +56,7 @@ class Server:
         self.port = 0
         self._settings = settings
         self._kept = Kept(settings.state_file)
+        self.keep = self._kept.flush  #: before answers go out
         self.connections: dict[Connection[Any, Any], None] = {}
         self._listener: asyncio.Server | None = None
         self._idle_timer: asyncio.TimerHandle | None = None
@@ -88,14 +90,10 @@ class Server:
     def closed(self, connection: Connection[Any, Any]) -> None:
         del self.connections[connection]
 
-    def keep(self) -> None:
-        self._kept.flush()
-
     def execute(self, order: Order) -> Served:
         served = self.platform.execute(order)
-        if served.changed:
-            state = self.platform.relations[order.relation]
-            self._kept.add(f"{order.relation} {state}".encode())
+        if served.state:
+            self._kept.add(f"{order.relation} {served.state}".encode())
             self.record.took_effect(served.command, order.relation)
         return served
 
@@ -114,8 +112,8 @@ class Server:
         relations = self.platform.relations.items()
         return [_relation(name, state) for name, state in relations]
 
-    def masked(self, text: str) -> str:
-        return text
+    def shown(self, command: Order | str) -> str:
+        return core.shown(command) if isinstance(command, Order) else command
 
     def cut(self, sessions: int | None) -> int:
         chosen = list(self.connections)[:sessions]

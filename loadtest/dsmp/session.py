@@ -36,11 +36,11 @@ class Session(Connection[HTTPRequest, Order]):
             served = core.refusal(work, self._server.busy_code())
         else:
             served = self._server.execute(work)
-        self._server.record.served(served.command, served.text, str(served.code), fault or "")
+        self._server.record.served(served.command, work, str(served.code), fault or "")
         return core.answer(served.code, "0") if fault is Fault.WRONG_ECHO else served.reply
 
     def leave(self, work: Order, fault: Fault) -> None:
-        self._server.record.served(core.NAMES[work.operation], core.shown(work), "", fault)
+        self._server.record.served(core.NAMES[work.operation], work, "", fault)
 
     def _answer_at_once(self, served: Served) -> None:
         self._server.record.served(served.command, served.text, str(served.code))

@@ -76,10 +76,14 @@ class Server(Emulator):
     def execute(self, command: MMLCommand, *, is_unpushed: bool = False) -> Result:
         result = self.hlr.handle(command, is_unpushed=is_unpushed)
         if result.changed:
-            line = b" ".join(command.text.splitlines())
-            self._kept.add(_UNPUSHED + line if is_unpushed else line)
+            self._keep_line(command.text, is_unpushed=is_unpushed)
             self.record.took_effect(command.name, result.changed)
         return result
+
+    def _keep_line(self, text: bytes, *, is_unpushed: bool) -> None:
+        if self._kept.path is not None:
+            line = b" ".join(text.splitlines())
+            self._kept.add(_UNPUSHED + line if is_unpushed else line)
 
     def restore(self, lines: Sequence[bytes]) -> None:
         for number, line in enumerate(lines, start=1):
@@ -113,8 +117,8 @@ class Server(Emulator):
     def dump(self) -> Sequence[Any]:
         return self.hlr.dump()
 
-    def masked(self, text: str) -> str:
-        return mml.masked(text)
+    def shown(self, command: bytes) -> str:
+        return mml.masked(command.decode("latin-1"))
 
     def _judge_login(self, session: Session, params: Mapping[str, str]) -> Result:
         settings = self._settings

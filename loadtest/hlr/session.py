@@ -42,11 +42,11 @@ class Session(Connection[MMLCommand, MMLCommand]):
         return self._reply(work, result, fault)
 
     def leave(self, work: MMLCommand, fault: Fault) -> None:
-        self._server.record.served(work.name, _text(work), "", fault)
+        self._server.record.served(work.name, work.text, "", fault)
 
     def _reply(self, command: MMLCommand, result: Result, fault: Fault | None = None) -> bytes:
         server = self._server
-        server.record.served(command.name, _text(command), str(result.code), fault or "")
+        server.record.served(command.name, command.text, str(result.code), fault or "")
         echo = _FOREIGN_ECHO if fault is Fault.WRONG_ECHO else command.text
         return server.frames.reply(echo, result, server.stamp())
 
@@ -60,7 +60,3 @@ class Session(Connection[MMLCommand, MMLCommand]):
         self._bad_logins += result is core.WRONG_ACCOUNT
         if result is core.TOO_MANY_SESSIONS or self._bad_logins >= BAD_LOGINS_MAX:
             self.close()
-
-
-def _text(command: MMLCommand) -> str:
-    return command.text.decode("latin-1")

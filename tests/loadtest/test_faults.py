@@ -50,7 +50,7 @@ def test_a_one_shot_befalls_the_next_command_of_its_name_once() -> None:
     befell = [play.befalls(name, 0.0) for name in ("ADD KI", "ADD KI", "RMV SUB", "RMV SUB")]
 
     assert befell == [Fault.HANG, None, Fault.CUT_AFTER, None]
-    assert play.is_quiet
+    assert play.is_calm
 
 
 def test_only_a_one_shot_by_name_befalls_a_login() -> None:
@@ -95,14 +95,13 @@ def test_a_table_gives_a_command_its_own_latency() -> None:
     play = Faults(Profile(latency=Latency(0.02), latency_by_command={"ADD KI": Latency(0.154)}))
 
     assert (play.latency_s("ADD KI"), play.latency_s("RMV KI")) == (0.154, 0.02)
-    assert play.has_latency
+    assert not play.is_calm
 
 
 def test_nothing_asked_for_is_nothing_done() -> None:
     play = Faults(faults.decode("{}"))
 
-    assert play.is_quiet
-    assert not play.has_latency
+    assert play.is_calm
     assert not play.refuses_login()
 
 
@@ -111,7 +110,7 @@ def test_a_new_profile_takes_hold_at_once_and_whole() -> None:
 
     play.put(Profile(latency=Latency(0.5)))
 
-    assert play.is_quiet
+    assert play.befalls("X", 0.0) is None
     assert play.latency_s("X") == 0.5
     assert not play.refuses_login()
 

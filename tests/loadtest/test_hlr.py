@@ -176,7 +176,7 @@ async def test_a_login_is_echoed_without_its_password() -> None:
 
         assert reply.codes == (0,)
         assert b"s3cret-pw" not in reply.echo
-        assert "s3cret-pw" not in server.masked(server.record.log()[-1][1])
+        assert "s3cret-pw" not in server.shown(server.record.log()[-1][1])
 
 
 async def test_an_idle_session_is_closed() -> None:

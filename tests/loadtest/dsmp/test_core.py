@@ -126,8 +126,8 @@ def test_a_repeated_request_is_answered_as_it_was_and_changes_nothing(operation:
 
     again = platform.handle(an_alike_request("9", operation))
 
-    assert first.changed
-    assert (again.reply, again.changed) == (first.reply, False)
+    assert first.state
+    assert (again.reply, again.state) == (first.reply, None)
     assert platform.relations == after
 
 
@@ -197,7 +197,7 @@ def test_each_field_has_its_own_refusal(request_: HTTPRequest, code: int) -> Non
 
     served = platform.handle(request_)
 
-    assert (served.code, served.command, served.changed) == (code, OTHER, False)
+    assert (served.code, served.command, served.state) == (code, OTHER, None)
     assert hret(platform, request_) == code
     assert not platform.relations
 
