@@ -16,7 +16,7 @@ from hlrd.domain.errors import HlrdError
 URL: Final = "http://127.0.0.1:8080"
 URL_VARIABLE: Final = "HLRD_URL"
 TOKEN_VARIABLE: Final = "HLRD_TOKEN"
-OWNER: Final = f"The token comes from {TOKEN_VARIABLE}: an option would show it to `ps`."
+OWNER: Final = f"Asks the daemon, with the token in {TOKEN_VARIABLE}."
 
 _TIMEOUT: Final = aiohttp.ClientTimeout(total=120, sock_connect=5)
 
@@ -33,7 +33,7 @@ class CallFailed(HlrdError):
 
 
 class Client:
-    """Speaks for the owner of the token in HLRD_TOKEN."""
+    """Speaks for the owner of the token in HLRD_TOKEN; an option would show it to `ps`."""
 
     def __init__(self, url: str) -> None:
         token = os.environ.get(TOKEN_VARIABLE)
