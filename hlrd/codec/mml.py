@@ -72,7 +72,7 @@ _HEAD: Final = (
 """Up to the result line. Possessive, so that no garbage costs more than one pass."""
 
 _BLOCK: Final = re.compile(_HEAD)
-_BARE_REPLY: Final = re.compile(_HEAD + rb"(\s*+)(?<=\n)---[ \t]*+END[ \t\r]*+\n\s*+")
+_BARE_REPLY: Final = re.compile(_HEAD + rb"(\s*+)(?<=\n)---[ \t]*+END[ \t\r]*+\n(?:\s*\n)?")
 """A whole reply with nothing in its body, as most are. One that came alone is read in one match."""
 
 _SUCCESS: Final = (0,)
@@ -136,7 +136,7 @@ class MMLReplies:
         elif start < len(data):
             self._pending = bytearray(data[start:])
         self._scanned = scanned - start
-        if self._pending.isspace():  # line ends after END belong to no reply
+        if self._pending.isspace() and self._pending.endswith(b"\n"):  # lines of no reply
             self._pending.clear()
             self._scanned = 0
 

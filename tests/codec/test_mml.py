@@ -119,11 +119,11 @@ def test_a_bare_reply_is_the_same_however_tcp_cuts_it(blocks: list[tuple[str, ..
         for before, head, newline, gap, result, rest, end, after in blocks
     ).encode()
 
-    def read(*pieces: bytes) -> list[MMLReply] | str:
+    def read(*pieces: bytes) -> list[MMLReply] | None:
         try:
             return replies_of(*pieces)
-        except ProtocolError as error:
-            return str(error)
+        except ProtocolError:
+            return None
 
     assert read(wire) == read(*(bytes([byte]) for byte in wire))
 
