@@ -234,6 +234,11 @@ class MMLCommands:
     def __init__(self) -> None:
         self._pending = b""
 
+    @property
+    def has_begun(self) -> bool:
+        """A command has come in part."""
+        return bool(self._pending)
+
     def feed(self, data: bytes) -> list[MMLCommand]:
         """Raises ProtocolError before more than COMMAND_BYTES_MAX of one command is kept."""
         if self._pending:

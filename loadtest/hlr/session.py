@@ -2,7 +2,8 @@
 
 from typing import TYPE_CHECKING, Final
 
-from hlrd.codec.mml import MMLCommand, MMLCommands
+from hlrd.codec.mml import MMLCommand
+from hlrd.codec.mml_reader import CommandReader
 from loadtest.connection import Connection
 from loadtest.faults import Fault
 from loadtest.hlr import core
@@ -19,7 +20,7 @@ _FOREIGN_ECHO: Final = b'LST SUB:IMSI="001019999999999";'
 
 class Session(Connection[MMLCommand, MMLCommand]):
     def __init__(self, server: "Server") -> None:
-        super().__init__(server, MMLCommands())
+        super().__init__(server, CommandReader())
         self._server = server
         self._bad_logins = 0
         self.is_logged_in = False
