@@ -115,7 +115,7 @@ def respond_to(error: web.HTTPException) -> web.Response:
 
 def _refusal_of(error: web.HTTPException) -> Refusal:
     if error.status == HTTPStatus.NOT_FOUND:
-        return NotFound("PATH_UNKNOWN", "no such path; /openapi.yaml lists them")
+        return NotFound("PATH_UNKNOWN", "no such path; docs/api.md lists them")
     if error.status == HTTPStatus.REQUEST_ENTITY_TOO_LARGE:
         return TooLarge("BODY_TOO_LARGE", "the body is above the limit: send several")
     if error.status < HTTPStatus.INTERNAL_SERVER_ERROR:
