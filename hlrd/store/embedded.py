@@ -31,6 +31,7 @@ _START_TIMEOUT_S: Final = 120  # of PostgreSQL: replaying the log of a crash tak
 _ORPHANS_TIMEOUT_S: Final = 30.0
 _LEAVE_TIMEOUT_S: Final = 1.0
 _SOCKET_PATH_BYTES_MAX: Final = 100  # of 107; the file is named .s.PGSQL.5432
+_SOCKET_PREFIX: Final = "hlrd-pg-"
 
 _SETTINGS: Final = {
     "listen_addresses": "''",
@@ -68,7 +69,10 @@ class Server:
             if only_if_unused and _is_used(self.data_dir):
                 return
             if _postmaster(self.data_dir) is not None:
+                socket_dir = _socket_dir_of(self.data_dir)
                 _run("pg_ctl", ["-D", _text(self.data_dir), "-w", "-m", "fast", "stop"])
+                if socket_dir.name.startswith(_SOCKET_PREFIX):
+                    shutil.rmtree(socket_dir, ignore_errors=True)
 
 
 def start(database: Database) -> Server:
@@ -225,7 +229,7 @@ def _socket_dir_of(data_dir: Path) -> Path:
 def _choose_socket_dir(data_dir: Path) -> Path:
     if len(_text(data_dir / ".s.PGSQL.5432").encode()) <= _SOCKET_PATH_BYTES_MAX:
         return data_dir
-    folder = Path(tempfile.mkdtemp(prefix="hlrd-pg-"))
+    folder = Path(tempfile.mkdtemp(prefix=_SOCKET_PREFIX))
     _give_away(folder)
     return folder
 

@@ -135,6 +135,19 @@ async def test_a_long_path_gets_its_socket_elsewhere(settings: Database) -> None
         server.stop()
 
 
+def test_a_socket_elsewhere_goes_with_its_server(settings: Database) -> None:
+    server = embedded.start(
+        settings.model_copy(update={"data_dir": settings.data_dir.parent / ("x" * 120)})
+    )
+    elsewhere = Path(server.dsn.partition("host=")[2])
+    was_there = elsewhere.is_dir()
+
+    server.stop()
+
+    assert was_there
+    assert not elsewhere.exists()
+
+
 def test_a_server_that_does_not_start_says_why(settings: Database) -> None:
     embedded.start(settings).stop()
     (settings.data_dir / "postgresql.auto.conf").write_text("shared_buffers = 'nonsense'\n")
