@@ -24,6 +24,7 @@ _HEADER_VALUE: Final = re.compile(r"[!-~](?:[ -~]*[!-~])?\Z")
 _PATH: Final = re.compile(r"/[!-~]*\Z")
 _HOST: Final = re.compile(r"[A-Za-z0-9.:\[\]_-]+\Z")
 _SECONDS: Final = re.compile(rb"[0-9]{1,6}\Z")
+_HEARD: Final = frozenset({b"content-length", b"transfer-encoding", b"retry-after"})
 _NO_HEADERS: Final[Mapping[str, str]] = MappingProxyType({})
 
 M = TypeVar("M")
@@ -135,17 +136,21 @@ class _Messages(Generic[M]):
         return complete
 
     def on_header(self, name: bytes, value: bytes) -> None:
-        self._count(len(name) + len(value))
-        if self._is_in_body:
-            return  # a trailer
+        self._size += len(name) + len(value)
+        if self._size > limits.FRAME_BYTES_MAX:
+            self._refuse_size()
         key = name.lower()
+        if key in _HEARD and not self._is_in_body:  # there it is a trailer
+            self._hear(key, value)
+
+    def _hear(self, key: bytes, value: bytes) -> None:
         if key == b"content-length":
             self._has_length = True
             if int(value) > limits.FRAME_BYTES_MAX:
                 self._refuse_size()
         elif key == b"transfer-encoding":
             self._has_length = value.lower().rstrip().endswith(b"chunked")
-        elif key == b"retry-after":
+        else:
             self._retry_after = value.strip()
 
     def on_headers_complete(self) -> None:
