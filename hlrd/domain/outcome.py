@@ -36,7 +36,8 @@ class Outcome(Struct, frozen=True, gc=False):
     verdict: Verdict
     code: str = ""
     text: str = ""
-    then: Operation | None = None  #: the command owed or missing, for FOLLOW_UP and PREREQUISITE
+    then: Operation | None = None  #: the command missing for PREREQUISITE, owed after FOLLOW_UP
+    #: and after APPLIED where the lost answer may have been a FOLLOW_UP
     is_known: bool = True  #: False: its code is in no table of the dialect; taken as permanent
 
 
@@ -60,7 +61,6 @@ class Decision(Struct, frozen=True, gc=False):
 FINAL: Final = {
     Verdict.DONE: Decision(Step.DONE),
     Verdict.NO_CHANGE: Decision(Step.DONE),
-    Verdict.APPLIED: Decision(Step.DONE),
     Verdict.FOLLOW_UP: Decision(Step.DONE_THEN),
     Verdict.PERMANENT: Decision(Step.FAIL),
     Verdict.DIFFERENT: Decision(Step.FAIL),
@@ -94,6 +94,8 @@ def decide(
     final = FINAL.get(verdict)
     if final is not None:
         return final
+    if verdict is Verdict.APPLIED:
+        return Decision(Step.DONE if outcome.then is None else Step.DONE_THEN)
     if verdict is Verdict.IN_DOUBT:
         return Decision(Step.READ_BACK, delay_s=settle_s)
     if verdict is Verdict.EXISTS:

@@ -407,6 +407,19 @@ def test_barring_is_compared_as_an_absolute_level(stands: Level, wanted: Level) 
     assert found.verdict is (Verdict.APPLIED if stands is wanted else Verdict.ABSENT)
 
 
+@pytest.mark.parametrize("operation", [SET_BARRING, REMOVE_SUBSCRIBER])
+def test_a_lost_answer_may_have_said_that_the_serving_node_was_not_told(
+    operation: Operation,
+) -> None:
+    played = Played("huawei_hlr")
+    for done in (ADD_KEY, ADD_SUBSCRIBER, operation):
+        played.execute(a_task(done))
+
+    found = played.read_back(a_task(operation))
+
+    assert (found.verdict, found.then) == (Verdict.APPLIED, CANCEL_LOCATION)
+
+
 def test_a_follow_up_is_its_own_read_back() -> None:
     assert adapter().read_back(a_task(CANCEL_LOCATION)) is None
     assert adapter().compare(a_task(CANCEL_LOCATION), a_reply(0)).verdict is Verdict.DONE

@@ -12,11 +12,13 @@ LAST = limits.TASK_ATTEMPTS_MAX
 CHANCES = st.floats(0, 1, exclude_max=True)
 
 
-def decision(verdict: Verdict, **changes: Any) -> Decision:
+def decision(
+    verdict: Verdict, *, then: Operation | None = Operation.ADD_KEY, **changes: Any
+) -> Decision:
     situation: dict[str, Any] = {
         "attempt": 1, "is_read_back": False, "settle_s": 30.0, "gives_up": True, "jitter": 0.5,
     }  # fmt: skip
-    return decide(Outcome(verdict, then=Operation.ADD_KEY), **situation | changes)
+    return decide(Outcome(verdict, then=then), **situation | changes)
 
 
 @pytest.mark.parametrize(
@@ -33,7 +35,7 @@ def decision(verdict: Verdict, **changes: Any) -> Decision:
         (Verdict.NOT_SENT, Step.RESEND, Step.READ_BACK),
         (Verdict.IN_DOUBT, Step.READ_BACK, Step.READ_BACK),
         (Verdict.PERMANENT, Step.FAIL, Step.FAIL),
-        (Verdict.APPLIED, Step.DONE, Step.DONE),
+        (Verdict.APPLIED, Step.DONE_THEN, Step.DONE_THEN),
         (Verdict.ABSENT, Step.RESEND, Step.RESEND),
         (Verdict.DIFFERENT, Step.FAIL, Step.FAIL),
     ],
@@ -41,6 +43,10 @@ def decision(verdict: Verdict, **changes: Any) -> Decision:
 def test_each_verdict_has_its_step(verdict: Verdict, step: Step, step_of_read_back: Step) -> None:
     assert decision(verdict).step is step
     assert decision(verdict, is_read_back=True).step is step_of_read_back
+
+
+def test_what_a_read_back_finds_owes_nothing_by_itself() -> None:
+    assert decision(Verdict.APPLIED, then=None).step is Step.DONE
 
 
 @given(st.sampled_from(Verdict), st.integers(1, 50), st.booleans(), st.booleans(), CHANCES)

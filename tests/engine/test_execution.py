@@ -286,6 +286,16 @@ def test_a_follow_up_runs_behind_the_change_and_its_failure_undoes_nothing() -> 
     assert (receipt["result"], receipt["marks"]) == ("succeeded", ["FOLLOW_UP_MISSING"])
 
 
+def test_a_read_back_may_owe_what_the_lost_answer_would_have_asked_for() -> None:
+    stage = suspending()
+    stage.reply(LOST)
+    stage.wait(11)
+
+    stage.reply(Outcome(Verdict.APPLIED, then=Operation.CANCEL_LOCATION))
+
+    assert stage.commands() == ["execute cancelLocation"]
+
+
 def test_an_ne_that_is_not_configured_fails_the_order_and_not_the_daemon() -> None:
     stage = Stage()
     user = user_of(1)

@@ -15,6 +15,9 @@ from tests.simulation.world import World, promise
 DONE = Outcome(Verdict.DONE)
 NO_CHANGE = Outcome(Verdict.NO_CHANGE)
 APPLIED = Outcome(Verdict.APPLIED)
+APPLIED_OWING = Outcome(Verdict.APPLIED, then=Operation.CANCEL_LOCATION)
+"""Found as it should be; who knows whether the lost answer asked for more."""
+
 ABSENT = Outcome(Verdict.ABSENT)
 IN_DOUBT = Outcome(Verdict.IN_DOUBT)
 SETTLE_S = 5.0
@@ -38,6 +41,7 @@ class HLR:
         self._faults = faults
         self.keys: set[IMSI] = set()
         self.subscribers: dict[IMSI, Subscriber] = {}
+        self.untold: set[IMSI] = set()  #: changed, and the serving node knows nothing of it
 
     def do(self, task: Task) -> Outcome:
         imsi = task.binding.imsi
@@ -53,10 +57,11 @@ class HLR:
                 return self._add(task)
             case Operation.REMOVE_SUBSCRIBER:
                 found = self.subscribers.pop(imsi, None) is not None
-                return self._changed() if found else NO_CHANGE
+                return self._changed(imsi) if found else NO_CHANGE
             case Operation.SET_BARRING:
                 return self._bar(task)
             case _:
+                self.untold.discard(imsi)
                 return DONE
 
     def _add_key(self, imsi: IMSI) -> Outcome:
@@ -83,10 +88,11 @@ class HLR:
         if subscriber is None:
             return Outcome(Verdict.PERMANENT, "3001")
         subscriber.level = task.level
-        return self._changed()
+        return self._changed(task.binding.imsi)
 
-    def _changed(self) -> Outcome:
+    def _changed(self, imsi: IMSI) -> Outcome:
         if self._world.happens(self._faults().follow_up):
+            self.untold.add(imsi)
             return Outcome(Verdict.FOLLOW_UP, then=Operation.CANCEL_LOCATION)
         return DONE
 
@@ -99,13 +105,13 @@ class HLR:
             case Operation.REMOVE_KEY:
                 return ABSENT if imsi in self.keys else APPLIED
             case Operation.REMOVE_SUBSCRIBER:
-                return ABSENT if subscriber else APPLIED
+                return ABSENT if subscriber else APPLIED_OWING
             case Operation.CANCEL_LOCATION:
                 return self.do(task)
         if subscriber is None:
             return ABSENT
         if task.operation is Operation.SET_BARRING:
-            return APPLIED if subscriber.level is task.level else ABSENT
+            return APPLIED_OWING if subscriber.level is task.level else ABSENT
         same = (subscriber.msisdn, subscriber.template) == (task.binding.msisdn, task.template)
         return APPLIED if same else Outcome(Verdict.DIFFERENT)
 

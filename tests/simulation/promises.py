@@ -6,6 +6,7 @@ from hlrd import limits
 from hlrd.domain.lifecycle import OrderState
 from hlrd.domain.operation import Operation
 from hlrd.domain.outcome import Outcome, Verdict
+from hlrd.engine.completion import FOLLOW_UP_MISSING
 from hlrd.pool.lease import What
 from hlrd.ports import Command, Intent
 from tests.simulation.database import Database
@@ -165,8 +166,17 @@ class Promises:
                     for imsi, one in element.subscribers.items()
                 }
                 _same(found, _of(name, subscribers), f"subscribers of {name}")
+                promise(
+                    not element.untold or self._misses_follow_up(),
+                    f"{name} never told the serving nodes of {element.untold}",
+                )
                 held = {(name, imsi) for imsi in element.keys}
                 _same(held, {key for key in keys if key[0] == name}, f"keys of {name}")
+
+    def _misses_follow_up(self) -> bool:
+        """Upstream was told that a serving node may not know."""
+        mark = FOLLOW_UP_MISSING.encode()
+        return any(mark in closing.receipt for closing in self._database.receipts)
 
     def _check_users(self, users: dict[str, Wanted]) -> None:
         bound = {user: wanted.binding for user, wanted in users.items() if wanted.binding}
