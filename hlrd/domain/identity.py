@@ -44,6 +44,7 @@ _IMSI: Final = re.compile(IMSI_PATTERN)
 _ICCID: Final = re.compile(ICCID_PATTERN)
 _USER_ID: Final = re.compile(USER_ID_PATTERN)
 _KEY: Final = re.compile(KEY_PATTERN)
+_TRIVIAL_KEYS: Final = frozenset({"0" * 32, "F" * 32})
 _TRUNK: Final = re.compile(r"\A(?:\+?86|0086)")
 
 
@@ -127,7 +128,7 @@ class CardKey:
     def __post_init__(self) -> None:
         if not _KEY.match(self.value):
             raise BadRequest("KI_INVALID", "a Ki is 32 hexadecimal digits", "ki")
-        if len(set(self.value.upper())) == 1 and self.value[0] in "0fF":
+        if self.value.upper() in _TRIVIAL_KEYS:
             raise BadRequest("KI_TRIVIAL", "a Ki of only 0 or only F is never a real key", "ki")
 
 

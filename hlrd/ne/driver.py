@@ -26,6 +26,10 @@ R = TypeVar("R")
 
 _log = structlog.get_logger(__name__)
 
+_ADD_KEY: Final = Operation.ADD_KEY  # a member costs ten times as much by way of its class
+_READ_BACK: Final = Intent.READ_BACK
+_BUSY: Final = Verdict.BUSY
+
 _WAKE_S_MIN: Final = 0.001
 """Tokens that fall due within one tick of the loop are offered together."""
 
@@ -49,6 +53,7 @@ class Driver(Generic[R]):
         self.name = settings.name
         self.settle_s = settings.settle_s
         self._settings = settings
+        self._reply_timeout_s = settings.reply_timeout_s
         self._adapter = adapter
         self._vault = vault
         self._now = clock.monotonic
@@ -68,6 +73,7 @@ class Driver(Generic[R]):
             meters=self._meters,
         )
         self._idle = self._roster.idle
+        self._breaker = self._roster.breaker
         self._in_flight = 0  #: commands taken and not answered
         self._is_running = False
         self._is_draining = False
@@ -79,8 +85,10 @@ class Driver(Generic[R]):
     # --- the port ----------------------------------------------------------------------------
 
     def free(self) -> int:
-        free = min(len(self._idle), self._window.size - self._in_flight)
-        if free > 0 and (self._rate is not None or self._window.held_until):
+        window = self._window
+        idle, places = len(self._idle), window.size - self._in_flight
+        free = idle if idle < places else places
+        if free > 0 and (self._rate is not None or window.held_until):
             free = self._free_by_time(free)
         if free <= 0 or self._is_draining:
             self._is_owing = True
@@ -100,12 +108,14 @@ class Driver(Generic[R]):
     def execute(self, command: Command) -> None:
         self._in_flight += 1
         self._meters.commands += 1
+        task = command.task
         try:
-            request, is_query = self._request(command)
+            query = self._adapter.read_back(task) if command.intent is _READ_BACK else None
+            request = self._encode(task) if query is None else query
         except Exception as error:  # each adapter refuses a value in its own way
             self._loop.call_soon(self._answer, command, self._refusal(command, error))
             return
-        if self._is_draining or not self._write(command, request, is_query=is_query):
+        if self._is_draining or not self._write(command, request, query is not None):
             self._loop.call_soon(self._answer, command, _NOT_SENT)
 
     # --- life --------------------------------------------------------------------------------
@@ -166,17 +176,8 @@ class Driver(Generic[R]):
         """The task's command as people may see it."""
         return self._adapter.masked(task)
 
-    def _request(self, command: Command) -> tuple[bytes, bool]:
-        """The bytes to send, and whether they are a read-back query."""
-        task = command.task
-        if command.intent is Intent.READ_BACK:
-            query = self._adapter.read_back(task)
-            if query is not None:
-                return query, True
-        return self._encode(task), False
-
     def _encode(self, task: Task) -> bytes:
-        if task.operation is not Operation.ADD_KEY:
+        if task.operation is not _ADD_KEY:
             return self._adapter.encode(task, None)
         binding = task.binding
         return self._adapter.encode(task, self._vault.open(binding.imsi, binding.key))
@@ -188,7 +189,7 @@ class Driver(Generic[R]):
         _log.error("ne_command_not_encodable", ne=self.name, operation=operation, error=text)
         return Outcome(Verdict.PERMANENT, "NOT_ENCODABLE", f"not fit for this NE: {text}")
 
-    def _write(self, command: Command, request: bytes, *, is_query: bool) -> bool:
+    def _write(self, command: Command, request: bytes, is_query: bool) -> bool:
         if not self._idle:
             return False
         now = self._now()
@@ -196,7 +197,7 @@ class Driver(Generic[R]):
             self._rate.take(now)
         session = self._idle.pop()
         session.is_query = is_query
-        return session.send(command, request, now, timeout_s=self._settings.reply_timeout_s)
+        return session.send(command, request, now, self._reply_timeout_s)
 
     def on_answer(self, session: Session[R], reply: R) -> None:
         command = session.command
@@ -214,8 +215,9 @@ class Driver(Generic[R]):
         now = self._now()
         label = READ_BACK if session.is_query else task.operation
         self._meters.answered(label, now - session.sent_at)
-        self._heed(outcome.verdict, session.sent_at, now)
-        self._roster.reuse(session, outcome.verdict, now)
+        verdict = outcome.verdict
+        self._heed(verdict, session.sent_at, now)
+        self._roster.reuse(session, verdict, now)
         self._answer(command, outcome)
 
     def on_lost(self, command: Command, cause: Cause) -> None:
@@ -224,11 +226,11 @@ class Driver(Generic[R]):
 
     def _heed(self, verdict: Verdict, sent_at: float, now: float) -> None:
         """What an answer says about the NE as a whole."""
-        if verdict is Verdict.BUSY:
+        if verdict is _BUSY:
             self._window.busy(now, sent_at=sent_at)
         elif not self._window.is_full_size:
             self._window.answered()
-        if self._roster.breaker.faults:
+        if self._breaker.faults:
             self._roster.alive()
 
     def _answer(self, command: Command, outcome: Outcome) -> None:

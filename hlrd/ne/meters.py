@@ -26,7 +26,7 @@ class Meters:
             label: metrics.NE_COMMAND_DURATION.labels(ne, label).observe for label in labels
         }
         self._outcomes: Final = {
-            verdict: metrics.NE_OUTCOMES.labels(ne, verdict.value).inc for verdict in Verdict
+            verdict: metrics.NE_OUTCOMES.labels(ne, verdict.value) for verdict in Verdict
         }
         self._session_ends: Final = {
             cause: metrics.NE_SESSION_ENDS.labels(ne, cause.value).inc for cause in Cause
@@ -40,7 +40,7 @@ class Meters:
     def outcome(self, outcome: Outcome) -> None:
         verdict = outcome.verdict
         self.outcomes[verdict] += 1
-        self._outcomes[verdict]()
+        self._outcomes[verdict].value += 1
         if not outcome.is_known:
             self.unknown_codes += 1
             self._unknown_codes()

@@ -24,6 +24,8 @@ R = TypeVar("R")
 
 _log = structlog.get_logger(__name__)
 
+_LOGIN_GONE: Final = Verdict.SESSION
+
 _SWEEP_S_MIN: Final = 0.01
 _SWEEP_S_MAX: Final = 0.1
 _SWEEPS_PER_TIMEOUT: Final = 20
@@ -83,6 +85,7 @@ class Roster(Generic[R]):
         self._settings = settings
         self._adapter = adapter
         self._listener = listener
+        self.on_answer: Final = listener.on_answer  #: sessions answer straight to the driver
         self._now = clock.monotonic
         self._chance = chance
         self._window = window
@@ -156,12 +159,13 @@ class Roster(Generic[R]):
     def reuse(self, session: Session[R], verdict: Verdict, now: float) -> None:
         """Its command was answered by `verdict`; what becomes of it."""
         session.rest(now)
-        if verdict is not Verdict.SESSION and not session.is_trusted:
+        is_logged_in = verdict is not _LOGIN_GONE
+        if is_logged_in and not session.is_trusted:
             session.is_trusted = True
             self.hold.proved()
         if session.spent is not None:
             session.end(session.spent)
-        elif verdict is Verdict.SESSION:
+        elif not is_logged_in:
             self._log_in_again(session, now)
         elif self._is_closing:
             self._log_out(session, Cause.DRAINED)
@@ -172,9 +176,6 @@ class Roster(Generic[R]):
 
     def needs_proof(self) -> bool:
         return not self.breaker.is_closed
-
-    def on_answer(self, session: Session[R], reply: R) -> None:
-        self._listener.on_answer(session, reply)
 
     def on_open(self, session: Session[R]) -> None:
         self._opening -= 1

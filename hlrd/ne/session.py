@@ -34,6 +34,9 @@ class SessionState(StrEnum):
     CLOSED = "closed"
 
 
+_IDLE: Final = SessionState.IDLE  # a member costs ten times as much by way of its class
+_BUSY: Final = SessionState.BUSY
+
 OPENING: Final = frozenset({SessionState.CONNECTING, SessionState.LOGGING_IN, SessionState.PROVING})
 
 
@@ -89,6 +92,11 @@ _ON_HANG_UP: Final = {
     SessionState.BUSY: Cause.LOST,
     SessionState.CHECKING: Cause.LOST,
 }
+_EXPECTS_NOTHING: Final = frozenset(
+    {SessionState.IDLE, SessionState.LOGGING_OUT, SessionState.CLOSED}
+)
+"""States in which a reply is not looked into: it is one too many, or does not matter any more."""
+
 _ON_LOGIN: Final = {
     Verdict.PERMANENT: Cause.LOGIN_REFUSED,
     Verdict.BUSY: Cause.SESSION_LIMIT,
@@ -172,12 +180,12 @@ class Session(asyncio.Protocol, Generic[R]):
     def open(self, loop: asyncio.AbstractEventLoop) -> None:
         self._connecting = loop.create_task(self._connect(loop))
 
-    def send(self, command: Command, request: bytes, now: float, *, timeout_s: float) -> bool:
+    def send(self, command: Command, request: bytes, now: float, timeout_s: float) -> bool:
         """Write `request` for `command`. False: the connection is gone, nothing was written."""
         transport = self._transport
         if transport is None or transport.is_closing():
             return False
-        self.state = SessionState.BUSY
+        self.state = _BUSY
         self.command = command
         self.sent_at = now
         self.deadline = now + timeout_s
@@ -187,7 +195,7 @@ class Session(asyncio.Protocol, Generic[R]):
 
     def rest(self, now: float) -> None:
         """Its command is answered: idle again."""
-        self.state = SessionState.IDLE
+        self.state = _IDLE
         self.command = None
         self.deadline = math.inf
         self.used_at = self.heard_at = now
@@ -282,14 +290,9 @@ class Session(asyncio.Protocol, Generic[R]):
 
     def _heard(self, replies: list[R]) -> None:
         state = self.state
-        if state is SessionState.IDLE:
-            self.end(Cause.OUT_OF_STEP)
-        elif state is SessionState.LOGGING_OUT:
-            self.end(self.cause or Cause.DRAINED)
-        elif state is not SessionState.CLOSED:
-            self._answered(state, replies)
-
-    def _answered(self, state: SessionState, replies: list[R]) -> None:
+        if state in _EXPECTS_NOTHING:
+            self._overheard(state)
+            return
         reply = replies[0]
         if not self._adapter.echoes(self._request, reply):
             self.end(Cause.WRONG_ECHO)
@@ -298,9 +301,20 @@ class Session(asyncio.Protocol, Generic[R]):
             self.spent = Cause.OUT_OF_STEP
         elif self._adapter.is_last(reply):
             self.spent = Cause.HUNG_UP
-        if state is SessionState.BUSY:
+        if state is _BUSY:
             self._owner.on_answer(self, reply)
-        elif self.spent is not None:
+        else:
+            self._on_own(state, reply)
+
+    def _overheard(self, state: SessionState) -> None:
+        if state is SessionState.IDLE:
+            self.end(Cause.OUT_OF_STEP)
+        elif state is SessionState.LOGGING_OUT:
+            self.end(self.cause or Cause.DRAINED)
+
+    def _on_own(self, state: SessionState, reply: R) -> None:
+        """The answer to what the session asked for itself."""
+        if self.spent is not None:
             self.end(self.spent)
         elif state is SessionState.LOGGING_IN:
             self._on_login(reply)

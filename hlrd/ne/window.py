@@ -17,26 +17,31 @@ class Window:
     busy answer to a command sent before the last lowering changes nothing.
     """
 
-    __slots__ = ("_exact", "_hold_s", "_lowered_at", "_size_max", "held_until", "size")
+    __slots__ = (
+        "_exact",
+        "_hold_s",
+        "_lowered_at",
+        "_size_max",
+        "held_until",
+        "is_full_size",
+        "size",
+    )
 
     def __init__(self, *, size_max: int) -> None:
         self.size = size_max
         self.held_until = 0.0  #: monotonic; nothing is to be sent before
+        self.is_full_size = True  #: nothing to raise: `answered` may be left out
         self._exact = float(size_max)
         self._size_max = size_max
         self._lowered_at = float("-inf")
         self._hold_s = 0.0
-
-    @property
-    def is_full_size(self) -> bool:
-        """Nothing to raise: `answered` may be left out."""
-        return self._exact >= self._size_max and not self._hold_s
 
     def answered(self) -> None:
         """A command was answered and not with busy: one more per window of such answers."""
         self._hold_s = 0.0
         self._exact = min(float(self._size_max), self._exact + 1.0 / self._exact)
         self.size = int(self._exact)
+        self.is_full_size = self._exact >= self._size_max
 
     def busy(self, now: float, *, sent_at: float) -> None:
         if sent_at < self._lowered_at:
@@ -47,3 +52,4 @@ class Window:
             self.held_until = now + self._hold_s
         self._exact = max(1.0, _LOWERED_TO * self._exact)
         self.size = int(self._exact)
+        self.is_full_size = False
