@@ -19,20 +19,19 @@ from hlrd.api.listen import listen
 from hlrd.api.public import public_app
 from hlrd.api.seam import Status
 from hlrd.config import ConfigError, NESettings, Settings
-from hlrd.domain.outcome import Outcome
 from hlrd.domain.plan import Routes
 from hlrd.engine.engine import Engine
 from hlrd.ne.adapter import Account, Adapter
 from hlrd.ne.driver import Driver
 from hlrd.pool.allocator import Allocator
 from hlrd.pool.vault import KeyVault
-from hlrd.ports import Command
 from hlrd.runtime import pulse
 from hlrd.runtime.clock import SystemClock
 from hlrd.runtime.journal import JournalWriter
 from hlrd.runtime.lease import LeaseKeeper
 from hlrd.runtime.lookup import LookupReader
 from hlrd.runtime.node import NodeLease, first_order_id
+from hlrd.runtime.outcomes import Outcomes
 from hlrd.runtime.receipts import ReceiptReader
 from hlrd.runtime.stocktake import keep_counting
 from hlrd.store import embedded
@@ -114,9 +113,10 @@ class Daemon:
         )
         lookup = LookupReader(self._dsn)
         allocator = Allocator(self._chance.random)
-        drivers = {ne.name: self._driver(ne) for ne in settings.ne}
+        outcomes = Outcomes()
+        drivers = {ne.name: self._driver(ne, outcomes) for ne in settings.ne}
         first_own_id = first_order_id(epoch)
-        engine = self._engine = Engine(
+        engine = Engine(
             clock=self._clock,
             chance=self._chance.random,
             journal=journal,
@@ -141,6 +141,7 @@ class Daemon:
         receipts = ReceiptReader(pool, journal.durable_up_to)
         journal.attach(engine, on_receipts=receipts.arrived, on_freed=leases.freed)
         lookup.attach(engine)
+        outcomes.attach(engine)
         await leases.recover()
         async for open_orders in node.open_orders():
             engine.recover(open_orders)
@@ -197,24 +198,16 @@ class Daemon:
             await journal.empty()
         _log.info("drained", open_orders=engine.open_orders())
 
-    def _driver(self, ne: NESettings) -> Driver[Any]:
+    def _driver(self, ne: NESettings, outcomes: Outcomes) -> Driver[Any]:
         return Driver(
             ne,
             adapter(ne),
             vault=self._vault,
             clock=self._clock,
             chance=self._chance,
-            on_outcome=self._on_outcome,
-            on_free=self._on_free,
+            on_outcome=outcomes.put,
+            on_free=outcomes.on_free,
         )
-
-    # Drivers are built before the engine that they report to.
-
-    def _on_outcome(self, command: Command, outcome: Outcome) -> None:
-        self._engine.on_outcome(command, outcome)
-
-    def _on_free(self, ne: str) -> None:
-        self._engine.on_free(ne)
 
     async def _migrate(self) -> None:
         connection = await connect(self._dsn, "migrate")

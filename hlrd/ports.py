@@ -46,7 +46,7 @@ class Command(Struct, eq=False, gc=False):
 class NE(Protocol):
     """One network element: its sessions, its rate, its breaker. Implemented by `ne.driver`.
 
-    Answers each command exactly once with `engine.on_outcome(command, outcome)`, whatever happens,
+    Answers each command exactly once with `engine.on_outcomes`, whatever happens,
     and calls `engine.on_free(name)` when it can take commands again after it could not.
     """
 

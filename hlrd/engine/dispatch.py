@@ -1,6 +1,7 @@
 """Tasks to NEs: who waits for which NE, and what is sent when an NE can take it."""
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
 
 from hlrd import limits, metrics
 from hlrd.domain.lifecycle import TaskEvent, TaskState
@@ -26,7 +27,8 @@ class Dispatch:
         self._on_outcome = on_outcome
         self._sent: dict[int, OpenTask] = {}
         self._command_id = 0
-        self._answering = ""  #: the NE whose answer is being acted on; it is pumped once, after it
+        self._gathering = False
+        self._to_pump: set[str] = set()
         self.is_stopped = False  #: draining: nothing more is sent
 
     def knows(self, ne: str) -> bool:
@@ -48,8 +50,22 @@ class Dispatch:
                 self._send(ne, task)
                 return
         lane.put(task, self._clock.monotonic())
-        if name != self._answering:
+        if self._gathering:
+            self._to_pump.add(name)
+        else:
             self.pump(name)
+
+    @contextmanager
+    def gathered(self) -> Iterator[None]:
+        """Look at each NE once, at the end, for all that is put and answered meanwhile."""
+        self._gathering = True
+        try:
+            yield
+        finally:
+            self._gathering = False
+            to_pump, self._to_pump = self._to_pump, set()
+            for name in sorted(to_pump):
+                self.pump(name)
 
     def lift(self, task: OpenTask) -> None:
         if task.lane_priority >= 0:
@@ -75,14 +91,13 @@ class Dispatch:
         ne.wants(len(lane))
 
     def answer(self, command: Command, outcome: Outcome) -> None:
+        """Only within `gathered`."""
         task = self._sent.pop(command.id)
         sent = task.sent[-1]
         sent.elapsed_s = self._clock.monotonic() - sent.started
         sent.outcome = task.outcome = outcome
-        name = self._answering = command.task.ne
+        self._to_pump.add(command.task.ne)
         self._on_outcome(task, outcome)
-        self._answering = ""
-        self.pump(name)
 
     def observe(self) -> None:
         """Refresh the gauges."""

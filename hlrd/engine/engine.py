@@ -1,7 +1,7 @@
 """The engine as the world sees it: one method an event, and what it holds joined together."""
 
 from collections import defaultdict
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from itertools import islice
 from typing import Any
@@ -168,14 +168,15 @@ class Engine:
         self.refill()
 
     def on_accepted(self, order_ids: Sequence[int]) -> None:
-        for order_id in order_ids:
-            order = self._book.orders[order_id]
-            order.move(OrderEvent.JOURNALED)
-            self._intake.on_accepted(order)
-            if self._must_park(order):
-                self._park(order)
-            else:
-                self._execution.start(self._book.lanes[order.user_id])
+        with self._dispatch.gathered():
+            for order_id in order_ids:
+                order = self._book.orders[order_id]
+                order.move(OrderEvent.JOURNALED)
+                self._intake.on_accepted(order)
+                if self._must_park(order):
+                    self._park(order)
+                else:
+                    self._execution.start(self._book.lanes[order.user_id])
         self.refill()
 
     def on_clash(self, order_id: int, clash: Clash) -> None:
@@ -216,8 +217,11 @@ class Engine:
 
     # From the network and the clock.
 
-    def on_outcome(self, command: Command, outcome: Outcome) -> None:
-        self._dispatch.answer(command, outcome)
+    def on_outcomes(self, answered: Iterable[tuple[Command, Outcome]]) -> None:
+        """What NEs answered in one turn of the loop: many at a time cost less than one by one."""
+        with self._dispatch.gathered():
+            for command, outcome in answered:
+                self._dispatch.answer(command, outcome)
 
     def _on_task_outcome(self, task: OpenTask, outcome: Outcome) -> None:
         self._execution.on_outcome(task, outcome)

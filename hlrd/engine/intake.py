@@ -107,8 +107,8 @@ class Intake:
         self._clashed: dict[UserId, int] = {}  #: orders that are judged again
         self._keys: dict[int, CardKey] = {}  #: of arriving USER_OPEN orders, until sealed
         self._unanswered = 0
-        self._now = clock.wall(), clock.monotonic()  #: of the present call of `submit`
-        self.rate = DrainRate(self._now[1])
+        self._read_at, self._read_s = clock.wall(), clock.monotonic()  #: the last batch was read
+        self.rate = DrainRate(self._read_s)
         self.is_draining = False
 
     def arriving(self) -> int:
@@ -125,7 +125,7 @@ class Intake:
             on_answers([])
             return
         batch = Batch(len(submissions), on_answers)
-        self._now = self._clock.wall(), self._clock.monotonic()
+        self._read_at, self._read_s = self._clock.wall(), self._clock.monotonic()
         for index, submission in enumerate(submissions):
             if submission.order is None:
                 assert submission.refusal is not None, "an order is decoded or refused"
@@ -152,7 +152,6 @@ class Intake:
         if refusal is not None:
             self._refuse(batch, index, order.order_id, refusal)
             return
-        received_at, received = self._now
         entry = OpenOrder(
             id=next(self._order_ids),
             source=source,
@@ -162,8 +161,8 @@ class Intake:
             priority=priority,
             urgency=priority,
             content_hash=digest,
-            received_at=received_at,
-            received=received,
+            received_at=self._read_at,
+            received=self._read_s,
             operator_id=order.operator_id,
         )
         if isinstance(order, UserOpen) and order.ki is not None and order.keyid is not None:

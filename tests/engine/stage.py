@@ -273,7 +273,7 @@ class Stage:
         ne = ne or (self.hlr if self.hlr.sent else self.dsmp)
         command = ne.sent.pop(0)
         made = outcome if isinstance(outcome, Outcome) else Outcome(outcome)
-        self.engine.on_outcome(command, made)
+        self.engine.on_outcomes([(command, made)])
         return command
 
     def finish(self) -> None:

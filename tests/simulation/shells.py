@@ -91,7 +91,7 @@ class Daemon:
         self.world.after(delay_s, lambda: self.call(event) if self.is_alive else None)
 
     def on_outcome(self, command: Command, outcome: Outcome) -> None:
-        self.call(lambda: self.engine.on_outcome(command, outcome))
+        self.call(lambda: self.engine.on_outcomes([(command, outcome)]))
 
     def on_free(self, ne: str) -> None:
         self.call(lambda: self.engine.on_free(ne))

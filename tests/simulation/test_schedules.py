@@ -13,7 +13,7 @@ from tests.simulation.schedule import Schedule
 ROOT = Path(__file__).parents[2]
 SEEDS = 2_000
 CHUNKS = 8
-SEEDS_FOR_A_MUTANT = 1_200
+SEEDS_FOR_A_MUTANT = 3_000
 
 
 def fails(seed: int) -> bool:
