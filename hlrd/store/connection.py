@@ -1,5 +1,8 @@
 """How hlrd connects to PostgreSQL: the same session settings for every connection."""
 
+import asyncio
+from datetime import UTC, datetime, timedelta
+from functools import lru_cache
 from typing import TYPE_CHECKING, Final, TypeAlias
 
 import asyncpg
@@ -28,6 +31,9 @@ _SESSION: Final = {
     "tcp_keepalives_count": "3",
 }
 
+_EPOCH: Final = datetime(2000, 1, 1, tzinfo=UTC)
+_MICROSECOND: Final = timedelta(microseconds=1)
+
 BY_KEY: Final = {
     "enable_seqscan": "off",
     "enable_hashjoin": "off",
@@ -49,6 +55,21 @@ async def connect(dsn: str, purpose: str, **session: str) -> Connection:
         )
 
 
+async def count_moments(connection: Connection) -> None:
+    """Send and read timestamps as PostgreSQL counts them. asyncpg's own way costs more than all
+    other columns of a row, and many records of a flush have the same moment.
+    """
+    with translated():
+        async with asyncio.timeout(limits.STORE_TIMEOUT_S):
+            await connection.set_type_codec(
+                "timestamptz",
+                schema="pg_catalog",
+                format="tuple",
+                encoder=_count_of,
+                decoder=_moment_of,
+            )
+
+
 async def open_pool(dsn: str, purpose: str, size: int) -> Pool:
     """Connections for reads and rare writes, opened as they are needed."""
     with translated():
@@ -65,6 +86,15 @@ async def open_pool(dsn: str, purpose: str, size: int) -> Pool:
 def writing_as(node: str, epoch: int) -> dict[str, str]:
     """Session parameters that `fence()` compares with the node's row."""
     return {"hlrd.node": node, "hlrd.epoch": str(epoch)}
+
+
+@lru_cache(maxsize=64)
+def _count_of(moment: datetime) -> tuple[int]:
+    return ((moment - _EPOCH) // _MICROSECOND,)
+
+
+def _moment_of(count: tuple[int]) -> datetime:
+    return _EPOCH + count[0] * _MICROSECOND
 
 
 def _settings(purpose: str, session: dict[str, str]) -> dict[str, str]:

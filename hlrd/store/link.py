@@ -7,7 +7,7 @@ from typing import Final, TypeVar
 import structlog
 
 from hlrd import limits
-from hlrd.store.connection import BY_KEY, Connection, connect
+from hlrd.store.connection import BY_KEY, Connection, connect, count_moments
 from hlrd.store.errors import StoreUnavailable, translated
 
 _log: Final = structlog.get_logger(__name__)
@@ -27,6 +27,7 @@ class Link:
         """Raises StoreUnavailable."""
         if self._connection is None:
             self._connection = await connect(self._dsn, self._purpose, **BY_KEY, **self._session)
+            await count_moments(self._connection)
         return self._connection
 
     async def once(self, work: Callable[[Connection], Awaitable[T]]) -> T:
