@@ -12,6 +12,7 @@ from typing import Final, NamedTuple
 import structlog
 
 from hlrd import limits
+from hlrd.config import ConfigError
 from hlrd.domain.errors import Fenced
 from hlrd.domain.identity import UserId
 from hlrd.store.connection import BY_KEY, Connection, connect
@@ -21,6 +22,8 @@ from hlrd.store.queries import query
 _TRY_LOCK: Final = query("node_try_lock")
 _LOCK: Final = query("node_lock")
 _FENCE: Final = query("node_fence")
+_ALONE: Final = query("node_alone")
+_OTHER: Final = query("node_other")
 _NEXT_EPOCH: Final = query("node_next_epoch")
 _ENTER: Final = query("node_enter")
 _EPOCH: Final = query("node_epoch")
@@ -56,7 +59,11 @@ class NodeLease:
         self.epoch = 0  #: set by `take`
 
     async def take(self) -> int:
-        """Wait until no other daemon runs as this node, then take the next epoch and return it."""
+        """Wait until no other daemon runs as this node, then take the next epoch and return it.
+
+        ConfigError if the database is another node's: that one's open orders and leases would be
+        nobody's, and two writers would give receipts the same numbers (docs/adr/0003).
+        """
         connection = await self._connect()
         with translated():
             if not await connection.fetchval(_TRY_LOCK, self._node):
@@ -64,10 +71,19 @@ class NodeLease:
                 await connection.execute(_LOCK, self._node)
             async with connection.transaction():
                 await connection.execute(_FENCE, self._node)
+                await connection.execute(_ALONE)
+                self._refuse_beside(await connection.fetchval(_OTHER, self._node))
                 self.epoch = await connection.fetchval(_NEXT_EPOCH, self._node)
                 await connection.execute(_ENTER, self._node, self.epoch)
         _log.info("node_lease_taken", node=self._node, epoch=self.epoch)
         return self.epoch
+
+    def _refuse_beside(self, other: str | None) -> None:
+        if other is not None:
+            raise ConfigError(
+                f"node = {self._node!r}: the database is of node {other!r}, with its open orders;"
+                " start under that name, or with a database of its own"
+            )
 
     async def last_seq(self) -> int:
         """The highest receipt number; none is added by an earlier epoch any more."""

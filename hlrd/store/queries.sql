@@ -38,6 +38,14 @@ SELECT pg_advisory_lock(hashtextextended('hlrd node ' || $1, 0));
 -- Wait for the group commits of the epoch before, and hold up new ones until the epoch has moved.
 SELECT pg_advisory_xact_lock(hashtextextended('hlrd fence ' || $1, 0));
 
+-- name: node_alone
+-- Let no daemon of another name enter at the same time.
+SELECT pg_advisory_xact_lock(hashtextextended('hlrd nodes', 0));
+
+-- name: node_other
+-- The other node that this database belongs to.
+SELECT name FROM node WHERE name <> $1 LIMIT 1;
+
 -- name: node_next_epoch
 -- Take the next epoch.
 INSERT INTO epoch (node) VALUES ($1) RETURNING number;

@@ -4,6 +4,7 @@ from collections.abc import AsyncIterator
 import pytest
 
 from hlrd import limits
+from hlrd.config import ConfigError
 from hlrd.domain.errors import Fenced
 from hlrd.runtime.node import NodeLease, OpenOrder, first_order_id
 from hlrd.store.connection import Connection
@@ -22,6 +23,8 @@ RECEIPTS = """
     SELECT (SELECT count(*) FROM receipt) + n, id, 'CRM', 'u' || id, $2, 'x', '', '', now()
     FROM unnest($1::bigint[]) WITH ORDINALITY AS t (id, n)
 """
+
+FOREIGN_EPOCH = "INSERT INTO epoch (node) VALUES ('node2') RETURNING number"
 
 
 @pytest.fixture
@@ -62,21 +65,34 @@ async def test_a_second_daemon_of_the_same_name_waits_for_the_first(
     async with asyncio.timeout(5):
         while not await database.fetchval(waiting):
             assert not taking.done()
-    other = NodeLease(dsn, "node2")
-    await other.take()  # another name waits for nobody
     lease.close()
 
     async with asyncio.timeout(5):
         assert await taking > lease.epoch
     second.close()
-    other.close()
+
+
+async def test_the_database_of_another_node_is_refused(
+    dsn: str, lease: NodeLease, database: Connection
+) -> None:
+    for _ in range(2):
+        other = NodeLease(dsn, "node2")
+        with pytest.raises(ConfigError, match="is of node 'node1'"):
+            await other.take()
+        other.close()
+
+    lease.close()
+    again = NodeLease(dsn, "node1")  # nothing of the refused one is left behind
+    assert await again.take() > lease.epoch
+    assert await database.fetchval("SELECT count(*) FROM node") == 1
+    again.close()
 
 
 async def test_open_orders_of_earlier_runs_are_found_and_no_others(
     dsn: str, lease: NodeLease, database: Connection
 ) -> None:
-    mine, foreign = first_order_id(lease.epoch), NodeLease(dsn, "node2")
-    theirs = first_order_id(await foreign.take())
+    mine = first_order_id(lease.epoch)
+    theirs = first_order_id(await database.fetchval(FOREIGN_EPOCH))
     await database.execute(ORDERS, [mine + n for n in range(5)] + [theirs])
     await database.execute(RECEIPTS, [mine + 1, mine + 3], True)
     await database.execute(RECEIPTS, [mine + 4], False)
@@ -86,7 +102,6 @@ async def test_open_orders_of_earlier_runs_are_found_and_no_others(
     await after.take()
     found = await open_orders(after)
     after.close()
-    foreign.close()
 
     assert [(order.id - mine, order.in_fallout) for order in found] == [
         (0, False),
