@@ -100,6 +100,8 @@ def _lines(answers: Sequence[Answer]) -> list[Line]:
 
 
 def _line(answer: Answer) -> Line:
+    if answer.is_repeat and answer.receipt is not None:
+        answer = closed(answer, answer.receipt)  # the binding may have ended since
     return Line(
         answer.order_id,
         str(answer.id),

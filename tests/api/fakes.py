@@ -139,16 +139,16 @@ class Book:
         return record
 
     def _answer(self, record: OrderRecord, *, is_repeat: bool = False) -> Answer:
-        binding = self.binding(record.id)
+        binding = None if record.closed_at else self.binding(record.id)  # the user may be gone
         return Answer(
             record.order_id,
             None,
             record.id,
             record.state,
             is_repeat,
-            binding.msisdn,
-            binding.imsi,
-            binding.iccid,
+            binding.msisdn if binding else None,
+            binding.imsi if binding else None,
+            binding.iccid if binding else None,
             record.receipts[-1] if record.closed_at else None,
         )
 

@@ -55,13 +55,14 @@ async def test_the_same_order_again_gives_the_stored_answer(world: World) -> Non
 
 
 async def test_the_same_order_again_after_its_close_gives_the_receipt(world: World) -> None:
-    await world.post_order(a_member_activation())
+    first = await world.post_order(a_member_activation())
     world.book.close(world.book.id_of("ESOP", "A1"))
 
     again = await world.post_order(a_member_activation())
 
     assert again.status == 200
     assert again.json["receipt"]["result"] == "succeeded"
+    assert again.json["msisdn"] == first.json["msisdn"]
 
 
 async def test_the_same_id_with_other_content_is_409(world: World) -> None:
