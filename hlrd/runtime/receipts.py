@@ -48,7 +48,8 @@ class ReceiptReader:
 
         Waits up to `wait_s` seconds for the first; empty when none came.
         """
-        self._cursors[source] = max(cursor, self._cursors.get(source, 0))
+        fetched = min(cursor, self._durable_up_to())  # upstream may name a cursor that never was
+        self._cursors[source] = max(fetched, self._cursors.get(source, 0))
         deadline = monotonic() + wait_s
         while True:
             waiter = asyncio.get_running_loop().create_future()

@@ -96,3 +96,20 @@ async def test_what_waits_for_a_source_is_counted_from_where_it_has_fetched(
     counting.cancel()
 
     assert await database.fetchval("SELECT seq FROM receipt_cursor WHERE source = 'CRM'") == 2
+
+
+async def test_a_cursor_that_never_was_makes_no_receipt_count_as_fetched(
+    database: Connection, pool: Pool
+) -> None:
+    mark = Mark()
+    await database.execute(INSERT, "CRM", 1, 5)
+    mark.seq = 3
+    reader = ReceiptReader(pool, mark)
+    await reader.after("CRM", 2**63 - 1, 10, 0)
+
+    counting = asyncio.create_task(reader.run())
+    gauge = metrics.RECEIPTS_PENDING.labels("CRM")
+    await until(lambda: gauge._value.get() == 2)
+    counting.cancel()
+
+    assert await database.fetchval("SELECT seq FROM receipt_cursor WHERE source = 'CRM'") == 3
