@@ -38,7 +38,10 @@ def serve(config: Config = _CONFIG) -> None:
     from hlrd.runtime import logging
 
     logging.set_up(settings.log_level)
-    uvloop.run(run(settings))
+    try:
+        uvloop.run(run(settings))
+    except BaseExceptionGroup as failures:  # the first of the daemon's works that failed ended all
+        raise failures.exceptions[0] from None
 
 
 @cli.command()

@@ -10,6 +10,8 @@ from typer.testing import CliRunner, Result
 from hlrd.__main__ import cli
 from hlrd.cli import files
 from hlrd.cli.client import CallFailed
+from hlrd.config import Settings
+from hlrd.domain.errors import Fenced
 from hlrd.domain.order import Source
 from tests.api.client import World, a_member_activation, a_world, token
 from tests.api.test_inventory import KI, a_card, a_lot
@@ -178,3 +180,17 @@ def test_an_error_of_ours_is_one_line_and_an_exit_code(
         main()
 
     assert caught.value.code == "hlrd: cannot read /nowhere: No such file or directory"
+
+
+def test_a_daemon_that_another_one_fenced_says_so_and_no_more(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    async def fenced(_: Settings) -> None:
+        raise ExceptionGroup("unhandled errors", [Fenced("another daemon runs as node hlrd")])
+
+    monkeypatch.setattr("hlrd.app.serve", fenced)
+    monkeypatch.setattr("hlrd.runtime.logging.set_up", lambda level: None)
+
+    result = CliRunner().invoke(cli, ["serve", "--config", str(EXAMPLE)])
+
+    assert isinstance(result.exception, Fenced)
