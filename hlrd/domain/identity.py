@@ -28,7 +28,10 @@ UserId = NewType("UserId", str)
 COUNTRY_CODE: Final = "86"
 
 MSISDN_PATTERN: Final = r"\A(?:1[3-9][0-9]{9}|1(?:064[0-9]|44[0-9]{2})[0-9]{8})\Z"
-IMSI_PATTERN: Final = r"\A(?:460|001)[0-9]{12}\Z"
+MOBILE_NETWORKS: Final = ("46000", "46002", "46004", "46007", "46008", "46013", "46099", "00101")
+"""MCC and MNC of this operator, and the two that tests and laboratories use (TS 23.003, 2.2)."""
+
+IMSI_PATTERN: Final = rf"\A(?:{'|'.join(MOBILE_NETWORKS)})[0-9]{{10}}\Z"
 ICCID_PATTERN: Final = r"\A8986[0-9A-Fa-f]{15,16}\Z"
 USER_ID_PATTERN: Final = r"\A[0-9]{1,19}\Z"
 KEY_PATTERN: Final = r"\A[0-9A-Fa-f]{32}\Z"
@@ -68,12 +71,16 @@ def parse_msisdn(text: str, field: str = "msisdn") -> MSISDN:
 
 def parse_imsi(text: str, field: str = "imsi") -> IMSI:
     if not _IMSI.match(text):
-        raise BadRequest("IMSI_INVALID", "an IMSI is 15 digits that start with 460", field)
+        text = f"an IMSI is 15 digits that start with one of {', '.join(MOBILE_NETWORKS)}"
+        raise BadRequest("IMSI_INVALID", text, field)
     return IMSI(text)
 
 
 def parse_iccid(text: str, field: str = "iccid") -> ICCID:
-    """Capitals, and the check digit of 20 all-digit characters verified (Luhn, E.118)."""
+    """Capitals; 19 digits are given their check digit, and that of 20 is verified (Luhn, E.118).
+
+    A number with a letter in it has no check digit and stays as long as it is.
+    """
     if not _ICCID.match(text):
         raise BadRequest(
             "ICCID_INVALID", "an ICCID is 19 or 20 characters that start with 8986", field
@@ -82,6 +89,8 @@ def parse_iccid(text: str, field: str = "iccid") -> ICCID:
         raise BadRequest(
             "ICCID_CHECK_DIGIT", "the last digit is not the Luhn digit of the rest", field
         )
+    if len(text) == 19 and text.isdigit():
+        return ICCID(f"{text}{luhn_digit(text)}")
     return ICCID(text.upper())
 
 

@@ -88,7 +88,7 @@ class OpenOrder(Struct, eq=False):
 
 
 class Lane(Struct, eq=False):
-    """One user: its orders in upstream order, of which only the first runs."""
+    """One user: its orders in the order of acceptance, of which only the first runs."""
 
     user_id: UserId
     queue: list[OpenOrder] = []

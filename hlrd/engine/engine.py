@@ -4,7 +4,9 @@ from collections import defaultdict
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from itertools import islice
-from typing import Any
+from typing import Any, Final
+
+import structlog
 
 from hlrd import limits, metrics
 from hlrd.domain import order as orders
@@ -46,6 +48,9 @@ class _Reading:
     incomplete: set[UserId] = field(
         default_factory=set
     )  #: … was parked meanwhile, maybe an earlier
+
+
+_log: Final = structlog.get_logger(__name__)
 
 
 class Engine:
@@ -144,6 +149,7 @@ class Engine:
         if order_id in self._resending:
             raise Conflict("RESEND_RUNNING", "this order is being resent", "id")
         self._resending.add(order_id)
+        _log.info("order_resent", order=order_id)
         self.refill()
 
     # From the journal.
@@ -283,7 +289,20 @@ class Engine:
             self._journal.close(closing)
         else:
             self._journal.close(closing)
+            self._tell_fallout(order, waiting=len(lane.queue) - 1)
             self._set_aside(order, lane)
+
+    @staticmethod
+    def _tell_fallout(order: OpenOrder, *, waiting: int) -> None:
+        outcome = order.failure.outcome if order.failure else None
+        _log.warning(
+            "order_in_fallout",
+            order=order.id,
+            kind=order.kind.name,
+            ne=order.failure.task.ne if order.failure else "",
+            code=outcome.code if outcome else "",
+            waiting_behind=waiting,
+        )
 
     def _set_aside(self, order: OpenOrder, lane: Lane) -> None:
         """Move a fallout order, and those behind it, out of memory until a person acts."""

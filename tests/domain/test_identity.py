@@ -100,7 +100,17 @@ def test_the_check_digit_of_real_cards_holds(iccid: str) -> None:
 
 def test_an_old_iccid_keeps_its_letter_as_a_capital_and_has_no_check_digit() -> None:
     assert identity.parse_iccid("898604202024a0000011") == "898604202024A0000011"
-    assert identity.parse_iccid("8986042020240000001") == "8986042020240000001"
+    assert identity.parse_iccid("898604202024A000001") == "898604202024A000001"
+
+
+def test_19_digits_are_given_their_check_digit() -> None:
+    assert identity.parse_iccid("8986042020240000001") == "89860420202400000019"
+
+
+@pytest.mark.parametrize("network", ["46001", "46011", "45400", "00102"])
+def test_an_imsi_of_another_operator_is_refused(network: str) -> None:
+    with pytest.raises(BadRequest):
+        identity.parse_imsi(f"{network}0123456789")
 
 
 def test_a_user_id_keeps_its_leading_zeros() -> None:
