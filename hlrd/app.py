@@ -85,6 +85,7 @@ class Daemon:
     def __init__(self, settings: Settings, dsn: str) -> None:
         self._settings = settings
         self._dsn = dsn
+        self._node = NodeLease(dsn, settings.node)
         self._status = Status(ready=False, reason="starting")
         self._clock = SystemClock()
         self._chance = Random()
@@ -95,13 +96,18 @@ class Daemon:
     async def run(self, stopping: asyncio.Event) -> None:
         metrics.INFO.labels(__version__).set(1)
         async with AsyncExitStack() as stack:
-            await self._listen(stack, admin_app(lambda: self._status), admin=True)
+            await self._listen(stack, admin_app(self._ready), admin=True)
             await self._migrate()
             await self._live(stack, stopping)
 
+    def _ready(self) -> Status:
+        if self._status.ready and not self._node.is_held:
+            return Status(ready=False, reason="the database is out of reach")
+        return self._status
+
     async def _live(self, stack: AsyncExitStack, stopping: asyncio.Event) -> None:
         settings = self._settings
-        node = NodeLease(self._dsn, settings.node)
+        node = self._node
         stack.callback(node.close)
         epoch = await node.take()
         journal = JournalWriter(

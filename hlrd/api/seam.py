@@ -101,4 +101,4 @@ class Element(Protocol):
 @dataclass(frozen=True, slots=True)
 class Status:
     ready: bool
-    reason: str = ""  #: why not: starting, draining, the journal stalls
+    reason: str = ""  #: why not: starting, draining, the database is out of reach

@@ -57,6 +57,7 @@ class NodeLease:
         self._node = node
         self._connection: Connection | None = None
         self.epoch = 0  #: set by `take`
+        self.is_held = False  #: as seen last, thus also whether the database is in reach
 
     async def take(self) -> int:
         """Wait until no other daemon runs as this node, then take the next epoch and return it.
@@ -76,6 +77,7 @@ class NodeLease:
                 self.epoch = await connection.fetchval(_NEXT_EPOCH, self._node)
                 await connection.execute(_ENTER, self._node, self.epoch)
         _log.info("node_lease_taken", node=self._node, epoch=self.epoch)
+        self.is_held = True
         return self.epoch
 
     def _refuse_beside(self, other: str | None) -> None:
@@ -112,7 +114,9 @@ class NodeLease:
                 await self._mark(lowest_unsettled)
             except StoreUnavailable as error:
                 _log.warning("node_lease_lost", node=self._node, error=str(error))
+                self.is_held = False
                 await self._take_again()
+                self.is_held = True
             await asyncio.sleep(limits.LOW_WATER_INTERVAL_S)
 
     async def _mark(self, lowest_unsettled: Callable[[], int | None]) -> None:

@@ -8,7 +8,7 @@ from hlrd.api.seam import Status
 
 
 async def test_alive_and_ready_are_two_questions() -> None:
-    status = Status(ready=False, reason="the journal stalls")
+    status = Status(ready=False, reason="draining")
     async with TestClient(TestServer(admin_app(lambda: status))) as client:
         alive = await client.get("/healthz")
         unready = await client.get("/readyz")
@@ -18,7 +18,7 @@ async def test_alive_and_ready_are_two_questions() -> None:
         ready = await client.get("/readyz")
 
     assert (alive.status, unready.status, ready.status) == (200, 503, 200)
-    assert (told["code"], told["detail"]) == ("NOT_READY", "the journal stalls")
+    assert (told["code"], told["detail"]) == ("NOT_READY", "draining")
     assert unready.headers["Retry-After"] == "1"
 
 

@@ -148,6 +148,7 @@ async def test_a_lost_lease_is_taken_again_under_the_same_epoch(
         running = asyncio.create_task(lease.run(lambda: None))
         proxy.go_down()
         await until(lambda: proxy.refused > 2)
+        assert not lease.is_held
         proxy.is_down = False
 
         held = "SELECT count(*) FROM pg_locks WHERE locktype = 'advisory' AND granted"
@@ -155,6 +156,7 @@ async def test_a_lost_lease_is_taken_again_under_the_same_epoch(
             while not await database.fetchval(held):
                 assert not running.done()
         assert await database.fetchval("SELECT epoch FROM node") == lease.epoch
+        await until(lambda: lease.is_held)
         running.cancel()
         await asyncio.gather(running, return_exceptions=True)
         lease.close()
