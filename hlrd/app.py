@@ -4,7 +4,7 @@ import asyncio
 import gc
 import os
 import signal
-from contextlib import AsyncExitStack
+from contextlib import AsyncExitStack, suppress
 from itertools import count
 from random import Random
 from typing import Any, Final
@@ -200,9 +200,10 @@ class Daemon:
         await pulse.until_quiet(engine, self._settings.orders.drain_s)
         left_s = max(1.0, deadline - self._clock.monotonic())
         await asyncio.gather(*(driver.drain(left_s) for driver in drivers))
-        async with asyncio.timeout(left_s):
-            await journal.empty()
-        _log.info("drained", open_orders=engine.open_orders())
+        with suppress(TimeoutError):  # what is not written was not answered, or is done again
+            async with asyncio.timeout(left_s):
+                await journal.empty()
+        _log.info("drained", open_orders=engine.open_orders(), unwritten=journal.backlog())
 
     def _driver(self, ne: NESettings, outcomes: Outcomes) -> Driver[Any]:
         return Driver(
