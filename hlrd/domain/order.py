@@ -138,6 +138,7 @@ class UserTerminate(Header, tag="USER_TERMINATE", kw_only=True, forbid_unknown_f
     quarantine_days: Annotated[int, Meta(ge=0, le=365)] | None = None  #: absent: the pool's own
 
 
+Opening = MemberActivate | UserOpen
 WorkOrder = MemberActivate | UserOpen | ArrearsSuspend | PaymentResume | UserTerminate
 
 _DECODER: Final[msgspec.json.Decoder[WorkOrder]] = msgspec.json.Decoder(WorkOrder)
@@ -215,7 +216,7 @@ def _normalize(order: WorkOrder) -> None:
         )
     if not isinstance(order, MemberActivate):
         order.msisdn = identity.parse_msisdn(order.msisdn)
-    if isinstance(order, MemberActivate | UserOpen):
+    if isinstance(order, Opening):
         if order.iccid is not None:
             order.iccid = identity.parse_iccid(order.iccid)
         if len(set(order.services)) != len(order.services):

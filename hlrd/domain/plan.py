@@ -19,7 +19,7 @@ from hlrd.domain.lifecycle import UserState
 from hlrd.domain.operation import UNDO, Cause, Operation, Task
 from hlrd.domain.order import (
     ArrearsSuspend,
-    MemberActivate,
+    Opening,
     PaymentResume,
     Service,
     UserOpen,
@@ -75,7 +75,7 @@ def plan(
     """`transaction` names the order towards peers that recognise a repeat by it."""
     if user is None:
         return UNKNOWN_USER
-    if isinstance(order, MemberActivate | UserOpen):
+    if isinstance(order, Opening):
         return _open(order, user, routes, transaction)
     if user.binding is not None and user.binding.msisdn != order.msisdn:
         return OTHER_NUMBER  # the opening it came behind was refused; this is somebody else's
@@ -131,9 +131,7 @@ class _Stages:
         return Plan(tuple(self._stages), user, marks)
 
 
-def _open(
-    order: MemberActivate | UserOpen, user: User, routes: Routes, transaction: str
-) -> Plan | Impossible:
+def _open(order: Opening, user: User, routes: Routes, transaction: str) -> Plan | Impossible:
     assert user.binding is not None, "an opening order always has its binding"
     reasons: Reasons = suspension.NO_REASONS
     if isinstance(order, UserOpen) and order.arrears_level is not None:

@@ -50,7 +50,7 @@ class Change:
 
 
 def effective(reasons: Reasons) -> Level:
-    return max(reasons.values(), default=Level.NONE)
+    return max(reasons.values()) if reasons else Level.NONE
 
 
 def set_reason(reasons: Reasons, reason: Reason, level: Level) -> Change:

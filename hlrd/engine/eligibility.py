@@ -12,7 +12,7 @@ from hlrd.domain.catalogue import OrderKind
 from hlrd.domain.conflict import RULINGS, Ruling
 from hlrd.domain.errors import BadRequest, Busy, Conflict, NotAllowed, NotFound
 from hlrd.domain.lifecycle import NumberState, UserState
-from hlrd.domain.order import MemberActivate, Service, Source, UserOpen, WorkOrder
+from hlrd.domain.order import MemberActivate, Opening, Service, Source, UserOpen, WorkOrder
 from hlrd.domain.plan import Routes, services_key
 from hlrd.domain.user import User
 from hlrd.engine.book import OpenOrder
@@ -60,9 +60,7 @@ def check_user(order: WorkOrder, user: User | None) -> None:
         raise Conflict("USER_NUMBER_MISMATCH", "the user has another number", "msisdn")
 
 
-def check_opening(
-    order: MemberActivate | UserOpen, user: User | None, facts: Facts, routes: Routes
-) -> None:
+def check_opening(order: Opening, user: User | None, facts: Facts, routes: Routes) -> None:
     if user is not None:
         code = "USER_TERMINATED" if user.state is UserState.TERMINATED else "USER_EXISTS"
         raise Conflict(code, "an opening needs a user id that was never used", "user_id")

@@ -16,7 +16,7 @@ from hlrd.domain.catalogue import BY_SHAPE
 from hlrd.domain.errors import Conflict, Refusal
 from hlrd.domain.identity import ICCID, IMSI, MSISDN, Binding, CardKey, UserId
 from hlrd.domain.lifecycle import OrderState, UserState
-from hlrd.domain.order import MemberActivate, UserOpen, WorkOrder
+from hlrd.domain.order import MemberActivate, Opening, UserOpen, WorkOrder
 from hlrd.domain.plan import Routes
 from hlrd.domain.suspension import NO_REASONS
 from hlrd.domain.user import User
@@ -249,7 +249,7 @@ class Intake:
         eligibility.check_times(order, entry.received_at)
         ahead = [earlier for earlier in lane.queue if earlier.id < entry.id] if lane.queue else ()
         eligibility.check_in_flight(kind, ahead, self._parking.count_of(entry.user_id))
-        if isinstance(order, MemberActivate | UserOpen):
+        if isinstance(order, Opening):
             eligibility.check_opening(order, lane.user, facts, self._routes)
         else:
             eligibility.check_user(order, lane.user)
