@@ -64,8 +64,12 @@ def media_type(request: web.Request, *allowed: str) -> str:
     if charset not in ("utf-8", "utf8"):
         raise WrongMediaType("CHARSET", "the body must be UTF-8")
     if request.headers.get(hdrs.CONTENT_ENCODING, "").strip().lower() not in _ENCODINGS:
-        raise WrongMediaType("CONTENT_ENCODING", "Content-Encoding must be gzip, deflate or none")
+        raise unpackable()
     return request.content_type
+
+
+def unpackable() -> WrongMediaType:
+    return WrongMediaType("CONTENT_ENCODING", "Content-Encoding must be gzip, deflate or none")
 
 
 def _expected_bytes(request: web.Request) -> int:

@@ -5,10 +5,12 @@ from typing import Any, Final, cast
 
 import msgspec
 from aiohttp import hdrs, web
+from aiohttp.http_exceptions import ContentEncodingError
 
 from hlrd import limits
 from hlrd.api import problem
-from hlrd.domain.errors import BadRequest, Unavailable
+from hlrd.api.body import unpackable
+from hlrd.domain.errors import BadRequest, Refusal, Unavailable
 
 _BACKLOG: Final = 1_024
 _SHUTDOWN_S: Final = 5.0
@@ -84,7 +86,9 @@ class _Protocol(web.RequestHandler):
         message: str | None = None,
     ) -> web.StreamResponse:
         """Only for what is not even HTTP: the edge answers for every request that was read."""
-        refusal = BadRequest("HTTP_INVALID", "this is not a request that HTTP/1.1 allows")
+        refusal: Refusal = BadRequest("HTTP_INVALID", "this is no request that HTTP/1.1 allows")
+        if isinstance(exc, ContentEncodingError):  # aiohttp knows it, and lacks its library
+            refusal = unpackable()
         response = problem.respond(refusal, {hdrs.SERVER: "hlrd"})
         response.force_close()
         return response

@@ -285,6 +285,16 @@ async def test_a_body_that_is_not_packed_as_it_says_is_400(
     assert caplog.messages == []
 
 
+@pytest.mark.parametrize("packed", ["br", "zstd", "compress"])
+async def test_a_body_packed_as_nobody_here_unpacks_is_415(world: World, packed: str) -> None:
+    head = post_head("Content-Length: 4", f"Content-Encoding: {packed}", "Connection: close")
+
+    answer = await raw(world, head + b"abcd")
+
+    assert b" 415 " in answer.splitlines()[0]
+    assert b"CONTENT_ENCODING" in answer
+
+
 async def test_an_expectation_that_nobody_knows_is_a_problem_too(world: World) -> None:
     reply = await world.ask("GET", "/v1/pools", headers={"Expect": "a miracle"})
 
