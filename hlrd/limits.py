@@ -86,8 +86,9 @@ PRIORITY_URGENT_MAX: Final = 1
 LANE_AGEING_S: Final = 60.0
 """Waiting this long lifts a task by one priority class, so that no class ever starves."""
 
-RESERVED_SESSIONS_FROM: Final = 8
-"""An NE with at least this many sessions keeps one for urgent tasks alone."""
+RESERVED_SESSIONS_FROM: Final = 32
+"""An NE with at least this many sessions keeps one for urgent tasks alone: 3 % of it or less. With
+fewer an urgent task has the next session that comes free, and one in 16 would be too dear."""
 
 SYNC_WAIT_S_MAX: Final = 60.0
 """Longest wait of a synchronous order (`Prefer: wait=N`, `deadline_ms`)."""
