@@ -55,6 +55,7 @@ _BY_OPERATION: Final[Mapping[Operation, Mapping[int, Ruling]]] = {
     Operation.ADD_KEY: {3006: _EXISTS},
     Operation.REMOVE_KEY: {3001: _NO_CHANGE, 3048: _NO_CHANGE},
     Operation.ADD_SUBSCRIBER: {
+        3005: Ruling(Verdict.DIFFERENT),  # the number is not clean: it must not be drawn again
         3006: _EXISTS,
         3048: Ruling(Verdict.PREREQUISITE, Operation.ADD_KEY),
     },
@@ -94,6 +95,7 @@ _SEVERITY: Final = (
     Verdict.TRANSIENT,
     Verdict.SESSION,
     Verdict.PERMANENT,
+    Verdict.DIFFERENT,
 )
 """Of several codes in one reply the worst counts."""
 

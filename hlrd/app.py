@@ -154,6 +154,7 @@ class Daemon:
         inventory = Inventory(pool, leases.refresh)
         app = public_app(
             tokens=Tokens((t.source, t.token.get_secret_value()) for t in settings.tokens),
+            status=self._ready,
             intake=engine,
             desk=engine,
             orders=OrderReader(pool),

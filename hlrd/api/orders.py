@@ -14,7 +14,7 @@ from hlrd.api.auth import SOURCE, demand
 from hlrd.api.body import JSON, NDJSON, Bodies
 from hlrd.api.elements import Elements
 from hlrd.api.patience import Patience
-from hlrd.api.seam import Desk, Intake, Orders
+from hlrd.api.seam import Desk, Intake, Orders, Status
 from hlrd.api.typed import as_json, parse
 from hlrd.domain.errors import NotFound, Unavailable
 from hlrd.domain.order import OrderIdText, Source
@@ -40,6 +40,7 @@ class WorkOrders:
     def __init__(
         self,
         *,
+        status: Callable[[], Status],
         intake: Intake,
         orders: Orders,
         desk: Desk,
@@ -47,6 +48,7 @@ class WorkOrders:
         bodies: Bodies,
         patience: Patience,
     ) -> None:
+        self._status = status
         self._intake = intake
         self._orders = orders
         self._desk = desk
@@ -63,6 +65,9 @@ class WorkOrders:
         ]
 
     async def post(self, request: web.Request) -> web.Response:
+        now = self._status()
+        if not now.ready:
+            raise Unavailable("NOT_READY", now.reason, retry_after_s=1.0)
         media = body.media_type(request, JSON, NDJSON)
         source = request[SOURCE]
         async with self._bodies.read(request) as document:

@@ -1,6 +1,6 @@
 """The application that upstream systems and staff speak to."""
 
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from importlib import resources
 
 from aiohttp import web
@@ -14,13 +14,14 @@ from hlrd.api.inventory import InventoryRoutes
 from hlrd.api.orders import WorkOrders
 from hlrd.api.patience import Patience
 from hlrd.api.receipts import ReceiptRoutes
-from hlrd.api.seam import Desk, Element, Intake, Inventory, Orders, Receipts
+from hlrd.api.seam import Desk, Element, Intake, Inventory, Orders, Receipts, Status
 from hlrd.ports import Vault
 
 
 def public_app(
     *,
     tokens: Tokens,
+    status: Callable[[], Status],
     intake: Intake,
     desk: Desk,
     orders: Orders,
@@ -30,6 +31,7 @@ def public_app(
     elements: Iterable[Element],
     bodies: Bodies | None = None,
 ) -> web.Application:
+    """While `status` is not ready, orders are refused at once instead of waiting for a journal."""
     app = web.Application(
         middlewares=[edge, authenticate(tokens)], client_max_size=limits.BODY_BYTES_MAX
     )
@@ -40,6 +42,7 @@ def public_app(
     app.add_routes(
         [
             *WorkOrders(
+                status=status,
                 intake=intake,
                 orders=orders,
                 desk=desk,

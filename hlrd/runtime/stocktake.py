@@ -1,6 +1,7 @@
 """Counts numbers and cards by state now and then, for the gauges."""
 
 import asyncio
+from time import monotonic
 from typing import Final
 
 import structlog
@@ -11,17 +12,22 @@ from hlrd.store.errors import StoreUnavailable
 from hlrd.store.inventory import Inventory
 
 _EVERY_S: Final = 30.0
+_REST: Final = 50
+"""A count walks every binding. It rests this many times as long as it took, so that a stock of any
+size costs PostgreSQL 2 % of its time."""
+
 _log: Final = structlog.get_logger(__name__)
 
 
 async def keep_counting(inventory: Inventory) -> None:
     """Never ends."""
     while True:
+        started = monotonic()
         try:
             await count(inventory)
         except StoreUnavailable as error:
             _log.warning("stock_not_counted", error=str(error))
-        await asyncio.sleep(_EVERY_S)
+        await asyncio.sleep(max(_EVERY_S, _REST * (monotonic() - started)))
 
 
 async def count(inventory: Inventory) -> None:

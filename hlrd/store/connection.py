@@ -24,6 +24,7 @@ else:
 _SESSION: Final = {
     "timezone": "UTC",
     "jit": "off",  # no statement of ours runs long enough to earn a compilation
+    "max_parallel_workers_per_gather": "0",  # a count must not take the cores of the orders
     "synchronous_commit": "on",  # an answered order survives a power cut, whatever the server says
     "idle_in_transaction_session_timeout": f"{int(limits.STORE_TIMEOUT_S * 1000)}",
     "tcp_keepalives_idle": "10",

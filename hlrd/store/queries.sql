@@ -439,9 +439,13 @@ LEFT JOIN number_hold h ON h.msisdn = $1
 WHERE int8range(r.first, r.last, '[]') @> $1::bigint;
 
 -- name: lots
--- Every lot, with its cards by state.
+-- Every lot, with its cards by state. What is in use is counted once for all lots.
+WITH used AS (
+    SELECT c.lot_id, count(*) AS cards
+    FROM binding b JOIN sim_card c USING (iccid) GROUP BY c.lot_id
+)
 SELECT l.name, l.vendor, l.province, l.hlr, l.quantity,
-    (SELECT count(*) FROM sim_card c JOIN binding b USING (iccid) WHERE c.lot_id = l.id) AS in_use,
+    coalesce((SELECT cards FROM used u WHERE u.lot_id = l.id), 0) AS in_use,
     (SELECT count(*) FROM card_hold h WHERE h.lot_id = l.id AND h.state = 'scrapped'
        AND NOT EXISTS (SELECT FROM binding b WHERE b.iccid = h.iccid)) AS scrapped,
     (SELECT count(*) FROM lease e JOIN sim_card c ON c.lot_id = e.source_id

@@ -185,7 +185,6 @@ EVERYWHERE = {
     1001: Verdict.PERMANENT,
     1002: Verdict.PERMANENT,
     1033: Verdict.PERMANENT,
-    3005: Verdict.PERMANENT,
     3049: Verdict.PERMANENT,
     4005: Verdict.BUSY,
     5001: Verdict.SESSION,
@@ -200,6 +199,14 @@ PLACES = {
         REMOVE_SUBSCRIBER: Verdict.NO_CHANGE,
         SET_BARRING: Verdict.PERMANENT,
         CANCEL_LOCATION: Verdict.NO_CHANGE,
+    },
+    3005: {
+        ADD_KEY: Verdict.PERMANENT,
+        REMOVE_KEY: Verdict.PERMANENT,
+        ADD_SUBSCRIBER: Verdict.DIFFERENT,
+        REMOVE_SUBSCRIBER: Verdict.PERMANENT,
+        SET_BARRING: Verdict.PERMANENT,
+        CANCEL_LOCATION: Verdict.PERMANENT,
     },
     3006: {
         ADD_KEY: Verdict.EXISTS,

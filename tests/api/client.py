@@ -16,7 +16,7 @@ from hlrd.api.auth import Tokens
 from hlrd.api.body import Bodies
 from hlrd.api.listen import listen
 from hlrd.api.public import public_app
-from hlrd.api.seam import Inventory
+from hlrd.api.seam import Inventory, Status
 from hlrd.domain.order import Source
 from hlrd.pool.vault import KeyVault
 from tests.api.fakes import Book, FakeElement, FakeInventory, FakeReceipts
@@ -42,6 +42,7 @@ class World:
     """One API and what is behind it."""
 
     book: Book = field(default_factory=Book)
+    status: Status = field(default_factory=lambda: Status(ready=True))
     receipts: FakeReceipts = field(default_factory=FakeReceipts)
     inventory: FakeInventory = field(default_factory=FakeInventory)
     bodies: Bodies = field(default_factory=Bodies)
@@ -94,6 +95,7 @@ async def a_world(
     world = World(bodies=bodies or Bodies())
     world.app = public_app(
         tokens=Tokens((source, token(source)) for source in Source),
+        status=lambda: world.status,
         intake=world.book,
         desk=world.book,
         orders=world.book,

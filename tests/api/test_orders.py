@@ -8,6 +8,7 @@ import orjson
 import pytest
 
 from hlrd import limits
+from hlrd.api.seam import Status
 from hlrd.domain.errors import Busy, Conflict, Unavailable
 from hlrd.domain.order import Source
 from tests.api.client import Reply, World, a_member_activation, until
@@ -94,6 +95,16 @@ async def test_overload_says_when_to_come_back(world: World, refusal: Busy, stat
     assert reply.status == status
     assert int(reply.headers["Retry-After"]) >= refusal.retry_after_s
     assert reply.json["retry_after_s"] == refusal.retry_after_s
+
+
+async def test_an_order_is_refused_at_once_while_the_journal_is_out_of_reach(world: World) -> None:
+    world.status = Status(ready=False, reason="the database is out of reach")
+
+    reply = await world.post_order(a_member_activation())
+
+    assert (reply.status, reply.json["code"]) == (503, "NOT_READY")
+    assert reply.headers["Retry-After"] == "1"
+    assert not world.book.records
 
 
 # Waiting
