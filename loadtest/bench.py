@@ -76,6 +76,7 @@ class Bench:
         self._stack = stack
         self._plan = plan
         self._view = view
+        self._upstream = Upstream(stack.http, stack.url, stack.token(Source.ESOP))
         self._next_user = 1_000_000_000
 
     async def saturated(self) -> dict[str, Any]:
@@ -174,12 +175,10 @@ class Bench:
     def _workload(
         self, orders: int, *, orders_per_s: float | None = None, open_max: int | None = None
     ) -> Workload:
-        stack = self._stack
         first_user, self._next_user = self._next_user, self._next_user + orders
         posted = member_activations(orders, run=f"B{first_user}", first_user=first_user)
         cut = batches(posted, size=BATCH_ORDERS, orders_per_s=orders_per_s, seed=1)
-        upstream = Upstream(stack.http, stack.url, stack.token(Source.ESOP))
-        return Workload(upstream, cut, posters=POSTERS, open_max=open_max)
+        return Workload(self._upstream, cut, posters=POSTERS, open_max=open_max)
 
 
 async def tidy(stack: Stack) -> None:

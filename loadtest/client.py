@@ -75,6 +75,7 @@ class Upstream:
     token: str = field(repr=False)
     random: Random = field(default_factory=Random)
     counters: Counters = field(default_factory=Counters)
+    cursor: str = "0"  #: of the last receipt taken
 
     async def post(self, orders: Sequence[tuple[str, bytes]]) -> dict[str, Line]:
         """Post until each order is durable; answers by order id. Ends only by being cancelled.
@@ -104,18 +105,17 @@ class Upstream:
             page = msgspec.json.decode(await response.read())
         return str(page["cursor"]), page["receipts"]
 
-    async def follow(
-        self, on_receipt: Callable[[Mapping[str, Any]], None], *, cursor: str = "0"
-    ) -> None:
-        """Every receipt from `cursor` on, across restarts of the daemon; until cancelled."""
+    async def follow(self, on_receipt: Callable[[Mapping[str, Any]], None]) -> None:
+        """Every receipt not taken before, across restarts of the daemon; until cancelled."""
         while True:
             try:
-                cursor, page = await self.receipts(cursor)
+                cursor, page = await self.receipts(self.cursor)
             except (aiohttp.ClientError, TimeoutError, OSError):
                 await asyncio.sleep(_RECONNECT_S)
                 continue
             for receipt in page:
                 on_receipt(receipt)
+            self.cursor = cursor
             await asyncio.sleep(_POLL_PAUSE_S)
 
     async def _try_post(self, orders: Mapping[str, bytes]) -> tuple[list[Line], float]:
