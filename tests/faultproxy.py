@@ -11,6 +11,7 @@ from types import TracebackType
 from typing import Self
 
 _CHUNK_BYTES = 64 * 2**10
+_ACCEPT_TURNS = 10
 _LINE_CHUNKS_MAX = 256
 """Chunks on the way in one direction of a connection; more are not read from the sender."""
 
@@ -59,6 +60,9 @@ class FaultProxy:
         trace: TracebackType | None,
     ) -> None:
         self._server.close()
+        self.faults.is_refusing = True
+        for _ in range(_ACCEPT_TURNS):  # a connection that the kernel gave us is still on its way
+            await asyncio.sleep(0)
         self.reset_all()
         for link in tuple(self._links):
             link.cancel()
@@ -92,7 +96,7 @@ class FaultProxy:
         self._writers.add(writer)
         try:
             far_reader, far_writer = await asyncio.open_connection(*self._target)
-        except OSError:
+        except (OSError, asyncio.CancelledError):
             _reset(writer)
             self._writers.discard(writer)
             return

@@ -74,3 +74,6 @@ async def proxied(dsn: str) -> AsyncIterator[tuple[Proxy, str]]:
         yield proxy, f"postgresql://hlrd@127.0.0.1:{port}{parts.path}?sslmode=disable"
     finally:
         server.close()
+        proxy.go_down()
+        for _ in range(10):  # a connection that the kernel gave us is still on its way
+            await asyncio.sleep(0)
