@@ -38,6 +38,9 @@ DRAIN_S: Final = 40.0
 """The daemon's own graceful stop (30 s), and a little."""
 
 
+_given: Final[set[int]] = set()
+
+
 class Stack:
     """Use `running`; a Stack by itself has started nothing."""
 
@@ -214,11 +217,15 @@ async def running(
 
 
 def free_port() -> int:
-    """One that no outgoing connection can be given between two starts of its process."""
+    """One that no outgoing connection can be given between two starts of its process, and that
+    was not given here before: its process may not have bound it yet."""
     while True:
         port = random.randrange(*FIXED_PORTS)
+        if port in _given:
+            continue
         with socket.socket() as probe, suppress(OSError):
             probe.bind(("127.0.0.1", port))
+            _given.add(port)
             return port
 
 

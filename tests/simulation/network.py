@@ -94,6 +94,7 @@ class HLR:
         if self._world.happens(self._faults().follow_up):
             self.untold.add(imsi)
             return Outcome(Verdict.FOLLOW_UP, then=Operation.CANCEL_LOCATION)
+        self.untold.discard(imsi)  # this change reached the node, and with it all before
         return DONE
 
     def look(self, task: Task) -> Outcome:
