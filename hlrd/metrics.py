@@ -54,7 +54,7 @@ ORDERS_OPEN: Final = Gauge(
 )
 ORDERS_OLDEST_AGE: Final = Gauge(
     "hlrd_orders_oldest_age_seconds",
-    "Age of the oldest open order.",
+    "Age of the oldest open order in memory; parked and fallout orders are not looked at.",
     ["priority"],
     registry=REGISTRY,
 )

@@ -45,7 +45,6 @@ class LeaseKeeper:
         self._ranges: dict[int, RangeSource] = {}
         self._lots: set[int] = set()
         self._leases: set[int] = set()
-        self._wake = asyncio.Event()
         self._is_recount_due = False
         self._swept = float("-inf")
         self._turn = asyncio.Lock()
@@ -67,13 +66,9 @@ class LeaseKeeper:
                     await self._end_settled()
                     if self._is_sweep_due():
                         await self._sweep()
-                await self._pause()
+                await asyncio.sleep(limits.LEASE_LOOK_S)
         finally:
             self._link.drop()
-
-    def look(self) -> None:
-        """Serve the allocator's wishes now rather than at the next look."""
-        self._wake.set()
 
     def freed(self) -> None:
         """Bindings ended: the free lists may have grown."""
@@ -83,14 +78,6 @@ class LeaseKeeper:
         """Let the allocator know of ranges and lots that were just imported."""
         async with self._turn:
             await self._link.stubbornly(self._recount)
-
-    async def _pause(self) -> None:
-        try:
-            async with asyncio.timeout(limits.LEASE_LOOK_S):
-                await self._wake.wait()
-        except TimeoutError:
-            pass
-        self._wake.clear()
 
     # Wishes.
 

@@ -56,7 +56,6 @@ class Node:
                 drawn = self.allocator.draw(pool="iot", province="200", digits=13)
                 if not isinstance(drawn, Pending):
                     return drawn
-                self.keeper.look()
                 await self._changed.wait()
 
     async def draw_many(self, count: int) -> list[Drawn]:
