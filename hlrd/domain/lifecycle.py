@@ -117,36 +117,59 @@ USER: Final[Mapping[tuple[UserState, UserEvent], UserState | None]] = {
 class NumberState(StrEnum):
     IDLE = "idle"  #: 空闲
     LEASED = "leased"  #: idle, in the memory of a node
+    RESERVED = "reserved"  #: 预占: kept for the owner of a reservation until it expires
     IN_USE = "inUse"  #: 在用: bound
     QUARANTINED = "quarantined"  #: 冷冻, until a date
-    LOCKED = "locked"  #: 封存: the HLR is not proven clean, or staff locked it
+    LOCKED = "locked"  #: 封存: the HLR is not proven clean, or staff locked it; bound or not
 
 
 class NumberEvent(StrEnum):
     LEASED = "leased"
     LEASE_LOST = "leaseLost"  #: its node died
+    RESERVED = "reserved"
+    RESERVATION_ENDED = "reservationEnded"  #: cancelled, expired, or not chosen
     BOUND = "bound"
     ROLLED_BACK = "rolledBack"  #: the opening failed and the HLR is proven clean
     ROLL_BACK_UNPROVEN = "rollBackUnproven"
     TERMINATED = "terminated"
-    RECYCLED = "recycled"  #: 回收
+    RECYCLED = "recycled"  #: 回收: no HLR record, no open order, no arrears hold
+    RECORD_FOUND = "recordFound"  #: due for recycling, and the HLR still has a record of it
+    LOCKED = "locked"  #: by staff
+    UNLOCKED = "unlocked"  #: by staff
+    UNLOCKED_BOUND = "unlockedBound"  #: by staff, while a user has it
 
 
 NUMBER: Final[Mapping[tuple[NumberState, NumberEvent], NumberState]] = {
     (NumberState.IDLE, NumberEvent.LEASED): NumberState.LEASED,
     (NumberState.LEASED, NumberEvent.LEASE_LOST): NumberState.IDLE,
+    (NumberState.IDLE, NumberEvent.RESERVED): NumberState.RESERVED,
+    (NumberState.LEASED, NumberEvent.RESERVED): NumberState.RESERVED,
+    (NumberState.RESERVED, NumberEvent.RESERVATION_ENDED): NumberState.IDLE,
     (NumberState.LEASED, NumberEvent.BOUND): NumberState.IN_USE,
     (NumberState.IDLE, NumberEvent.BOUND): NumberState.IN_USE,
+    (NumberState.RESERVED, NumberEvent.BOUND): NumberState.IN_USE,
     (NumberState.IN_USE, NumberEvent.ROLLED_BACK): NumberState.IDLE,
     (NumberState.IN_USE, NumberEvent.ROLL_BACK_UNPROVEN): NumberState.LOCKED,
     (NumberState.IN_USE, NumberEvent.TERMINATED): NumberState.QUARANTINED,
     (NumberState.QUARANTINED, NumberEvent.RECYCLED): NumberState.IDLE,
+    (NumberState.QUARANTINED, NumberEvent.RECORD_FOUND): NumberState.LOCKED,
+    (NumberState.IDLE, NumberEvent.LOCKED): NumberState.LOCKED,
+    (NumberState.LEASED, NumberEvent.LOCKED): NumberState.LOCKED,
+    (NumberState.RESERVED, NumberEvent.LOCKED): NumberState.LOCKED,
+    (NumberState.IN_USE, NumberEvent.LOCKED): NumberState.LOCKED,
+    (NumberState.QUARANTINED, NumberEvent.LOCKED): NumberState.LOCKED,
+    (NumberState.LOCKED, NumberEvent.ROLLED_BACK): NumberState.LOCKED,
+    (NumberState.LOCKED, NumberEvent.ROLL_BACK_UNPROVEN): NumberState.LOCKED,
+    (NumberState.LOCKED, NumberEvent.TERMINATED): NumberState.LOCKED,
+    (NumberState.LOCKED, NumberEvent.UNLOCKED): NumberState.IDLE,
+    (NumberState.LOCKED, NumberEvent.UNLOCKED_BOUND): NumberState.IN_USE,
 }
 
 
 class CardState(StrEnum):
     IN_STOCK = "inStock"  #: 在库
     LEASED = "leased"  #: in stock, in the memory of a node
+    RESERVED = "reserved"  #: 预占: kept for the owner of a reservation until it expires
     IN_USE = "inUse"  #: 在用
     SCRAPPED = "scrapped"  #: 作废: a card that was live never returns to stock
 
@@ -154,20 +177,30 @@ class CardState(StrEnum):
 class CardEvent(StrEnum):
     LEASED = "leased"
     LEASE_LOST = "leaseLost"
+    RESERVED = "reserved"
+    RESERVATION_ENDED = "reservationEnded"
     BOUND = "bound"
     ROLLED_BACK = "rolledBack"
     ROLL_BACK_UNPROVEN = "rollBackUnproven"
     TERMINATED = "terminated"
+    SCRAPPED = "scrapped"  #: by staff: damaged or lost before it was live
 
 
 CARD: Final[Mapping[tuple[CardState, CardEvent], CardState]] = {
     (CardState.IN_STOCK, CardEvent.LEASED): CardState.LEASED,
     (CardState.LEASED, CardEvent.LEASE_LOST): CardState.IN_STOCK,
+    (CardState.IN_STOCK, CardEvent.RESERVED): CardState.RESERVED,
+    (CardState.LEASED, CardEvent.RESERVED): CardState.RESERVED,
+    (CardState.RESERVED, CardEvent.RESERVATION_ENDED): CardState.IN_STOCK,
     (CardState.LEASED, CardEvent.BOUND): CardState.IN_USE,
     (CardState.IN_STOCK, CardEvent.BOUND): CardState.IN_USE,
+    (CardState.RESERVED, CardEvent.BOUND): CardState.IN_USE,
     (CardState.IN_USE, CardEvent.ROLLED_BACK): CardState.IN_STOCK,
     (CardState.IN_USE, CardEvent.ROLL_BACK_UNPROVEN): CardState.SCRAPPED,
     (CardState.IN_USE, CardEvent.TERMINATED): CardState.SCRAPPED,
+    (CardState.IN_STOCK, CardEvent.SCRAPPED): CardState.SCRAPPED,
+    (CardState.LEASED, CardEvent.SCRAPPED): CardState.SCRAPPED,
+    (CardState.RESERVED, CardEvent.SCRAPPED): CardState.SCRAPPED,
 }
 
 S = TypeVar("S", bound=StrEnum)

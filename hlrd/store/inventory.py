@@ -156,10 +156,11 @@ async def read_pools(connection: Connection) -> list[PoolRow]:
 
 
 def _range_counts(row: Record, leased: int) -> Mapping[str, int]:
-    elsewhere = row["in_use"] + row["quarantined"] + row["locked"] + leased
+    elsewhere = row["in_use"] + row["reserved"] + row["quarantined"] + row["locked"] + leased
     return {
         NumberState.IDLE: row["size"] - elsewhere,
         NumberState.LEASED: leased,
+        NumberState.RESERVED: row["reserved"],
         NumberState.IN_USE: row["in_use"],
         NumberState.QUARANTINED: row["quarantined"],
         NumberState.LOCKED: row["locked"],
@@ -197,6 +198,7 @@ def _lot_of(row: Record) -> LotRow:
     counts = {
         CardState.IN_STOCK: row["quantity"] - elsewhere,
         CardState.LEASED: row["leased"],
+        CardState.RESERVED: 0,
         CardState.IN_USE: row["in_use"],
         CardState.SCRAPPED: row["scrapped"],
     }

@@ -417,6 +417,7 @@ VALUES ($1, $2, $3, $4, $5, $6) RETURNING id;
 -- Every range with its numbers by state, but for those in the memory of a node.
 SELECT r.id, r.pool, r.first, r.last, r.province, r.hlr, r.last - r.first + 1 AS size,
     (SELECT count(*) FROM binding b WHERE b.msisdn BETWEEN r.first AND r.last) AS in_use,
+    count(h.msisdn) FILTER (WHERE h.state = 'reserved') AS reserved,
     count(h.msisdn) FILTER (WHERE h.state = 'quarantined') AS quarantined,
     count(h.msisdn) FILTER (WHERE h.state = 'locked') AS locked
 FROM number_range r
