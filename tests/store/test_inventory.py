@@ -91,7 +91,13 @@ async def test_the_states_of_a_pools_numbers_sum_up_to_its_size(
     numbers = dict(found.numbers)
     leased = numbers.pop("leased")
     assert 0 < leased <= 10  # its places that are neither bound nor held
-    assert numbers == {"idle": 78 - leased, "inUse": 20, "quarantined": 1, "locked": 1}
+    assert numbers == {
+        "idle": 78 - leased,
+        "reserved": 0,
+        "inUse": 20,
+        "quarantined": 1,
+        "locked": 1,
+    }
 
 
 async def test_one_number_is_shown_with_its_state_and_user(
@@ -162,4 +168,4 @@ async def test_the_states_of_a_lots_cards_sum_up_to_its_quantity(
     lot = await inventory.lot("lot1")
 
     assert lot is not None
-    assert lot.cards == {"inStock": 11, "leased": 7, "inUse": 1, "scrapped": 1}
+    assert lot.cards == {"inStock": 11, "leased": 7, "reserved": 0, "inUse": 1, "scrapped": 1}
