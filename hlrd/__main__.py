@@ -10,7 +10,7 @@ from typing import Annotated
 import typer
 
 from hlrd import __version__
-from hlrd.cli import inventory, orders
+from hlrd.cli import orders, pool, sim
 from hlrd.config import ConfigError, Settings, load
 from hlrd.domain.errors import HlrdError
 
@@ -20,8 +20,8 @@ cli = typer.Typer(
     pretty_exceptions_enable=False,  # its tracebacks print local variables, and so keys
     help="Service provisioning: work orders in, commands to network elements, receipts out.",
 )
-cli.add_typer(inventory.pool, name="pool")
-cli.add_typer(inventory.sim, name="sim")
+cli.add_typer(pool.pool, name="pool")
+cli.add_typer(sim.sim, name="sim")
 cli.add_typer(orders.order, name="order")
 
 Config = Annotated[Path, typer.Option("--config", help="As hlrd.example.toml.")]

@@ -36,9 +36,10 @@ from hlrd.runtime.receipts import ReceiptReader
 from hlrd.runtime.stocktake import keep_counting
 from hlrd.store import embedded
 from hlrd.store.connection import connect, open_pool
-from hlrd.store.inventory import Inventory
 from hlrd.store.migrate import migrate
+from hlrd.store.pools import NumberPools
 from hlrd.store.reader import OrderReader
+from hlrd.store.stock import SIMStock
 
 _log = structlog.get_logger(__name__)
 
@@ -151,7 +152,8 @@ class Daemon:
         await leases.recover()
         async for open_orders in node.open_orders():
             engine.recover(open_orders)
-        inventory = Inventory(pool, leases.refresh)
+        pools = NumberPools(pool, leases.refresh)
+        stock = SIMStock(pool, leases.refresh)
         app = public_app(
             tokens=Tokens((t.source, t.token.get_secret_value()) for t in settings.tokens),
             status=self._ready,
@@ -159,7 +161,8 @@ class Daemon:
             desk=engine,
             orders=OrderReader(pool),
             receipts=receipts,
-            inventory=inventory,
+            pools=pools,
+            stock=stock,
             elements=drivers.values(),
             vault=self._vault,
         )
@@ -168,7 +171,7 @@ class Daemon:
                 group.create_task(work)
                 for work in (
                     receipts.run(),
-                    keep_counting(inventory),
+                    keep_counting(pools, stock),
                     journal.run(),
                     lookup.run(),
                     leases.run(),

@@ -1,24 +1,29 @@
 """The network elements as their drivers see them, for staff."""
 
 from collections.abc import Iterable, Mapping
+from typing import Annotated
 
 import msgspec
 from aiohttp import web
+from msgspec import Meta
 
 from hlrd.api.auth import demand
 from hlrd.api.seam import Element
 from hlrd.api.typed import as_json
-from hlrd.domain.errors import NotFound
+from hlrd.domain.errors import BadRequest, NotFound
 from hlrd.domain.operation import Task
 from hlrd.domain.order import Source
+
+ElementText = Annotated[str, Meta(pattern=r"\A[a-z][a-z0-9_-]{0,31}\Z")]
 
 
 class Elements:
     def __init__(self, elements: Iterable[Element]) -> None:
         self._by_name: Mapping[str, Element] = {element.name: element for element in elements}
 
-    def __contains__(self, name: str) -> bool:
-        return name in self._by_name
+    def refuse_unknown_hlr(self, name: str) -> None:
+        if name not in self._by_name:
+            raise BadRequest("HLR_UNKNOWN", "no network element has this name", "hlr")
 
     def masked(self, task: Task) -> str | None:
         """The task's command without secrets; None if its NE is no longer configured."""

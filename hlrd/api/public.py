@@ -10,11 +10,21 @@ from hlrd.api.auth import Tokens, authenticate
 from hlrd.api.body import Bodies
 from hlrd.api.edge import edge
 from hlrd.api.elements import Elements
-from hlrd.api.inventory import InventoryRoutes
 from hlrd.api.orders import WorkOrders
 from hlrd.api.patience import Patience
+from hlrd.api.pools import PoolRoutes
 from hlrd.api.receipts import ReceiptRoutes
-from hlrd.api.seam import Desk, Element, Intake, Inventory, Orders, Receipts, Status
+from hlrd.api.seam import (
+    Desk,
+    Element,
+    Intake,
+    NumberPools,
+    Orders,
+    Receipts,
+    SIMStock,
+    Status,
+)
+from hlrd.api.sims import SIMRoutes
 from hlrd.ports import Vault
 
 
@@ -26,7 +36,8 @@ def public_app(
     desk: Desk,
     orders: Orders,
     receipts: Receipts,
-    inventory: Inventory,
+    pools: NumberPools,
+    stock: SIMStock,
     vault: Vault,
     elements: Iterable[Element],
     bodies: Bodies | None = None,
@@ -51,9 +62,8 @@ def public_app(
                 patience=patience,
             ).routes(),
             *ReceiptRoutes(receipts, patience).routes(),
-            *InventoryRoutes(
-                inventory=inventory, elements=network, vault=vault, bodies=bodies
-            ).routes(),
+            *PoolRoutes(pools=pools, elements=network, bodies=bodies).routes(),
+            *SIMRoutes(stock=stock, elements=network, vault=vault, bodies=bodies).routes(),
             *network.routes(),
             web.get("/openapi.yaml", _openapi, allow_head=False),
         ]

@@ -57,7 +57,7 @@ class Receipts(Protocol):
         ...
 
 
-class Inventory(Protocol):
+class NumberPools(Protocol):
     async def create_pool(self, name: str) -> None:
         """Conflict if the name is taken."""
         ...
@@ -72,6 +72,8 @@ class Inventory(Protocol):
 
     async def number(self, msisdn: MSISDN) -> NumberRow | None: ...
 
+
+class SIMStock(Protocol):
     async def import_lot(self, delivery: Delivery) -> None:
         """All cards or none. The same file again changes nothing.
 

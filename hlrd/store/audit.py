@@ -8,8 +8,8 @@ from hlrd.pool.lease import What
 from hlrd.store import leasing
 from hlrd.store.connection import Connection
 from hlrd.store.errors import translated
-from hlrd.store.inventory import read_pools
 from hlrd.store.leasing import LeaseRow, RangeSource
+from hlrd.store.pools import read_pools
 from hlrd.store.queries import query
 
 _COUNTS: Final = query("audit_counts")

@@ -16,10 +16,10 @@ from hlrd.api.auth import Tokens
 from hlrd.api.body import Bodies
 from hlrd.api.listen import listen
 from hlrd.api.public import public_app
-from hlrd.api.seam import Inventory, Status
+from hlrd.api.seam import NumberPools, SIMStock, Status
 from hlrd.domain.order import Source
 from hlrd.pool.vault import KeyVault
-from tests.api.fakes import Book, FakeElement, FakeInventory, FakeReceipts
+from tests.api.fakes import Book, FakeElement, FakePools, FakeReceipts, FakeStock
 
 
 def token(source: Source) -> str:
@@ -44,7 +44,8 @@ class World:
     book: Book = field(default_factory=Book)
     status: Status = field(default_factory=lambda: Status(ready=True))
     receipts: FakeReceipts = field(default_factory=FakeReceipts)
-    inventory: FakeInventory = field(default_factory=FakeInventory)
+    pools: FakePools = field(default_factory=FakePools)
+    stock: FakeStock = field(default_factory=FakeStock)
     bodies: Bodies = field(default_factory=Bodies)
     app: web.Application = field(default_factory=web.Application)
     runner: web.AppRunner | None = None
@@ -90,7 +91,8 @@ async def a_world(
     *,
     connections_max: int = 100,
     bodies: Bodies | None = None,
-    inventory: Inventory | None = None,
+    pools: NumberPools | None = None,
+    stock: SIMStock | None = None,
 ) -> AsyncIterator[World]:
     world = World(bodies=bodies or Bodies())
     world.app = public_app(
@@ -100,7 +102,8 @@ async def a_world(
         desk=world.book,
         orders=world.book,
         receipts=world.receipts,
-        inventory=inventory or world.inventory,
+        pools=pools or world.pools,
+        stock=stock or world.stock,
         vault=KeyVault({"k1": bytes(32)}, "k1", os.urandom),
         elements=[FakeElement()],
         bodies=world.bodies,

@@ -207,9 +207,8 @@ class FakeReceipts:
 
 
 @dataclass
-class FakeInventory:
+class FakePools:
     ranges: dict[str, list[RangeRow]] = field(default_factory=dict)
-    deliveries: dict[str, Delivery] = field(default_factory=dict)
 
     async def create_pool(self, name: str) -> None:
         if name in self.ranges:
@@ -235,6 +234,15 @@ class FakeInventory:
                     return NumberRow(msisdn, pool, row.province, row.hlr, "idle")
         return None
 
+    def _pool(self, name: str) -> PoolRow:
+        size = sum(int(row.last) - int(row.first) + 1 for row in self.ranges[name])
+        return PoolRow(name, self.ranges[name], {"idle": size})
+
+
+@dataclass
+class FakeStock:
+    deliveries: dict[str, Delivery] = field(default_factory=dict)
+
     async def import_lot(self, delivery: Delivery) -> None:
         self.deliveries[delivery.name] = delivery
 
@@ -243,10 +251,6 @@ class FakeInventory:
 
     async def lot(self, name: str) -> LotRow | None:
         return self._lot(self.deliveries[name]) if name in self.deliveries else None
-
-    def _pool(self, name: str) -> PoolRow:
-        size = sum(int(row.last) - int(row.first) + 1 for row in self.ranges[name])
-        return PoolRow(name, self.ranges[name], {"idle": size})
 
     def _lot(self, one: Delivery) -> LotRow:
         count = len(one.cards)

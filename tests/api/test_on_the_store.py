@@ -1,4 +1,4 @@
-"""The inventory routes on the real store, so that the fake's manners are the store's."""
+"""The routes of pools and lots on the real store, so that the fake's manners are the store's."""
 
 from collections.abc import AsyncIterator
 
@@ -6,9 +6,11 @@ import pytest
 
 from hlrd.domain.order import Source
 from hlrd.store.connection import open_pool
-from hlrd.store.inventory import Inventory
+from hlrd.store.pools import NumberPools
+from hlrd.store.stock import SIMStock
 from tests.api.client import World, a_world
-from tests.api.test_inventory import KI, RANGE, a_card, a_lot, post, post_lot
+from tests.api.test_pools import RANGE, post
+from tests.api.test_sims import KI, a_card, a_lot, post_lot
 
 pytestmark = pytest.mark.postgres
 
@@ -16,7 +18,7 @@ pytestmark = pytest.mark.postgres
 @pytest.fixture
 async def world(dsn: str) -> AsyncIterator[World]:
     pool = await open_pool(dsn, "test", 2)
-    async with a_world(inventory=Inventory(pool)) as world:
+    async with a_world(pools=NumberPools(pool), stock=SIMStock(pool)) as world:
         yield world
     await pool.close()
 

@@ -14,7 +14,7 @@ from hlrd.config import Settings
 from hlrd.domain.errors import Fenced
 from hlrd.domain.order import Source
 from tests.api.client import World, a_member_activation, a_world, token
-from tests.api.test_inventory import KI, a_card, a_lot
+from tests.api.test_sims import KI, a_card, a_lot
 
 EXAMPLE = Path(__file__).parent.parent.parent / "hlrd.example.toml"
 RANGES = "first,last,province,hlr\n1064900000000,1064900001999,200,hlr1\n"

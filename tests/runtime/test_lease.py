@@ -11,7 +11,8 @@ from hlrd.runtime.lease import LeaseKeeper
 from hlrd.runtime.node import NodeLease
 from hlrd.store.audit import audit
 from hlrd.store.connection import Connection, Pool, open_pool
-from hlrd.store.inventory import Inventory
+from hlrd.store.pools import NumberPools
+from hlrd.store.stock import SIMStock
 from tests.runtime.proxy import proxied
 from tests.runtime.records import until
 from tests.runtime.stock import a_delivery, a_span
@@ -30,14 +31,14 @@ def small_leases(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 @pytest.fixture
-async def inventory(dsn: str) -> AsyncIterator[Inventory]:
+async def pools(dsn: str) -> AsyncIterator[NumberPools]:
     """A pool of SIZE numbers and a lot of as many cards."""
     pool: Pool = await open_pool(dsn, "test", 2)
-    inventory = Inventory(pool)
-    await inventory.create_pool("iot")
-    await inventory.add_range(a_span(SIZE))
-    await inventory.import_lot(a_delivery(SIZE))
-    yield inventory
+    pools = NumberPools(pool)
+    await pools.create_pool("iot")
+    await pools.add_range(a_span(SIZE))
+    await SIMStock(pool).import_lot(a_delivery(SIZE))
+    yield pools
     await pool.close()
 
 
@@ -100,7 +101,7 @@ async def until_in_database(database: Connection, question: str) -> None:
 
 
 async def test_the_whole_pool_is_drawn_once_each_and_then_refused(
-    dsn: str, inventory: Inventory, database: Connection
+    dsn: str, pools: NumberPools, database: Connection
 ) -> None:
     async with a_node(dsn) as node:
         drawn = await node.draw_many(SIZE)
@@ -116,7 +117,7 @@ async def test_the_whole_pool_is_drawn_once_each_and_then_refused(
 
 
 async def test_a_crash_loses_no_number_and_gives_none_twice(
-    dsn: str, inventory: Inventory, database: Connection
+    dsn: str, pools: NumberPools, database: Connection
 ) -> None:
     bound: list[Drawn] = []
 
@@ -136,7 +137,7 @@ async def test_a_crash_loses_no_number_and_gives_none_twice(
 
 
 async def test_numbers_rolled_back_come_again_once_each(
-    dsn: str, inventory: Inventory, database: Connection
+    dsn: str, pools: NumberPools, database: Connection
 ) -> None:
     async with a_node(dsn) as node:
         await bind(database, node, await node.draw_many(SIZE))
@@ -165,7 +166,7 @@ async def test_numbers_rolled_back_come_again_once_each(
 
 
 async def test_a_number_comes_out_of_quarantine_when_its_time_is_over(
-    dsn: str, inventory: Inventory, database: Connection
+    dsn: str, pools: NumberPools, database: Connection
 ) -> None:
     await database.execute("""
         UPDATE number_range SET counter = last - first + 1;
@@ -187,7 +188,7 @@ async def test_a_number_comes_out_of_quarantine_when_its_time_is_over(
 
 
 async def test_a_number_that_is_bound_or_held_is_passed_by(
-    dsn: str, inventory: Inventory, database: Connection
+    dsn: str, pools: NumberPools, database: Connection
 ) -> None:
     await database.execute("""
         INSERT INTO binding SELECT n, n, 'card' || n, 'u' || n, 0, 'hlr1', '200', 'k', '', now()
@@ -204,7 +205,7 @@ async def test_a_number_that_is_bound_or_held_is_passed_by(
 
 
 async def test_what_a_lease_has_left_over_goes_to_the_free_list(
-    dsn: str, inventory: Inventory, database: Connection
+    dsn: str, pools: NumberPools, database: Connection
 ) -> None:
     async with a_node(dsn) as node:
         kept = await node.draw_many(SIZE)
@@ -217,7 +218,7 @@ async def test_what_a_lease_has_left_over_goes_to_the_free_list(
 
 
 async def test_a_lease_whose_answer_was_lost_is_found_and_used(
-    dsn: str, inventory: Inventory, database: Connection
+    dsn: str, pools: NumberPools, database: Connection
 ) -> None:
     async with proxied(dsn) as (proxy, through), a_node(through, dsn) as node:
         proxy.commits_to_swallow = 1
@@ -228,11 +229,11 @@ async def test_a_lease_whose_answer_was_lost_is_found_and_used(
     assert len({one.msisdn for one in drawn}) == SIZE
 
 
-async def test_a_range_imported_by_another_process_is_found(dsn: str, inventory: Inventory) -> None:
+async def test_a_range_imported_by_another_process_is_found(dsn: str, pools: NumberPools) -> None:
     async with a_node(dsn) as node:
         assert drawn_of(node, "other") == Exhausted(Lack.POOL)
-        await inventory.create_pool("other")
-        await inventory.add_range(a_span(10, pool="other", first=1064900000000))
+        await pools.create_pool("other")
+        await pools.add_range(a_span(10, pool="other", first=1064900000000))
         await until(lambda: drawn_of(node, "other") != Exhausted(Lack.POOL))
 
         assert not isinstance(drawn_of(node, "other"), Exhausted)

@@ -2,7 +2,8 @@ import pytest
 
 from hlrd.store.audit import audit
 from hlrd.store.connection import Connection, open_pool
-from hlrd.store.inventory import Inventory
+from hlrd.store.pools import NumberPools
+from hlrd.store.stock import SIMStock
 from tests.runtime.stock import a_delivery, a_span
 
 pytestmark = pytest.mark.postgres
@@ -11,10 +12,10 @@ pytestmark = pytest.mark.postgres
 @pytest.fixture(autouse=True)
 async def stock(dsn: str) -> None:
     pool = await open_pool(dsn, "test", 1)
-    inventory = Inventory(pool)
-    await inventory.create_pool("iot")
-    await inventory.add_range(a_span(100))
-    await inventory.import_lot(a_delivery(10))
+    pools = NumberPools(pool)
+    await pools.create_pool("iot")
+    await pools.add_range(a_span(100))
+    await SIMStock(pool).import_lot(a_delivery(10))
     await pool.close()
 
 

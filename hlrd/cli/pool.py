@@ -1,4 +1,4 @@
-"""`hlrd pool` and `hlrd sim`."""
+"""`hlrd pool`."""
 
 from collections.abc import Iterable, Mapping
 from pathlib import Path
@@ -7,16 +7,15 @@ from typing import Annotated, Any, Final
 import typer
 from rich.console import Console
 from rich.progress import track
-from rich.table import Column, Table
+from rich.table import Table
 
 from hlrd.cli import files
 from hlrd.cli.client import OWNER, URL, CallFailed, Client, Url, path_of
+from hlrd.cli.columns import counted, counts
 
 pool: Final = typer.Typer(no_args_is_help=True, help=f"Number pools. {OWNER}")
-sim: Final = typer.Typer(no_args_is_help=True, help=f"SIM lots. {OWNER}")
 
 _NUMBER_STATES: Final = ("idle", "leased", "inUse", "quarantined", "locked")
-_CARD_STATES: Final = ("inStock", "leased", "inUse", "scrapped")
 
 Name = Annotated[str, typer.Argument(help="Its name.")]
 File = Annotated[Path, typer.Argument(help="CSV; the first line names the columns.")]
@@ -58,44 +57,8 @@ def show_pool(name: Name, url: Url = URL) -> None:
     Console().print(table)
 
 
-@sim.command("import")
-def import_lot(
-    file: Annotated[Path, typer.Argument(help="The card vendor's file (docs/pool.md).")],
-    province: Annotated[str, typer.Option(help="Company code, as 200.")],
-    hlr: Annotated[str, typer.Option(help="The home HLR's name in the configuration.")],
-    url: Url = URL,
-) -> None:
-    """Add a lot of cards, all or none. Repeating it is harmless."""
-    query = {"province": province, "hlr": hlr}
-    _show_lots([Client(url).post_csv("/v1/sim-lots", query, files.read(file))])
-
-
-@sim.command("list")
-def list_lots(url: Url = URL) -> None:
-    """Every lot with its cards by state."""
-    _show_lots(Client(url).get("/v1/sim-lots")["lots"])
-
-
 def _show_pools(pools: Iterable[Mapping[str, Any]]) -> None:
-    table = Table("pool", *_counted(_NUMBER_STATES))
+    table = Table("pool", *counted(_NUMBER_STATES))
     for one in pools:
-        table.add_row(one["name"], *_counts(one["numbers"], _NUMBER_STATES))
+        table.add_row(one["name"], *counts(one["numbers"], _NUMBER_STATES))
     Console().print(table)
-
-
-def _show_lots(lots: Iterable[Mapping[str, Any]]) -> None:
-    table = Table(
-        Column("lot", overflow="fold"), "vendor", "province", "hlr", *_counted(_CARD_STATES)
-    )
-    for one in lots:
-        counts = _counts(one["cards"], _CARD_STATES)
-        table.add_row(one["name"], one["vendor"], one["province"], one["hlr"], *counts)
-    Console().print(table)
-
-
-def _counts(by_state: Mapping[str, int], states: Iterable[str]) -> list[str]:
-    return [f"{by_state.get(state, 0):,}" for state in states]
-
-
-def _counted(states: Iterable[str]) -> list[Column]:
-    return [Column(state, justify="right") for state in states]

@@ -1,42 +1,11 @@
-"""Pools, numbers, SIM lots and network elements: who may, what is checked, what is shown."""
-
-import hashlib
+"""Pools, numbers and network elements: who may, what is checked, what is shown."""
 
 import pytest
 
 from hlrd.domain.order import Source
 from tests.api.client import Reply, World
 
-KI = "0123456789ABCDEF0123456789ABCDE"
 RANGE = {"first": "1064900000000", "last": "1064900000099", "province": "200", "hlr": "hlr1"}
-
-
-def a_lot(*lines: str, quantity: int | None = None, **header: str) -> str:
-    block = {
-        "VENDOR": "Test",
-        "LOT": "L1",
-        "QUANTITY": str(len(lines) if quantity is None else quantity),
-        "K4SNO": "7",
-        "ALGORITHM": "MILENAGE",
-        "CARD_TYPE": "USIM",
-        **header,
-    }
-    return "\n".join([*(f"{k},{v}" for k, v in block.items()), "ICCID,IMSI,KI", *lines, ""])
-
-
-def a_card(number: int = 0, **values: str) -> str:
-    row = {"iccid": f"898699{number:013d}", "imsi": f"46099{number:010d}", "ki": f"{KI}{number}"}
-    return ",".join({**row, **values}.values())
-
-
-async def post_lot(world: World, lot: str, query: str = "province=200&hlr=hlr1") -> Reply:
-    return await world.ask(
-        "POST",
-        f"/v1/sim-lots?{query}",
-        data=lot.encode(),
-        headers={"Content-Type": "text/csv"},
-        source=Source.OPS,
-    )
 
 
 async def post(world: World, path: str, body: object) -> Reply:
@@ -91,7 +60,7 @@ async def test_a_range_is_checked_before_anything_is_stored(
     reply = await post(world, "/v1/pools/iot/ranges", {**RANGE, **change})
 
     assert (reply.status, reply.json["code"], reply.json["field"]) == (400, code, field)
-    assert world.inventory.ranges["iot"] == []
+    assert world.pools.ranges["iot"] == []
 
 
 async def test_a_pool_that_is_not_there_or_there_already(world: World) -> None:
@@ -100,74 +69,6 @@ async def test_a_pool_that_is_not_there_or_there_already(world: World) -> None:
     assert (await post(world, "/v1/pools", {"name": "iot"})).status == 409
     assert (await post(world, "/v1/pools/other/ranges", RANGE)).status == 404
     assert (await world.ask("GET", "/v1/pools/other", source=Source.OPS)).status == 404
-    assert (await world.ask("GET", "/v1/sim-lots/L9", source=Source.OPS)).status == 404
-
-
-async def test_a_lot_is_imported_and_its_keys_are_never_shown(world: World) -> None:
-    imported = await post_lot(world, a_lot(a_card(1), a_card(2)))
-
-    shown = await world.ask("GET", "/v1/sim-lots/L1", source=Source.ESOP)
-    listed = await world.ask("GET", "/v1/sim-lots", source=Source.ESOP)
-
-    assert imported.status == 201
-    assert imported.headers["Location"] == "/v1/sim-lots/L1"
-    assert imported.json == shown.json == listed.json["lots"][0]
-    assert shown.json == {
-        "name": "L1", "vendor": "Test", "province": "200", "hlr": "hlr1", "quantity": 2,
-        "cards": {"inStock": 2},
-    }  # fmt: skip
-    assert KI.encode() not in imported.body + shown.body + listed.body
-
-
-async def test_keys_are_sealed_before_they_are_handed_on(world: World) -> None:
-    lot = a_lot(a_card(1))
-    await post_lot(world, lot)
-
-    delivery = world.inventory.deliveries["L1"]
-    assert delivery.file_hash == hashlib.sha256(lot.encode()).digest()
-    (card,) = delivery.cards
-    assert bytes.fromhex(f"{KI}1") not in card.key.ciphertext
-    assert (card.hlr, card.province) == ("hlr1", "200")
-
-
-async def test_every_bad_line_is_named_and_none_is_quoted(world: World) -> None:
-    reply = await post_lot(
-        world, a_lot(a_card(1), a_card(2, iccid="8986"), a_card(3, ki=KI), quantity=4)
-    )
-
-    assert (reply.status, reply.json["code"]) == (400, "LOT_INVALID")
-    assert [error["field"] for error in reply.json["errors"]] == [
-        "[3].QUANTITY",
-        "[9].ICCID",
-        "[10].KI",
-    ]
-    assert KI.encode() not in reply.body
-    assert world.inventory.deliveries == {}
-
-
-async def test_a_lot_larger_than_a_slice_is_whole(world: World) -> None:
-    cards = [a_card(0, iccid=f"898699{n:013d}", imsi=f"46099{n:010d}") for n in range(1_200)]
-    reply = await post_lot(world, a_lot(*cards))
-
-    assert reply.json["quantity"] == 1_200
-
-
-@pytest.mark.parametrize(
-    ("lot", "query", "code"),
-    [
-        ("x", "province=200&hlr=hlr1", "LOT_INVALID"),
-        (a_lot(), "province=200&hlr=hlr1", "LOT_INVALID"),
-        (a_lot(a_card(), LOT="a b"), "province=200&hlr=hlr1", "LOT_INVALID"),
-        (a_lot(a_card()), "province=999&hlr=hlr1", "PROVINCE_UNKNOWN"),
-        (a_lot(a_card()), "province=200&hlr=hlr9", "HLR_UNKNOWN"),
-        (a_lot(a_card()), "province=200", "FIELD_MISSING"),
-    ],
-)
-async def test_a_lot_that_is_none_is_refused(world: World, lot: str, query: str, code: str) -> None:
-    reply = await post_lot(world, lot, query)
-
-    assert (reply.status, reply.json["code"]) == (400, code)
-    assert world.inventory.deliveries == {}
 
 
 async def test_network_elements_are_shown_to_staff(world: World) -> None:
@@ -180,13 +81,13 @@ async def test_network_elements_are_shown_to_staff(world: World) -> None:
     assert (unknown.status, unknown.json["code"]) == (404, "NE_UNKNOWN")
 
 
-READS = ["/v1/pools", "/v1/pools/iot", "/v1/numbers/13800138000", "/v1/sim-lots", "/v1/sim-lots/L1"]
-WRITES = ["/v1/pools", "/v1/pools/iot/ranges", "/v1/sim-lots?province=200&hlr=hlr1"]
+READS = ["/v1/pools", "/v1/pools/iot", "/v1/numbers/13800138000"]
+WRITES = ["/v1/pools", "/v1/pools/iot/ranges"]
 STAFF = ["/v1/network-elements", "/v1/network-elements/hlr1"]
 
 
 @pytest.mark.parametrize("source", list(Source))
-async def test_who_may_see_and_who_may_change_the_inventory(world: World, source: Source) -> None:
+async def test_who_may_see_and_who_may_change_the_pools(world: World, source: Source) -> None:
     for path in READS:
         reply = await world.ask("GET", path, source=source)
         assert (reply.status == 403) == (source not in (Source.OPS, Source.ESOP))
