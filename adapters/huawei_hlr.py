@@ -1,13 +1,11 @@
 """An M-HLR that speaks Huawei MML over TCP (`docs/ne/huawei_hlr.md`).
 
-Codes that public material does not give (marked "ours") are those of the emulator; an option
-`code.<number> = "<verdict>"` teaches a site's own without a release.
+What a reply means is in `adapters/replies/huawei_hlr.toml`.
 """
 
 import re
 from collections.abc import Mapping
-from types import MappingProxyType
-from typing import Final, NamedTuple
+from typing import Final
 
 from hlrd.codec import mml
 from hlrd.codec.base import UnsafeValue
@@ -17,55 +15,8 @@ from hlrd.domain.operation import Operation, Task
 from hlrd.domain.outcome import Outcome, Verdict
 from hlrd.domain.suspension import Level
 from hlrd.ne.adapter import Account, AccountError, Adapter
+from hlrd.ne.replies import Asked, Replies
 
-
-class Ruling(NamedTuple):
-    """What one result code means for one operation."""
-
-    verdict: Verdict
-    then: Operation | None = None
-    is_known: bool = True
-
-
-_DONE: Final = Ruling(Verdict.DONE)
-_NO_CHANGE: Final = Ruling(Verdict.NO_CHANGE)
-_PERMANENT: Final = Ruling(Verdict.PERMANENT)
-_TRANSIENT: Final = Ruling(Verdict.TRANSIENT)
-_BUSY: Final = Ruling(Verdict.BUSY)
-_EXISTS: Final = Ruling(Verdict.EXISTS)
-_UNKNOWN: Final = Ruling(Verdict.PERMANENT, is_known=False)
-
-_EVERY: Final[Mapping[int, Ruling]] = {
-    0: _DONE,
-    1001: _PERMANENT,  # no such command (ours)
-    1002: _PERMANENT,  # parameter missing or wrong
-    1033: _PERMANENT,  # number threshold exceeded: residue of a ported-out number
-    3001: _PERMANENT,  # subscriber not defined
-    3005: _PERMANENT,  # ISDN used by another subscriber (ours)
-    3006: _PERMANENT,  # already exists
-    3037: Ruling(Verdict.FOLLOW_UP, Operation.CANCEL_LOCATION),  # stored, not told to the network
-    3048: _PERMANENT,  # Ki not loaded
-    3049: _PERMANENT,  # Ki used by a subscriber (ours)
-    4005: _BUSY,  # (ours)
-    5001: Ruling(Verdict.SESSION),  # not logged in (ours)
-    22025: _TRANSIENT,  # a gateway says its NE failed, and not why
-    10010505: _TRANSIENT,
-}
-_BY_OPERATION: Final[Mapping[Operation, Mapping[int, Ruling]]] = {
-    Operation.ADD_KEY: {3006: _EXISTS},
-    Operation.REMOVE_KEY: {3001: _NO_CHANGE, 3048: _NO_CHANGE},
-    Operation.ADD_SUBSCRIBER: {
-        3005: Ruling(Verdict.DIFFERENT),  # the number is not clean: it must not be drawn again
-        3006: _EXISTS,
-        3048: Ruling(Verdict.PREREQUISITE, Operation.ADD_KEY),
-    },
-    Operation.REMOVE_SUBSCRIBER: {3001: _NO_CHANGE},
-    Operation.SET_BARRING: {},
-    Operation.CANCEL_LOCATION: {
-        3001: _NO_CHANGE,  # the record is gone, and its location with it
-        3037: _TRANSIENT,  # the network is still out of reach
-    },
-}
 _ABSENT: Final = Outcome(Verdict.ABSENT)
 _OWED: Final = dict.fromkeys(
     (Operation.SET_BARRING, Operation.REMOVE_SUBSCRIBER), Operation.CANCEL_LOCATION
@@ -73,13 +24,6 @@ _OWED: Final = dict.fromkeys(
 """What a serving node must be told of. A read-back shows the record, and not whether the lost
 answer was 3037; telling the node twice does no harm."""
 
-_REMOVALS: Final = frozenset({Operation.REMOVE_KEY, Operation.REMOVE_SUBSCRIBER})
-_LOGIN: Final[Mapping[int, Ruling]] = {
-    0: _DONE,
-    5002: _PERMANENT,  # wrong user or password (ours)
-    5003: _BUSY,  # session limit (ours)
-    5004: _BUSY,  # maintenance (ours)
-}
 _WRAPPERS: Final = frozenset({10010505, 22025})
 """A provisioning gateway's own codes; the NE's code stands in the text."""
 
@@ -94,15 +38,11 @@ _SEVERITY: Final = (
     Verdict.BUSY,
     Verdict.TRANSIENT,
     Verdict.SESSION,
+    Verdict.IN_DOUBT,
     Verdict.PERMANENT,
     Verdict.DIFFERENT,
 )
 """Of several codes in one reply the worst counts."""
-
-_TEACHABLE: Final = frozenset(
-    {Verdict.NO_CHANGE, Verdict.EXISTS, Verdict.BUSY, Verdict.TRANSIENT, Verdict.SESSION}
-    | {Verdict.PERMANENT}
-)
 
 _LOCKS: Final[Mapping[Level, Mapping[str, str]]] = {
     Level.NONE: {"IC": "FALSE", "OC": "FALSE", "GPRSLOCK": "FALSE", "EPSLOCK": "FALSE"},
@@ -125,6 +65,7 @@ _QUERIES: Final[Mapping[Operation, str]] = {
     Operation.REMOVE_SUBSCRIBER: "LST SUB",
     Operation.SET_BARRING: "LST LCK",
 }
+_FIND_NUMBER: Final = Operation.FIND_NUMBER
 _KEEPALIVE_IMSI: Final = "001010000000000"
 """Nobody's: the test network's. Any reply at all proves life."""
 
@@ -135,6 +76,7 @@ _SET_BARRING: Final = Operation.SET_BARRING
 _MILENAGE: Final = ("opsno", "amfsno")
 _OPTIONS: Final = frozenset({"hlrsn", *_MILENAGE})
 _SUCCESS: Final = (0,)
+_NO_CHANGE: Final = "SUCCESS0002"
 _INNER_CODE: Final = re.compile(r"(?:ERR|CODE)(?:\s+IS)?[\s=:]*([0-9]{1,10})", re.IGNORECASE)
 _KEY_LIKE: Final = re.compile(r"[0-9A-Fa-f]{32,}")
 _KEY_LIKE_LENGTH: Final = 32
@@ -143,18 +85,24 @@ _TEXT_LENGTH_MAX: Final = 200
 
 class HuaweiHLR(Adapter[MMLReply]):
     dialect = "huawei_hlr"
-    operations = frozenset(_BY_OPERATION)
+    operations = frozenset(
+        {
+            Operation.ADD_KEY,
+            Operation.REMOVE_KEY,
+            Operation.ADD_SUBSCRIBER,
+            Operation.REMOVE_SUBSCRIBER,
+            Operation.SET_BARRING,
+            Operation.CANCEL_LOCATION,
+        }
+    )
 
-    def __init__(self, account: Account) -> None:
-        super().__init__(account)
-        taught = _taught(account.options)
-        self._rulings = {
-            operation: {**_EVERY, **rulings, **taught}
-            for operation, rulings in _BY_OPERATION.items()
-        }
-        self._rulings_of_query = {
-            operation: {**_EVERY, **_missing(operation), **taught} for operation in _QUERIES
-        }
+    inquiries = frozenset({_FIND_NUMBER})
+
+    def __init__(self, account: Account, replies: Replies) -> None:
+        super().__init__(account, replies)
+        unknown = sorted(set(account.options) - _OPTIONS)
+        if unknown:
+            raise AccountError(f"options {unknown}: huawei_hlr knows {sorted(_OPTIONS)}")
         try:
             self._prepare(account)
         except UnsafeValue as error:
@@ -162,6 +110,8 @@ class HuaweiHLR(Adapter[MMLReply]):
 
     def _prepare(self, account: Account) -> None:
         """Every command that will ever be sent, up to the values of its task."""
+        success = self.replies.codes(Asked.COMMAND)
+        self._done, self._no_change = success["0"].verdict, success[_NO_CHANGE].verdict
         options = account.options
         hlrsn = options.get("hlrsn", "1")
         milenage = {name.upper(): options[name] for name in _MILENAGE if name in options}
@@ -186,6 +136,7 @@ class HuaweiHLR(Adapter[MMLReply]):
         self._queries = {
             operation: Form(name, HLRSN=hlrsn, IMSI=None) for operation, name in _QUERIES.items()
         }
+        self._find_number = Form("LST SUB", HLRSN=hlrsn, ISDN=None)
 
     def decoder(self) -> MMLReplies:
         return MMLReplies()
@@ -194,7 +145,7 @@ class HuaweiHLR(Adapter[MMLReply]):
         return self._login
 
     def classify_login(self, reply: MMLReply) -> Outcome:
-        return self._judge(_LOGIN, reply)
+        return self._judge(Asked.LOGIN, None, reply)
 
     def logout(self) -> bytes:
         return mml.command("LGO")
@@ -224,16 +175,18 @@ class HuaweiHLR(Adapter[MMLReply]):
     def classify(self, task: Task, reply: MMLReply) -> Outcome:
         if reply.codes == _SUCCESS:
             return self._succeeded(reply)
-        return self._judge(self._rulings[task.operation], reply)
+        return self._judge(Asked.COMMAND, task.operation, reply)
 
     def read_back(self, task: Task) -> bytes | None:
+        if task.operation is _FIND_NUMBER:
+            return self._find_number.fill(international(task.binding.msisdn))
         query = self._queries.get(task.operation)
         return query.fill(task.binding.imsi) if query else None
 
     def compare(self, task: Task, reply: MMLReply) -> Outcome:
-        if task.operation not in _QUERIES:
+        if task.operation not in _QUERIES and task.operation is not _FIND_NUMBER:
             return self.classify(task, reply)
-        outcome = self._judge(self._rulings_of_query[task.operation], reply)
+        outcome = self._judge(Asked.READ_BACK, task.operation, reply)
         if outcome.verdict is Verdict.DONE:
             return _found(task, reply.values())
         return outcome
@@ -247,25 +200,24 @@ class HuaweiHLR(Adapter[MMLReply]):
         shown = self._shown_key.fill(task.binding.imsi).decode("ascii")
         return f'{shown[:-1]},KIVALUE="{mml.MASK}";'
 
-    def _judge(self, rulings: Mapping[int, Ruling], reply: MMLReply) -> Outcome:
+    def _judge(self, asked: Asked, operation: Operation | None, reply: MMLReply) -> Outcome:
         codes = _unwrapped(reply)
         if codes == _SUCCESS:
             return self._succeeded(reply)
-        ruling = max(
-            (rulings.get(code, _UNKNOWN) for code in codes),
-            key=lambda ruling: _SEVERITY.index(ruling.verdict),
-        )
+        text = self._safe(reply.text)
+        rulings = [self.replies.ruling(asked, operation, str(code), text) for code in codes]
+        worst = max(rulings, key=lambda ruling: _SEVERITY.index(ruling.verdict))
         return Outcome(
-            ruling.verdict,
+            worst.verdict,
             ",".join(map(str, codes)),
-            self._safe(reply.text),
-            ruling.then,
-            all(code in rulings for code in codes),
+            text or worst.text,
+            worst.then,
+            all(ruling.is_known for ruling in rulings),
         )
 
     def _succeeded(self, reply: MMLReply) -> Outcome:
-        ruling = _NO_CHANGE if reply.status == "SUCCESS0002" else _DONE
-        return Outcome(ruling.verdict, "0", self._safe(reply.text))
+        verdict = self._no_change if reply.status == _NO_CHANGE else self._done
+        return Outcome(verdict, "0", self._safe(reply.text))
 
     def _safe(self, text: str) -> str:
         """An NE's text for receipts and people; a careless one quotes the command."""
@@ -283,14 +235,6 @@ def _unwrapped(reply: MMLReply) -> tuple[int, ...]:
     return tuple(sorted(inner)) or reply.codes
 
 
-def _missing(operation: Operation) -> Mapping[int, Ruling]:
-    """A query that finds nothing: what a removal wants, and what an addition lacks."""
-    missing = Ruling(Verdict.APPLIED, _OWED.get(operation))
-    if operation not in _REMOVALS:
-        missing = Ruling(Verdict.ABSENT)
-    return {3001: missing, 3048: missing, 3037: _PERMANENT}
-
-
 def _found(task: Task, values: Mapping[str, str]) -> Outcome:
     """The record is there. Is it what the task makes of it?"""
     match task.operation:
@@ -300,6 +244,8 @@ def _found(task: Task, values: Mapping[str, str]) -> Outcome:
             return _compare_subscriber(task, values)
         case Operation.SET_BARRING:
             return _compare_locks(task, values)
+        case Operation.FIND_NUMBER:
+            return Outcome(Verdict.APPLIED, text=f"IMSI {values.get('IMSI', 'not shown')}")
         case _:
             return _ABSENT
 
@@ -329,18 +275,3 @@ def _compare_locks(task: Task, values: Mapping[str, str]) -> Outcome:
 def _unreadable(query: str, name: str) -> Outcome:
     """No table covers it, so people are to see it."""
     return Outcome(Verdict.PERMANENT, text=f"the reply to {query} has no {name}", is_known=False)
-
-
-def _taught(options: Mapping[str, str]) -> Mapping[int, Ruling]:
-    """The site's own codes."""
-    taught = {}
-    for name, value in options.items():
-        prefix, _, code = name.partition(".")
-        if prefix == "code" and code.isascii() and code.isdigit() and value in _TEACHABLE:
-            taught[int(code)] = Ruling(Verdict(value))
-        elif name not in _OPTIONS:
-            raise AccountError(
-                f"option {name} = {value!r}: huawei_hlr knows {sorted(_OPTIONS)} and"
-                f" code.<number> = one of {sorted(_TEACHABLE)}"
-            )
-    return MappingProxyType(taught)

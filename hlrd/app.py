@@ -11,7 +11,7 @@ from typing import Any, Final
 
 import structlog
 
-from adapters import DIALECTS
+from adapters import DIALECTS, shipped_replies
 from hlrd import __version__, metrics
 from hlrd.api.admin import admin_app
 from hlrd.api.auth import Tokens
@@ -23,6 +23,8 @@ from hlrd.domain.plan import Routes
 from hlrd.engine.engine import Engine
 from hlrd.ne.adapter import Account, Adapter
 from hlrd.ne.driver import Driver
+from hlrd.ne.replies import Replies
+from hlrd.ne.replies import read as read_replies
 from hlrd.pool.allocator import Allocator
 from hlrd.pool.vault import KeyVault
 from hlrd.runtime import pulse
@@ -68,7 +70,19 @@ def adapter(ne: NESettings) -> Adapter[Any]:
     if dialect is None:
         raise ConfigError(f"ne.{ne.name}.dialect: {ne.dialect!r} is none of {sorted(DIALECTS)}")
     password = ne.password.get_secret_value()
-    return dialect(Account(ne.host, ne.port, ne.user, password, ne.options))
+    return dialect(Account(ne.host, ne.port, ne.user, password, ne.options), replies(ne))
+
+
+def replies(ne: NESettings) -> Replies:
+    """The shipped table of the dialect with the site's own laid over it."""
+    shipped = read_replies(shipped_replies(ne.dialect), f"{ne.dialect}.toml")
+    if ne.replies is None:
+        return Replies(shipped)
+    try:
+        document = ne.replies.read_text("utf-8")
+    except (OSError, UnicodeDecodeError) as error:
+        raise ConfigError(f"ne.{ne.name}.replies: cannot read {ne.replies}: {error}") from error
+    return Replies(shipped, read_replies(document, str(ne.replies)))
 
 
 async def serve(settings: Settings) -> None:

@@ -81,6 +81,7 @@ class NESettings(_Section):
     breaker_probe_s: float = Field(default=0.5, gt=0)  #: an open breaker probes this often
     templates: dict[str, int] = Field(default_factory=lambda: {"GPRS+SMS": 1})
     options: dict[str, str] = Field(default_factory=dict)
+    replies: Path | None = None  #: the site's own meanings of replies, laid over the shipped table
 
     @model_validator(mode="after")
     def _consistent(self) -> "NESettings":

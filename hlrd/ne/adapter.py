@@ -15,6 +15,7 @@ from hlrd.domain.errors import HlrdError
 from hlrd.domain.identity import CardKey
 from hlrd.domain.operation import Operation, Task
 from hlrd.domain.outcome import Outcome
+from hlrd.ne.replies import Replies
 
 R = TypeVar("R")
 
@@ -39,9 +40,12 @@ class Adapter(ABC, Generic[R]):
 
     dialect: ClassVar[str]
     operations: ClassVar[frozenset[Operation]]  #: what it can be asked
+    inquiries: ClassVar[frozenset[Operation]] = frozenset()
+    """What it can be asked that changes nothing: by `read_back` and `compare` alone."""
 
-    def __init__(self, account: Account) -> None:
+    def __init__(self, account: Account, replies: Replies) -> None:
         self.account = account
+        self.replies = replies
 
     @abstractmethod
     def decoder(self) -> Decoder[R]:

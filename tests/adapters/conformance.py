@@ -4,7 +4,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from typing import Any, Final
 
-from adapters import DIALECTS
+from adapters import DIALECTS, shipped_replies
 from hlrd.codec.http import HTTPRequests
 from hlrd.codec.mml import MMLCommands
 from hlrd.domain.identity import (
@@ -20,6 +20,7 @@ from hlrd.domain.operation import Cause, Operation, Task
 from hlrd.domain.outcome import Outcome
 from hlrd.domain.suspension import Level
 from hlrd.ne.adapter import Account, Adapter
+from hlrd.ne.replies import Replies, read
 from loadtest.dsmp.core import Platform
 from loadtest.hlr.core import HLR
 from loadtest.hlr.frames import Frames
@@ -90,7 +91,12 @@ EMULATED: Final[Mapping[str, Emulated]] = {
 
 def an_adapter(dialect: str, **options: str) -> Adapter[Any]:
     account = Account("127.0.0.1", 7776, "hlrd", PASSWORD, {**EMULATED[dialect].options, **options})
-    return DIALECTS[dialect](account)
+    return DIALECTS[dialect](account, the_replies(dialect))
+
+
+def the_replies(dialect: str, site: str = "") -> Replies:
+    """The shipped table, with the text of a site's own over it."""
+    return Replies(read(shipped_replies(dialect), dialect), read(site, "site") if site else ())
 
 
 def a_binding(*, imsi: str = "001010000000001", msisdn: str = "1064900000001") -> Binding:

@@ -10,7 +10,7 @@ from hlrd.domain.operation import Operation
 from hlrd.domain.outcome import Verdict
 from hlrd.ne.adapter import Account
 from loadtest.dsmp.core import Platform
-from tests.adapters.conformance import a_task
+from tests.adapters.conformance import a_task, the_replies
 
 TRANSCRIPT: Final = Path(__file__).parents[1] / "transcripts" / "dsmp.txt"
 _STEP: Final = re.compile(r"^## (\w+) (\w+):[^\n]*\n>>>\n(.*?)\n<<<\n(.*?)\n=== (\w+)", re.M | re.S)
@@ -40,7 +40,7 @@ def _wire(text: str) -> bytes:
 
 def test_the_transcript_is_what_both_sides_say_to_the_byte() -> None:
     platform = Platform()
-    adapter = DSMP(Account("ne1.example", 8080))
+    adapter = DSMP(Account("ne1.example", 8080), the_replies("dsmp"))
 
     for step in steps():
         task = a_task(step.operation, transaction=step.transaction)

@@ -15,7 +15,7 @@ from hlrd.domain.suspension import Level
 from hlrd.ne.adapter import Account
 from loadtest import faults
 from loadtest.hlr.server import Server, Settings
-from tests.adapters.conformance import KEY, a_task
+from tests.adapters.conformance import KEY, a_task, the_replies
 
 TRANSCRIPTS: Final = Path(__file__).parents[1] / "transcripts"
 LAYOUTS: Final = {
@@ -75,7 +75,7 @@ def outcome_of(adapter: HuaweiHLR, step: Step, reply: MMLReply) -> Outcome:
 
 @each_layout
 def test_the_adapter_says_and_makes_of_it_what_the_transcript_shows(name: str) -> None:
-    adapter = HuaweiHLR(ACCOUNT)
+    adapter = HuaweiHLR(ACCOUNT, the_replies("huawei_hlr"))
 
     for step in steps(name):
         assert request_of(adapter, step) == step.request

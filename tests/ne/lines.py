@@ -47,6 +47,9 @@ class Lines(Adapter[str]):
     dialect = "lines"
     operations = frozenset(Operation)
 
+    def __init__(self, account: Account) -> None:
+        super().__init__(account, Replies(()))
+
     def decoder(self) -> LineDecoder:
         return LineDecoder()
 

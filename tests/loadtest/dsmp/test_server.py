@@ -23,7 +23,7 @@ from loadtest.control import ControlPort
 from loadtest.dsmp import server as server_module
 from loadtest.dsmp.server import Server, Settings, StateFileDamaged
 from loadtest.faults import Profile
-from tests.adapters.conformance import a_binding, a_task
+from tests.adapters.conformance import a_binding, a_task, the_replies
 
 DEADLINE_S = 10.0
 
@@ -52,7 +52,7 @@ class Client:
     def __init__(
         self, port: int, reader: asyncio.StreamReader, writer: asyncio.StreamWriter
     ) -> None:
-        self.adapter = DSMP(Account("127.0.0.1", port))
+        self.adapter = DSMP(Account("127.0.0.1", port), the_replies("dsmp"))
         self._reader = reader
         self._writer = writer
         self._decoder = HTTPReplies()

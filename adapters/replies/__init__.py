@@ -1,0 +1,1 @@
+"""What replies mean, one file a dialect; read by `hlrd.ne.replies`."""
