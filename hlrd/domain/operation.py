@@ -22,6 +22,7 @@ class Operation(StrEnum):
     PAUSE_RELATION = "pauseRelation"
     RESUME_RELATION = "resumeRelation"
     CLOSE_RELATION = "closeRelation"
+    FIND_NUMBER = "findNumber"  #: has the HLR a record of this number? Only ever read back
 
 
 UNDO: Final = {

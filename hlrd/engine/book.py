@@ -48,6 +48,16 @@ class OpenTask(Struct, eq=False):
         self.state = advance(TASK, self.state, event)
 
 
+class Inquiry(Struct, eq=False):
+    """A query that belongs to no order: asked once, behind the orders, and answered as it comes."""
+
+    task: Task
+    on_outcome: Callable[[Outcome], None]
+    state: TaskState = TaskState.READY
+    ready_since: float = 0.0
+    lane_priority: int = -1  #: as of a task
+
+
 class OpenOrder(Struct, eq=False):
     """An order that is not closed."""
 

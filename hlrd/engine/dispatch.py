@@ -1,12 +1,12 @@
 """Tasks to NEs: who waits for which NE, and what is sent when an NE can take it."""
 
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Collection, Iterator, Mapping
 from contextlib import contextmanager
 
 from hlrd import limits, metrics
 from hlrd.domain.lifecycle import TaskEvent, TaskState
 from hlrd.domain.outcome import Outcome, Verdict
-from hlrd.engine.book import OpenTask, Sent
+from hlrd.engine.book import Inquiry, OpenTask, Sent
 from hlrd.engine.ne_lane import NELane
 from hlrd.ports import NE, Clock, Command, Intent
 
@@ -26,6 +26,7 @@ class Dispatch:
         self._lanes = {name: NELane() for name in nes}
         self._on_outcome = on_outcome
         self._sent: dict[int, OpenTask] = {}
+        self._asked: dict[int, Inquiry] = {}
         self._command_id = 0
         self._gathering = False
         self._to_pump: set[str] = set()
@@ -35,7 +36,7 @@ class Dispatch:
         return ne in self._nes
 
     def in_flight(self) -> int:
-        return len(self._sent)
+        return len(self._sent) + len(self._asked)
 
     def settle_s(self, ne: str) -> float:
         return self._nes[ne].settle_s
@@ -54,6 +55,21 @@ class Dispatch:
             self._to_pump.add(name)
         else:
             self.pump(name)
+
+    def ask(self, inquiries: Collection[Inquiry]) -> None:
+        """Ask when their NEs have places that no order wants more."""
+        now = self._clock.monotonic()
+        for inquiry in inquiries:
+            self._lanes[inquiry.task.ne].put_inquiry(inquiry, now)
+        for name in sorted({inquiry.task.ne for inquiry in inquiries}):
+            self.pump(name)
+
+    def call_off(self, inquiries: Collection[Inquiry]) -> None:
+        """What was not asked yet is not asked any more."""
+        for name in {inquiry.task.ne for inquiry in inquiries}:
+            lane = self._lanes[name]
+            lane.call_off([one for one in inquiries if one.task.ne == name])
+            self._nes[name].wants(len(lane))
 
     @contextmanager
     def gathered(self) -> Iterator[None]:
@@ -86,13 +102,20 @@ class Dispatch:
                 task = lane.pop(now, urgent_only=free <= kept)
                 if task is None:
                     break
-                self._send(ne, task)
+                if isinstance(task, Inquiry):
+                    self._send_inquiry(ne, task)
+                else:
+                    self._send(ne, task)
                 free -= 1
         ne.wants(len(lane))
 
     def answer(self, command: Command, outcome: Outcome) -> None:
         """Only within `gathered`."""
-        task = self._sent.pop(command.id)
+        task = self._sent.pop(command.id, None)
+        if task is None:
+            self._to_pump.add(command.task.ne)
+            self._asked.pop(command.id).on_outcome(outcome)
+            return
         sent = task.sent[-1]
         sent.elapsed_s = self._clock.monotonic() - sent.started
         sent.outcome = task.outcome = outcome
@@ -119,6 +142,13 @@ class Dispatch:
         if task.order.started is None:
             task.order.started = now
         self._sent[command.id] = task
+        ne.execute(command)
+
+    def _send_inquiry(self, ne: NE, inquiry: Inquiry) -> None:
+        self._command_id += 1
+        command = Command(self._command_id, inquiry.task, Intent.READ_BACK)
+        inquiry.state = TaskState.SENT
+        self._asked[command.id] = inquiry
         ne.execute(command)
 
 

@@ -3,6 +3,7 @@
 from collections import defaultdict
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
+from functools import partial
 from itertools import islice
 from typing import Any, Final
 
@@ -14,12 +15,13 @@ from hlrd.domain.catalogue import BY_NAME
 from hlrd.domain.errors import Conflict, NotFound
 from hlrd.domain.identity import UserId
 from hlrd.domain.lifecycle import OrderEvent, OrderState
+from hlrd.domain.operation import Task
 from hlrd.domain.outcome import Outcome
 from hlrd.domain.plan import Routes
 from hlrd.engine import completion
-from hlrd.engine.book import Book, Lane, OpenOrder, OpenTask
+from hlrd.engine.book import Book, Inquiry, Lane, OpenOrder, OpenTask
 from hlrd.engine.dispatch import Dispatch
-from hlrd.engine.execution import Execution
+from hlrd.engine.execution import NOT_CONFIGURED, Execution
 from hlrd.engine.intake import Intake
 from hlrd.engine.parking import Parking
 from hlrd.pool.allocator import Allocator
@@ -151,6 +153,21 @@ class Engine:
         self._resending.add(order_id)
         _log.info("order_resent", order=order_id)
         self.refill()
+
+    def inquire(
+        self, tasks: Sequence[Task], on_outcome: Callable[[Task, Outcome], None]
+    ) -> Callable[[], None]:
+        """Ask NEs what belongs to no order, behind all orders. `on_outcome` is called once for each
+        that is asked, perhaps before this returns; returns how to call off what is not asked yet.
+        """
+        inquiries = []
+        for task in tasks:
+            if self._dispatch.knows(task.ne):
+                inquiries.append(Inquiry(task, partial(on_outcome, task)))
+            else:
+                on_outcome(task, NOT_CONFIGURED)
+        self._dispatch.ask(inquiries)
+        return partial(self._dispatch.call_off, inquiries)
 
     # From the journal.
 

@@ -1,15 +1,17 @@
 """The tasks that wait for one NE, by priority, and which of them goes next."""
 
 from collections import deque
+from collections.abc import Collection
 from typing import Final
 
 from hlrd import limits
 from hlrd.domain.lifecycle import TaskState
-from hlrd.engine.book import OpenTask
+from hlrd.engine.book import Inquiry, OpenTask
 
 _WAITS: Final = frozenset({TaskState.READY, TaskState.IN_DOUBT})
 
-_Line = deque[OpenTask]
+_Line = deque[OpenTask | Inquiry]
+_LAST: Final = limits.PRIORITIES - 1
 
 
 class NELane:
@@ -40,13 +42,33 @@ class NELane:
         self._count += 1
         self._join(task)
 
+    def put_inquiry(self, inquiry: Inquiry, now: float) -> None:
+        """Behind the orders that wait; it has no urgency, but it ages as they do."""
+        inquiry.ready_since = now
+        inquiry.lane_priority = _LAST
+        self._count += 1
+        self._counts[_LAST] += 1
+        self._fresh[_LAST].append(inquiry)
+
+    def call_off(self, inquiries: Collection[Inquiry]) -> None:
+        """Take off those of them that wait here still."""
+        waiting = [inquiry for inquiry in inquiries if inquiry.lane_priority == _LAST]
+        for inquiry in waiting:
+            inquiry.lane_priority = -1
+        self._count -= len(waiting)
+        self._counts[_LAST] -= len(waiting)
+        line = self._fresh[_LAST]
+        kept = [one for one in line if one.lane_priority == _LAST]
+        line.clear()
+        line.extend(kept)
+
     def lift(self, task: OpenTask) -> None:
         """Move a waiting task to the lane of its order's urgency, keeping its age."""
         if task.lane_priority > task.order.urgency:
             self._counts[task.lane_priority] -= 1
             self._join(task)
 
-    def pop(self, now: float, *, urgent_only: bool) -> OpenTask | None:
+    def pop(self, now: float, *, urgent_only: bool) -> OpenTask | Inquiry | None:
         """The next task; with `urgent_only` none above PRIORITY_URGENT_MAX, however old."""
         best: _Line | None = None
         best_rank = 0.0
