@@ -13,6 +13,7 @@ from hlrd.domain.identity import CardKey
 from hlrd.domain.operation import Operation, Task
 from hlrd.domain.outcome import Outcome, Verdict
 from hlrd.ne.adapter import Account, Adapter
+from hlrd.ne.replies import Replies
 
 WORDS: Final = {
     "OK": Verdict.DONE,
