@@ -11,7 +11,7 @@ from datetime import datetime, timedelta
 from typing import Final, NamedTuple, TypeAlias, TypeVar
 
 from hlrd.domain.identity import ICCID, IMSI, MSISDN, UserId
-from hlrd.domain.lifecycle import UserState
+from hlrd.domain.lifecycle import NumberEvent, UserState
 from hlrd.ports import Acceptance, BindingEnd, Clash, Closing
 from hlrd.store.connection import Connection
 from hlrd.store.queries import query
@@ -28,7 +28,7 @@ _HOLD_CARDS: Final = query("journal_hold_cards")
 _PUT_USERS: Final = query("journal_put_users")
 _DROP_USERS: Final = query("journal_drop_users")
 
-_ORDER_COLUMNS: Final = (
+ORDER_COLUMNS: Final = (
     "id",
     "source",
     "order_id",
@@ -41,7 +41,7 @@ _ORDER_COLUMNS: Final = (
     "payload",
     "accepted_at",
 )
-_BINDING_COLUMNS: Final = (
+BINDING_COLUMNS: Final = (
     "msisdn",
     "imsi",
     "iccid",
@@ -65,6 +65,11 @@ _RECEIPT_COLUMNS: Final = (
     "at",
 )
 
+_EVENT: Final = {
+    BindingEnd.ROLLED_BACK: NumberEvent.ROLLED_BACK,
+    BindingEnd.UNPROVEN: NumberEvent.ROLL_BACK_UNPROVEN,
+    BindingEnd.TERMINATED: NumberEvent.TERMINATED,
+}
 _NUMBER_AFTER: Final = {
     BindingEnd.ROLLED_BACK: "free",
     BindingEnd.UNPROVEN: "locked",
@@ -132,8 +137,8 @@ async def write_carefully(batch: Batch, quarantine_days: int, connection: Connec
 async def _insert(
     connection: Connection, accepts: Sequence[Acceptance], closings: Sequence[Numbered]
 ) -> None:
-    await _copy(connection, "work_order", _ORDER_COLUMNS, list(map(_order_row, accepts)))
-    await _copy(connection, "binding", _BINDING_COLUMNS, list(_binding_rows(accepts)))
+    await _copy(connection, "work_order", ORDER_COLUMNS, list(map(order_row, accepts)))
+    await _copy(connection, "binding", BINDING_COLUMNS, list(binding_rows(accepts)))
     await _copy(connection, "receipt", _RECEIPT_COLUMNS, list(map(_receipt_row, closings)))
 
 
@@ -144,7 +149,7 @@ async def _copy(
         await connection.copy_records_to_table(table, records=rows, columns=columns)
 
 
-def _order_row(record: Acceptance) -> tuple[object, ...]:
+def order_row(record: Acceptance) -> tuple[object, ...]:
     return (
         record.id,
         record.source,
@@ -160,7 +165,7 @@ def _order_row(record: Acceptance) -> tuple[object, ...]:
     )
 
 
-def _binding_rows(accepts: Iterable[Acceptance]) -> Iterator[tuple[object, ...]]:
+def binding_rows(accepts: Iterable[Acceptance]) -> Iterator[tuple[object, ...]]:
     for record in accepts:
         binding = record.binding
         if binding is not None:
@@ -199,10 +204,10 @@ def _receipt_row(item: Numbered) -> tuple[object, ...]:
 async def _take_effect(
     connection: Connection, closings: Sequence[Closing], quarantine_days: int
 ) -> None:
-    await _change_users(connection, [closing for closing in closings if closing.user])
     ended = [closing for closing in closings if closing.binding_end and closing.binding]
     if ended:
         await _end_bindings(connection, ended, quarantine_days)
+    await _change_users(connection, [closing for closing in closings if closing.user])
 
 
 async def _change_users(connection: Connection, closings: Sequence[Closing]) -> None:
@@ -231,17 +236,18 @@ def _user_row(closing: Closing) -> tuple[object, ...]:
 async def _end_bindings(
     connection: Connection, closings: Sequence[Closing], quarantine_days: int
 ) -> None:
-    numbers, cards = [], []
+    bindings, numbers, cards = [], [], []
     for closing in closings:
         binding, end = closing.binding, closing.binding_end
         assert binding is not None
         assert end is not None
         until = _quarantined_until(closing, quarantine_days)
+        by = f"order {closing.order_id}"
+        bindings.append((int(binding.msisdn), binding.user_id, _EVENT[end], closing.closed_at, by))
         numbers.append((int(binding.msisdn), _NUMBER_AFTER[end], until, end, binding.user_id))
         cards.append((binding.iccid, _CARD_AFTER[end]))
-    msisdns, states, untils, causes, users = _columns(numbers)
-    await connection.execute(_UNBIND, msisdns, users)
-    await connection.execute(_HOLD_NUMBERS, msisdns, states, untils, causes, users)
+    await connection.execute(_UNBIND, *_columns(bindings))
+    await connection.execute(_HOLD_NUMBERS, *_columns(numbers))
     await connection.execute(_HOLD_CARDS, *_columns(cards))
 
 

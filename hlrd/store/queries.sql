@@ -118,19 +118,31 @@ UNION
 SELECT user_id, msisdn, imsi, iccid FROM binding WHERE iccid = ANY($4::text[]);
 
 -- name: journal_unbind
--- End these bindings.
-DELETE FROM binding b USING unnest($1::bigint[], $2::text[]) AS t (msisdn, user_id)
-WHERE b.msisdn = t.msisdn AND b.user_id = t.user_id;
+-- End these bindings, and note each in the past of its number.
+WITH ended AS (
+    DELETE FROM binding b
+    USING unnest($1::bigint[], $2::text[], $3::text[], $4::timestamptz[], $5::text[])
+        AS t (msisdn, user_id, event, at, cause)
+    WHERE b.msisdn = t.msisdn AND b.user_id = t.user_id
+    RETURNING b.msisdn, t.event, b.since, t.at, b.user_id, b.iccid, b.order_id, t.cause)
+INSERT INTO number_past (msisdn, event, since, at, user_id, iccid, order_id, cause)
+SELECT * FROM ended;
 
 -- name: journal_hold_numbers
--- Say what became of numbers whose binding ended. One that is in no range is never drawn.
-INSERT INTO number_hold (msisdn, range_id, state, until, cause, user_id)
-SELECT t.msisdn, r.id, t.state, t.until, t.cause, t.user_id
+-- Say what became of numbers whose binding ended. One that is in no range is never drawn; one that
+-- was locked while in use stays locked. To be asked before its user's row says "terminated".
+INSERT INTO number_hold AS h (msisdn, range_id, state, until, cause, user_id, in_arrears)
+SELECT t.msisdn, r.id, t.state, t.until, t.cause, t.user_id, coalesce(u.reasons ? 'ARREARS', false)
 FROM unnest($1::bigint[], $2::text[], $3::timestamptz[], $4::text[], $5::text[])
     AS t (msisdn, state, until, cause, user_id)
 LEFT JOIN number_range r ON int8range(r.first, r.last, '[]') @> t.msisdn
-ON CONFLICT (msisdn) DO UPDATE SET (state, until, cause, user_id, lease_id) =
-    (excluded.state, excluded.until, excluded.cause, excluded.user_id, NULL);
+LEFT JOIN user_state u ON u.user_id = t.user_id
+ON CONFLICT (msisdn) DO UPDATE SET
+    state = CASE h.state WHEN 'locked' THEN h.state ELSE excluded.state END,
+    until = CASE h.state WHEN 'locked' THEN NULL ELSE excluded.until END,
+    cause = CASE h.state WHEN 'locked' THEN h.cause ELSE excluded.cause END,
+    (user_id, in_arrears, lease_id, reservation_id) =
+        (excluded.user_id, excluded.in_arrears, NULL, NULL);
 
 -- name: journal_hold_cards
 -- Say what became of cards whose binding ended.
@@ -213,7 +225,8 @@ ORDER BY w.id;
 SELECT r.id, r.pool, r.first, r.last, r.digits, r.province, r.hlr, r.counter, p.secret,
     (SELECT count(*) FROM (
         SELECT FROM number_hold h
-        WHERE h.range_id = r.id AND h.state = 'free' AND h.lease_id IS NULL LIMIT 100000) AS few
+        WHERE h.range_id = r.id AND h.state = 'free' AND h.lease_id IS NULL
+          AND h.grade IS NULL LIMIT 100000) AS few
     ) AS recycled
 FROM number_range r JOIN pool p ON p.name = r.pool
 ORDER BY r.id;
@@ -226,6 +239,7 @@ SELECT l.id, l.name, l.province, l.hlr, l.quantity, l.counter,
         WHERE h.lot_id = l.id AND h.state = 'free' AND h.lease_id IS NULL LIMIT 100000) AS few
     ) AS recycled
 FROM sim_lot l
+WHERE l.is_ready
 ORDER BY l.id;
 
 -- name: lease_take_range
@@ -253,7 +267,7 @@ INSERT INTO lease (what, source_id, start, count, epoch) VALUES ($1, $2, $3, $4,
 -- Take up to $2 numbers of a range off the free list.
 UPDATE number_hold SET lease_id = $3 WHERE msisdn IN (
     SELECT h.msisdn FROM number_hold h
-    WHERE h.range_id = $1 AND h.state = 'free' AND h.lease_id IS NULL
+    WHERE h.range_id = $1 AND h.state = 'free' AND h.lease_id IS NULL AND h.grade IS NULL
       AND NOT EXISTS (SELECT FROM binding b WHERE b.msisdn = h.msisdn)
     LIMIT $2 FOR UPDATE SKIP LOCKED)
 RETURNING msisdn;
@@ -271,7 +285,7 @@ RETURNING iccid;
 -- What a range still has for later leases.
 SELECT last - first + 1 - counter AS unleased,
     (SELECT count(*) FROM (SELECT FROM number_hold h
-     WHERE h.range_id = $1 AND h.state = 'free' AND h.lease_id IS NULL LIMIT 100000) AS few
+     WHERE h.range_id = $1 AND h.state = 'free' AND h.lease_id IS NULL AND h.grade IS NULL LIMIT 100000) AS few
     ) AS recycled
 FROM number_range WHERE id = $1;
 
@@ -352,6 +366,32 @@ UPDATE card_hold SET lease_id = NULL WHERE lease_id = $1;
 -- name: lease_end
 -- The lease is over.
 DELETE FROM lease WHERE id = $1;
+
+-- name: grade_numbers
+-- Keep graded numbers that a lease has come to out of every draw.
+INSERT INTO number_hold (msisdn, range_id, state, cause, grade)
+SELECT t.msisdn, $1, 'free', 'graded', t.grade
+FROM unnest($2::bigint[], $3::text[]) AS t (msisdn, grade)
+ON CONFLICT (msisdn) DO UPDATE SET (grade, lease_id) = (excluded.grade, NULL)
+WHERE number_hold.state = 'free';
+
+-- name: grading
+-- By which rules the grades were given.
+SELECT rules FROM grading;
+
+-- name: grading_put
+-- Every grade is by these rules now.
+WITH gone AS (DELETE FROM grading) INSERT INTO grading (rules) VALUES ($1);
+
+-- name: graded_after
+-- Numbers with a grade, some at a time.
+SELECT msisdn, grade FROM number_hold WHERE grade IS NOT NULL AND msisdn > $1
+ORDER BY msisdn LIMIT $2;
+
+-- name: grade_again
+-- Other rules, other grades; without one a number is drawn at random.
+UPDATE number_hold h SET grade = t.grade
+FROM unnest($1::bigint[], $2::text[]) AS t (msisdn, grade) WHERE h.msisdn = t.msisdn;
 
 -- name: recycle_quarantined
 -- Numbers whose quarantine has ended are idle again; some at a time.

@@ -19,9 +19,10 @@ CREATE TABLE reservation (
     created_at   timestamptz NOT NULL,
     expires_at   timestamptz NOT NULL,
     closed_at    timestamptz,
+    is_released  boolean NOT NULL DEFAULT false,  -- what no order confirmed is idle again
     CONSTRAINT reservation_source_key UNIQUE (source, key)
 );
-CREATE INDEX reservation_expires_at ON reservation (expires_at) WHERE state IN ('filling', 'open');
+CREATE INDEX reservation_expires_at ON reservation (expires_at) WHERE NOT is_released;
 
 -- A number that was bound once and is not, is reserved, locked, or of a grade and passed by the
 -- counter. Beside a binding, 'locked' means locked by staff while in use, 'reserved' that the
@@ -32,27 +33,29 @@ ALTER TABLE number_hold ADD CONSTRAINT number_hold_state_check
 ALTER TABLE number_hold ADD COLUMN grade text;  -- never drawn at random while it has one
 ALTER TABLE number_hold ADD COLUMN reservation_id bigint REFERENCES reservation;
 ALTER TABLE number_hold ADD COLUMN in_arrears boolean NOT NULL DEFAULT false; -- when its user left
+DROP INDEX number_hold_until;
+CREATE INDEX number_hold_due ON number_hold (until, msisdn)
+    WHERE state = 'quarantined' AND NOT in_arrears;
 DROP INDEX number_hold_free;
 CREATE INDEX number_hold_free ON number_hold (range_id)
     WHERE state = 'free' AND lease_id IS NULL AND grade IS NULL;
 CREATE INDEX number_hold_grade ON number_hold (range_id, grade)
     WHERE state = 'free' AND grade IS NOT NULL;
-CREATE INDEX number_hold_reserved ON number_hold (reservation_id) WHERE reservation_id IS NOT NULL;
+CREATE INDEX number_hold_reserved ON number_hold (reservation_id, msisdn)
+    WHERE reservation_id IS NOT NULL;
 
 ALTER TABLE card_hold DROP CONSTRAINT card_hold_state_check;
 ALTER TABLE card_hold ADD CONSTRAINT card_hold_state_check
     CHECK (state IN ('free', 'reserved', 'scrapped'));
 ALTER TABLE card_hold ADD COLUMN cause text;
 ALTER TABLE card_hold ADD COLUMN reservation_id bigint REFERENCES reservation;
-CREATE INDEX card_hold_reserved ON card_hold (reservation_id) WHERE reservation_id IS NOT NULL;
+CREATE INDEX card_hold_reserved ON card_hold (reservation_id, iccid)
+    WHERE reservation_id IS NOT NULL;
 
--- A lease of what a reservation keeps has the reservation for its source.
-ALTER TABLE lease DROP CONSTRAINT lease_what_check;
-ALTER TABLE lease ADD CONSTRAINT lease_what_check
-    CHECK (what IN ('numbers', 'cards', 'reservedNumbers', 'reservedCards'));
-ALTER TABLE lease ALTER COLUMN source_id TYPE bigint;
--- Not in the memory of the allocator but on its way into this reservation.
-ALTER TABLE lease ADD COLUMN reservation_id bigint;
+-- The rules by which the grades in number_hold were given.
+CREATE TABLE grading (
+    rules text NOT NULL
+);
 
 -- What a number went through, one row for each thing that is over: a user's time with it, a
 -- reservation that ended without one, a lock. What holds now is in binding and number_hold.
@@ -71,7 +74,7 @@ CREATE TABLE number_past (
 CREATE INDEX number_past_msisdn ON number_past (msisdn, at);
 
 ALTER TABLE pool ADD COLUMN low_water bigint;  -- idle numbers of a province below it are an alarm
-ALTER TABLE number_range ADD COLUMN shared_from int REFERENCES number_range;  -- cut from a national
+ALTER TABLE number_range ADD COLUMN is_share boolean NOT NULL DEFAULT false;  -- cut from a national
 
 -- Numbers drawn and returned by day (Beijing time), for the forecast.
 CREATE TABLE pool_day (
@@ -86,20 +89,28 @@ CREATE TABLE pool_day (
 -- A vendor's file on its way into the stock. Its cards are in sim_card, and drawn only when all are.
 CREATE TABLE sim_import (
     id          bigint GENERATED ALWAYS AS IDENTITY PRIMARY KEY,
-    file_hash   bytea NOT NULL UNIQUE,
+    file_hash   bytea NOT NULL,
     file_bytes  bigint NOT NULL,
     lot         text,              -- as its header names it
     lot_id      int REFERENCES sim_lot,
     province    text NOT NULL,
     hlr         text NOT NULL,
     operator_id text NOT NULL,
-    state       text NOT NULL CHECK (state IN ('checking', 'loading', 'done', 'refused')),
-    rows        int,               -- cards of the file, once counted
+    state       text NOT NULL
+        CHECK (state IN ('waiting', 'checking', 'loading', 'removing', 'done', 'refused')),
+    rows        int,               -- cards of the file, as its header announces them
     checked     int NOT NULL DEFAULT 0,
     loaded      int NOT NULL DEFAULT 0,
     faults      int NOT NULL DEFAULT 0,
-    cause       text,              -- why refused, in words
+    left_s      real,              -- until its end, as estimated with the last chunk
+    code        text,              -- why refused, as docs/api.md lists it
+    cause       text,              -- and in words
     started_at  timestamptz NOT NULL DEFAULT now(),
     ended_at    timestamptz
 );
+-- A file that was refused may come again.
+CREATE UNIQUE INDEX sim_import_file ON sim_import (file_hash)
+    WHERE state IN ('waiting', 'checking', 'loading', 'done');
+CREATE INDEX sim_import_open ON sim_import (id)
+    WHERE state IN ('waiting', 'checking', 'loading', 'removing');
 ALTER TABLE sim_lot ADD COLUMN is_ready boolean NOT NULL DEFAULT true;  -- false while it is loaded
