@@ -61,14 +61,18 @@ class LeaseKeeper:
         """Serve wishes for ever. Ends by Fenced, or by being cancelled."""
         try:
             while True:
-                async with self._turn:
-                    await self._serve_wishes()
-                    await self._end_settled()
-                    if self._is_sweep_due():
-                        await self._sweep()
+                await self.look()
                 await asyncio.sleep(limits.LEASE_LOOK_S)
         finally:
             self._link.drop()
+
+    async def look(self) -> None:
+        """Do what is due."""
+        async with self._turn:
+            await self._serve_wishes()
+            await self._end_settled()
+            if self._is_sweep_due():
+                await self._sweep()
 
     def freed(self) -> None:
         """Bindings ended: the free lists may have grown."""
