@@ -73,6 +73,7 @@ class NESettings(_Section):
     connect_timeout_s: float = Field(default=5.0, gt=0)
     reply_timeout_s: float = Field(default=limits.NE_REPLY_TIMEOUT_S, gt=0)
     settle_s: float = Field(default=1.0, ge=0)  #: the NE's own command time-out, before a read-back
+    poll_s: float = Field(default=5.0, gt=0)  #: what the NE took and does later is asked for so often
     keepalive_s: float = Field(default=60.0, gt=0)  #: an idle session proves its life this often
     idle_close_s: float = Field(default=120.0, gt=0)  #: a surplus session idle this long is closed
     breaker_failures: int = Field(

@@ -52,6 +52,7 @@ class NE(Protocol):
 
     name: str
     settle_s: float  #: how long a lost command may still stand in the NE's queue
+    poll_s: float  #: how often it is asked about what it has taken and not done yet
 
     def free(self) -> int:
         """Commands it takes now; 0 while the breaker is open or the rate is spent."""

@@ -59,6 +59,7 @@ class TaskState(StrEnum):
     READY = "ready"  #: in the lane of its NE
     SENT = "sent"  #: written to a session, no reply yet
     IN_DOUBT = "inDoubt"  #: written, reply lost: the NE is read back before a resend
+    TAKEN = "taken"  #: the peer took it and does it in its own time: asked again later
     READING = "reading"  #: the read-back is written, no reply yet
     DELAYED = "delayed"  #: waits for its next try
     DONE = "done"
@@ -72,6 +73,7 @@ class TaskEvent(StrEnum):
     REFUSED = "refused"  #: for good
     POSTPONED = "postponed"  #: busy, passing fault, session gone
     LOST = "lost"  #: no answer
+    TAKEN_ON = "takenOn"  #: taken, and not done yet
     FOUND_ABSENT = "foundAbsent"
     DUE = "due"
     DOUBTED = "doubted"  #: recovered from the journal: it may have been sent before
@@ -85,6 +87,9 @@ TASK: Final[Mapping[tuple[TaskState, TaskEvent], TaskState]] = {
     (TaskState.SENT, TaskEvent.REFUSED): TaskState.FAILED,
     (TaskState.SENT, TaskEvent.POSTPONED): TaskState.DELAYED,
     (TaskState.SENT, TaskEvent.LOST): TaskState.IN_DOUBT,
+    (TaskState.SENT, TaskEvent.TAKEN_ON): TaskState.TAKEN,
+    (TaskState.READING, TaskEvent.TAKEN_ON): TaskState.TAKEN,
+    (TaskState.TAKEN, TaskEvent.WRITTEN): TaskState.READING,
     (TaskState.DELAYED, TaskEvent.DUE): TaskState.READY,
     (TaskState.IN_DOUBT, TaskEvent.WRITTEN): TaskState.READING,
     (TaskState.READING, TaskEvent.CONFIRMED): TaskState.DONE,
@@ -201,6 +206,39 @@ CARD: Final[Mapping[tuple[CardState, CardEvent], CardState]] = {
     (CardState.IN_STOCK, CardEvent.SCRAPPED): CardState.SCRAPPED,
     (CardState.LEASED, CardEvent.SCRAPPED): CardState.SCRAPPED,
     (CardState.RESERVED, CardEvent.SCRAPPED): CardState.SCRAPPED,
+}
+
+
+class ImportState(StrEnum):
+    WAITING = "waiting"  #: its file is on disk; imports run one after the other
+    CHECKING = "checking"  #: every line is read, nothing is in the stock yet
+    LOADING = "loading"  #: cards go in by chunks, and none of them can be drawn yet
+    REMOVING = "removing"  #: refused or cancelled: what was loaded goes out again
+    DONE = "done"  #: 入库: all its cards are in stock
+    REFUSED = "refused"  #: none of its cards is; the cause says why
+
+
+class ImportEvent(StrEnum):
+    STARTED = "started"
+    CHECKED = "checked"  #: without a fault
+    FAULTY = "faulty"  #: its error file names every fault
+    LOADED = "loaded"
+    CLASHED = "clashed"  #: a card came into use, or into the stock, while it was loaded
+    CANCELLED = "cancelled"  #: by staff, or its file was lost
+    REMOVED = "removed"
+
+
+IMPORT: Final[Mapping[tuple[ImportState, ImportEvent], ImportState]] = {
+    (ImportState.WAITING, ImportEvent.STARTED): ImportState.CHECKING,
+    (ImportState.WAITING, ImportEvent.CANCELLED): ImportState.REMOVING,
+    (ImportState.CHECKING, ImportEvent.STARTED): ImportState.CHECKING,  # again, after a crash
+    (ImportState.CHECKING, ImportEvent.FAULTY): ImportState.REFUSED,
+    (ImportState.CHECKING, ImportEvent.CHECKED): ImportState.LOADING,
+    (ImportState.CHECKING, ImportEvent.CANCELLED): ImportState.REMOVING,
+    (ImportState.LOADING, ImportEvent.LOADED): ImportState.DONE,
+    (ImportState.LOADING, ImportEvent.CLASHED): ImportState.REMOVING,
+    (ImportState.LOADING, ImportEvent.CANCELLED): ImportState.REMOVING,
+    (ImportState.REMOVING, ImportEvent.REMOVED): ImportState.REFUSED,
 }
 
 S = TypeVar("S", bound=StrEnum)

@@ -15,6 +15,7 @@ class Verdict(StrEnum):
     DONE = "done"
     NO_CHANGE = "noChange"  #: it was so already: success
     FOLLOW_UP = "followUp"  #: done, and one more command is owed (`Outcome.then`)
+    PENDING = "pending"  #: taken, and not done yet: ask again later how it went
     EXISTS = "exists"  #: an add found something there: success only if a read-back finds it equal
     PREREQUISITE = (
         "prerequisite"  #: an earlier operation is missing (`Outcome.then`): run it, retry
@@ -48,6 +49,7 @@ class Step(StrEnum):
     DONE_THEN = "doneThen"  #: done; send `Outcome.then` after it
     RESEND = "resend"  #: after `Decision.delay_s`
     READ_BACK = "readBack"  #: after `Decision.delay_s`
+    AWAIT = "await"  #: after `Decision.delay_s` ask how it went
     FIRST = "first"  #: after `Decision.delay_s` run `Outcome.then`, then this command again
     FAIL = "fail"
 
@@ -80,13 +82,15 @@ def decide(
     attempt: int,
     is_read_back: bool,
     settle_s: float,
+    poll_s: float,
     gives_up: bool,
     jitter: float,
 ) -> Decision:
     """What a task does after `outcome` of its `attempt`-th counted try (from 1).
 
     `settle_s` is the NE's own command time-out: after a lost answer the command may still stand in
-    its queue, so the read-back waits that long. A task that may not give up (`gives_up` false: a
+    its queue, so the read-back waits that long. `poll_s`: how long to wait before a peer that has
+    taken the command, as people or a chain of systems do, is asked again. A task that may not give up (`gives_up` false: a
     suspension, a resume, a termination) retries a passing fault for ever; its order is reported to
     people by age instead.
     """
@@ -96,6 +100,8 @@ def decide(
         return final
     if verdict is Verdict.APPLIED:
         return Decision(Step.DONE if outcome.then is None else Step.DONE_THEN)
+    if verdict is Verdict.PENDING:
+        return Decision(Step.AWAIT, delay_s=poll_s)
     if verdict is Verdict.IN_DOUBT:
         return Decision(Step.READ_BACK, delay_s=settle_s)
     if verdict is Verdict.EXISTS:

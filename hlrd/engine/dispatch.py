@@ -41,6 +41,9 @@ class Dispatch:
     def settle_s(self, ne: str) -> float:
         return self._nes[ne].settle_s
 
+    def poll_s(self, ne: str) -> float:
+        return self._nes[ne].poll_s
+
     def put(self, task: OpenTask) -> None:
         """Make `task` wait for its NE; it is sent as soon as it may."""
         name = task.task.ne
@@ -133,7 +136,7 @@ class Dispatch:
                 metrics.NE_READY.labels(name, str(priority)).set(lane.count(priority))
 
     def _send(self, ne: NE, task: OpenTask) -> None:
-        intent = Intent.READ_BACK if task.state is TaskState.IN_DOUBT else Intent.EXECUTE
+        intent = Intent.EXECUTE if task.state is TaskState.READY else Intent.READ_BACK
         self._command_id += 1
         command = Command(self._command_id, task.task, intent)
         now = self._clock.monotonic()

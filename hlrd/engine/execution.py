@@ -92,6 +92,7 @@ class Execution:
             attempt=task.attempt,
             is_read_back=is_read_back,
             settle_s=self._dispatch.settle_s(task.task.ne),
+            poll_s=self._dispatch.poll_s(task.task.ne),
             gives_up=self._gives_up(task.order),
             jitter=self._chance(),
         )
@@ -125,6 +126,9 @@ class Execution:
                 self._later(task, decision.delay_s)
             case Step.READ_BACK:
                 task.move(TaskEvent.LOST)
+                self._later(task, decision.delay_s)
+            case Step.AWAIT:
+                task.move(TaskEvent.TAKEN_ON)
                 self._later(task, decision.delay_s)
             case Step.FAIL:
                 task.move(TaskEvent.REFUSED)

@@ -8,7 +8,7 @@ from hlrd import limits
 from hlrd.domain.lifecycle import TaskState
 from hlrd.engine.book import Inquiry, OpenTask
 
-_WAITS: Final = frozenset({TaskState.READY, TaskState.IN_DOUBT})
+_WAITS: Final = frozenset({TaskState.READY, TaskState.IN_DOUBT, TaskState.TAKEN})
 
 _Line = deque[OpenTask | Inquiry]
 _LAST: Final = limits.PRIORITIES - 1

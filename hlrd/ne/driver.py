@@ -52,6 +52,7 @@ class Driver(Generic[R]):
     ) -> None:
         self.name = settings.name
         self.settle_s = settings.settle_s
+        self.poll_s = settings.poll_s
         self._settings = settings
         self._reply_timeout_s = settings.reply_timeout_s
         self._adapter = adapter
@@ -60,7 +61,8 @@ class Driver(Generic[R]):
         self._on_outcome = on_outcome
         self._on_free = on_free
         self._rate = None if settings.commands_per_s is None else Rate(settings.commands_per_s)
-        self._window = Window(size_max=settings.sessions_max)
+        self._depth = adapter.depth
+        self._window = Window(size_max=settings.sessions_max * adapter.depth)
         self._meters = Meters(settings.name)
         self._roster: Roster[R] = Roster(
             settings,
@@ -97,7 +99,7 @@ class Driver(Generic[R]):
         return free
 
     def window(self) -> int:
-        window = min(self._roster.usable, self._window.size)
+        window = min(self._roster.usable * self._depth, self._window.size)
         return window if self._rate is None else min(window, self._rate.burst)
 
     def wants(self, waiting: int) -> None:
@@ -167,6 +169,7 @@ class Driver(Generic[R]):
             "commands": meters.commands,
             "outcomes": _happened(meters.outcomes),
             "unknown_codes": meters.unknown_codes,
+            "late_replies": meters.late_replies,
             "session_ends": _happened(meters.session_ends),
         }
 

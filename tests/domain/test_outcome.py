@@ -16,7 +16,7 @@ def decision(
     verdict: Verdict, *, then: Operation | None = Operation.ADD_KEY, **changes: Any
 ) -> Decision:
     situation: dict[str, Any] = {
-        "attempt": 1, "is_read_back": False, "settle_s": 30.0, "gives_up": True, "jitter": 0.5,
+        "attempt": 1, "is_read_back": False, "settle_s": 30.0, "poll_s": 5.0, "gives_up": True, "jitter": 0.5,
     }  # fmt: skip
     return decide(Outcome(verdict, then=then), **situation | changes)
 
@@ -27,6 +27,7 @@ def decision(
         (Verdict.DONE, Step.DONE, Step.DONE),
         (Verdict.NO_CHANGE, Step.DONE, Step.DONE),
         (Verdict.FOLLOW_UP, Step.DONE_THEN, Step.DONE_THEN),
+        (Verdict.PENDING, Step.AWAIT, Step.AWAIT),
         (Verdict.EXISTS, Step.READ_BACK, Step.READ_BACK),
         (Verdict.PREREQUISITE, Step.FIRST, Step.FIRST),
         (Verdict.BUSY, Step.RESEND, Step.READ_BACK),
@@ -47,6 +48,15 @@ def test_each_verdict_has_its_step(verdict: Verdict, step: Step, step_of_read_ba
 
 def test_what_a_read_back_finds_owes_nothing_by_itself() -> None:
     assert decision(Verdict.APPLIED, then=None).step is Step.DONE
+
+
+@given(st.integers(1, 10_000), st.booleans(), CHANCES)
+def test_what_was_taken_is_asked_for_at_its_pace_and_never_given_up(
+    attempt: int, is_read_back: bool, jitter: float
+) -> None:
+    made = decision(Verdict.PENDING, attempt=attempt, is_read_back=is_read_back, jitter=jitter)
+
+    assert made == Decision(Step.AWAIT, delay_s=5.0)
 
 
 @given(st.sampled_from(Verdict), st.integers(1, 50), st.booleans(), st.booleans(), CHANCES)

@@ -58,6 +58,7 @@ class FakeNE:
     def __init__(self, name: str) -> None:
         self.name = name
         self.settle_s = 10.0
+        self.poll_s = 5.0
         self.places = 20
         self.sent: list[Command] = []
         self.wanted = 0

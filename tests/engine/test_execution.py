@@ -58,6 +58,22 @@ def test_silence_is_read_back_after_the_settle_time() -> None:
     assert stage.commands() == ["readBack addKey"]
 
 
+def test_what_the_ne_took_is_asked_for_until_it_says_how_it_went() -> None:
+    stage = opening()
+    stage.reply(Verdict.PENDING)
+
+    for _ in range(3):
+        stage.wait(stage.hlr.poll_s - 0.1)
+        assert not stage.commands()
+        stage.wait(0.2)
+        assert stage.commands() == ["readBack addKey"]
+        stage.reply(Verdict.PENDING)
+    stage.wait(stage.hlr.poll_s + 0.1)
+    stage.reply(Verdict.APPLIED)
+
+    assert stage.commands() == ["execute addSubscriber"]
+
+
 @pytest.mark.parametrize(
     ("found", "then"),
     [(Verdict.APPLIED, "execute addSubscriber"), (Verdict.ABSENT, "execute addKey")],

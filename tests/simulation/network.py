@@ -161,6 +161,7 @@ class SimNE:
     """`ports.NE`: sessions, a life of its own, and a fate for every command."""
 
     settle_s = SETTLE_S
+    poll_s = SETTLE_S
 
     def __init__(
         self,
