@@ -105,6 +105,12 @@ NE_UNKNOWN_CODES: Final = Counter(
     ["ne"],
     registry=REGISTRY,
 )
+NE_LATE_REPLIES: Final = Counter(
+    "hlrd_ne_late_replies_total",
+    "Replies to commands that were in doubt already; told by their number and dropped.",
+    ["ne"],
+    registry=REGISTRY,
+)
 NE_SESSION_ENDS: Final = Counter(
     "hlrd_ne_session_ends_total",
     "Sessions that ended, by cause.",

@@ -43,6 +43,8 @@ class Adapter(ABC, Generic[R]):
     inquiries: ClassVar[frozenset[Operation]] = frozenset()
     """What it can be asked that changes nothing: by `read_back` and `compare` alone."""
 
+    depth = 1  #: requests that may be under way on one connection; above 1 they carry numbers
+
     def __init__(self, account: Account, replies: Replies) -> None:
         self.account = account
         self.replies = replies
@@ -85,6 +87,14 @@ class Adapter(ABC, Generic[R]):
     def compare(self, task: Task, reply: R) -> Outcome:
         """The reply to `read_back(task)`: APPLIED, ABSENT or DIFFERENT, or a fault of the query."""
         return self.classify(task, reply)
+
+    def numbered(self, request: bytes, number: int) -> bytes:
+        """`request` with `number` in it, which its reply will repeat; for a `depth` above 1."""
+        raise NotImplementedError
+
+    def number_of(self, reply: R) -> int | None:
+        """Of the request that `reply` answers; None: of the login or the keep-alive."""
+        raise NotImplementedError
 
     def echoes(self, request: bytes, reply: R) -> bool:
         """Whether `reply` answers `request`. A wrong echo means a session out of step."""

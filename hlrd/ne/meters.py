@@ -19,6 +19,7 @@ class Meters:
         self.breaker_open: Final = metrics.NE_BREAKER_OPEN.labels(ne)
         self.commands = 0
         self.unknown_codes = 0
+        self.late_replies = 0
         self.outcomes: Final = dict.fromkeys(Verdict, 0)
         self.session_ends: Final = dict.fromkeys(Cause, 0)
         labels = (*(operation.value for operation in Operation), READ_BACK)
@@ -32,6 +33,7 @@ class Meters:
             cause: metrics.NE_SESSION_ENDS.labels(ne, cause.value).inc for cause in Cause
         }
         self._unknown_codes: Final = metrics.NE_UNKNOWN_CODES.labels(ne).inc
+        self._late_replies: Final = metrics.NE_LATE_REPLIES.labels(ne).inc
         self._ne = ne
 
     def answered(self, label: str, elapsed_s: float) -> None:
@@ -44,6 +46,10 @@ class Meters:
         if not outcome.is_known:
             self.unknown_codes += 1
             self._unknown_codes()
+
+    def late(self) -> None:
+        self.late_replies += 1
+        self._late_replies()
 
     def session_ended(self, cause: Cause) -> None:
         self.session_ends[cause] += 1

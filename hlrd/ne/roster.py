@@ -4,6 +4,7 @@ What to do is decided synchronously, from counts, by `sessions.plan` and `breake
 """
 
 import asyncio
+from collections.abc import Sequence
 from random import Random
 from typing import Final, Generic, Protocol, TypeVar
 
@@ -14,6 +15,7 @@ from hlrd.domain.outcome import Verdict
 from hlrd.ne.adapter import Adapter
 from hlrd.ne.breaker import Breaker
 from hlrd.ne.meters import Meters
+from hlrd.ne.pipeline import PipelinedSession
 from hlrd.ne.rate import Rate
 from hlrd.ne.session import FAULTS, OPENING, Cause, Session, SessionState
 from hlrd.ne.sessions import Bounds, Counts, Hold, Setback, plan
@@ -79,7 +81,8 @@ class Roster(Generic[R]):
             faults_max=settings.breaker_failures, probe_s=settings.breaker_probe_s
         )
         self.hold: Final = Hold()
-        self.idle: Final[list[Session[R]]] = []  #: the longest idle first; the last is used next
+        self.idle: Final[list[Session[R]]] = []  #: the longest idle first; the last is used next.
+        #: A session that takes several commands at once stands there once for each it can take
         self.waiting = 0  #: tasks, as the engine last said
         self.changed: Final = asyncio.Event()  #: a session ended, or a command was answered
         self._settings = settings
@@ -91,6 +94,8 @@ class Roster(Generic[R]):
         self._window = window
         self._rate = rate
         self._meters = meters
+        self._depth = adapter.depth
+        self._session: type[Session[R]] = Session if adapter.depth == 1 else PipelinedSession
         self._bounds = Bounds(settings.sessions_min, settings.sessions_max, settings.idle_close_s)
         self._sessions: set[Session[R]] = set()
         self._opening = 0
@@ -114,7 +119,7 @@ class Roster(Generic[R]):
     def counts(self) -> dict[str, int]:
         """By the labels of `hlrd_ne_sessions`."""
         busy = sum(session.state is SessionState.BUSY for session in self._sessions)
-        idle = len(self.idle)
+        idle = len(self._resting())
         return {
             "opening": self._opening,
             "idle": idle,
@@ -141,7 +146,7 @@ class Roster(Generic[R]):
             session.end(Cause.DRAINED)
 
     def log_out_idle(self) -> None:
-        for session in tuple(self.idle):
+        for session in self._resting():
             self._log_out(session, Cause.DRAINED)
 
     def plan_soon(self) -> None:
@@ -168,9 +173,11 @@ class Roster(Generic[R]):
         elif not is_logged_in:
             self._log_in_again(session, now)
         elif self._is_closing:
-            self._log_out(session, Cause.DRAINED)
-        else:
+            self._log_out_if_idle(session)
+        elif self._depth == 1:
             self.idle.append(session)
+        else:
+            self._offer(session)
 
     # --- what sessions tell ------------------------------------------------------------------
 
@@ -185,7 +192,7 @@ class Roster(Generic[R]):
             self.hold.proved()
             self.alive()
         _log.debug("ne_session_open", ne=self._settings.name)
-        self.idle.append(session)
+        self._offer(session)
         self.plan_soon()
         self._listener.on_idle()
 
@@ -195,10 +202,21 @@ class Roster(Generic[R]):
         if self.breaker.faults:
             self.alive()
         if self._is_closing:
-            self._log_out(session, Cause.DRAINED)
+            self._log_out_if_idle(session)
             return
-        self.idle.insert(0, session)  # not used, so it stays the first to be closed
+        self.idle[:0] = [session] * session.offer()  # not used: it stays the first to be closed
         self._listener.on_idle()
+
+    def on_overdue(self, session: Session[R], commands: Sequence[Command]) -> None:
+        self._withdraw(session)
+        _log.warning("ne_replies_overdue", ne=self._settings.name, commands=len(commands))
+        self._faulted(self._now())
+        for command in commands:
+            self._listener.on_lost(command, Cause.REPLY_TIMEOUT)
+
+    def on_late(self, session: Session[R]) -> None:
+        session.heard_at = self._now()
+        self._meters.late()
 
     def on_end(self, session: Session[R], ended: SessionState) -> None:
         cause = session.cause
@@ -210,8 +228,7 @@ class Roster(Generic[R]):
         self._judge(session, cause, was_opening=ended in OPENING)
         self.changed.set()
         self.plan_soon()
-        command, session.command = session.command, None
-        if command is not None:
+        for command in session.owed():
             self._listener.on_lost(command, cause)
 
     def _uncount(self, session: Session[R], ended: SessionState) -> None:
@@ -219,8 +236,22 @@ class Roster(Generic[R]):
             self._opening -= 1
         elif ended is SessionState.LOGGING_OUT:
             self._closing -= 1
-        elif session in self.idle:
+        else:
+            self._withdraw(session)
+
+    def _offer(self, session: Session[R]) -> None:
+        self.idle.extend([session] * session.offer())
+
+    def _withdraw(self, session: Session[R]) -> None:
+        session.withdraw()
+        while session in self.idle:
             self.idle.remove(session)
+
+    def _resting(self) -> list[Session[R]]:
+        """Those with nothing under way, the longest idle first."""
+        if self._depth == 1:
+            return self.idle.copy()
+        return [s for s in dict.fromkeys(self.idle) if s.state is SessionState.IDLE]
 
     def _judge(self, session: Session[R], cause: Cause, *, was_opening: bool) -> None:
         """What the end of a session says about the NE, and about opening the next."""
@@ -242,7 +273,7 @@ class Roster(Generic[R]):
             return
         _log.warning("ne_breaker_open", ne=self._settings.name, faults=self.breaker.faults)
         self._meters.breaker_open.set(1)
-        for session in tuple(self.idle):
+        for session in self._resting():
             session.end(Cause.BREAKER)
 
     def _tell_end(self, session: Session[R], cause: Cause) -> None:
@@ -261,8 +292,8 @@ class Roster(Generic[R]):
         self._sweeping = self._loop.call_later(self._sweep_s, self._sweep)
         now = self._now()
         for session in [s for s in self._sessions if now >= s.deadline]:
-            session.expire()
-        for session in [s for s in self.idle if now - s.heard_at >= s.quiet_s]:
+            session.expire(now)
+        for session in [s for s in self._resting() if now - s.heard_at >= s.quiet_s]:
             self._check(session, now)
         self._plan()
         self._listener.on_sweep()
@@ -279,22 +310,24 @@ class Roster(Generic[R]):
             self._open(now)
 
     def _follow(self, now: float) -> None:
+        resting = self._resting()
         counts = Counts(
-            idle_since=[session.used_at for session in self.idle],
-            busy=len(self._sessions) - len(self.idle) - self._opening,
+            idle_since=[session.used_at for session in resting],
+            busy=len(self._sessions) - len(resting) - self._opening,
             opening=self._opening,
-            waiting=self.waiting,
+            waiting=-(-self.waiting // self._depth),
         )
-        wanted = plan(counts, self._bounds, window=self._window.size, hold=self.hold, now=now)
+        window = -(-self._window.size // self._depth)
+        wanted = plan(counts, self._bounds, window=window, hold=self.hold, now=now)
         allowed = wanted.open if self._rate is None else min(wanted.open, self._rate.free(now))
         for _ in range(allowed):
             self._open(now)
-        for session in self.idle[: wanted.close]:
+        for session in resting[: wanted.close]:
             self._log_out(session, Cause.SURPLUS)
 
     def _open(self, now: float) -> None:
         timeout_s = self._settings.connect_timeout_s
-        session = Session(self, self._adapter, open_timeout_s=timeout_s, now=now)
+        session = self._session(self, self._adapter, open_timeout_s=timeout_s, now=now)
         self._sessions.add(session)
         self._opening += 1
         if self._rate is not None:
@@ -305,15 +338,18 @@ class Roster(Generic[R]):
         """A login that is void at once would go round for ever, so it takes a new session."""
         if self._is_closing:
             session.end(Cause.DRAINED)
-        elif not session.is_trusted:
+        elif not session.is_trusted or self._depth > 1:
             session.end(Cause.LOGIN_VOID)
         else:
             self._opening += 1
             session.log_in_again(now)
 
+    def _log_out_if_idle(self, session: Session[R]) -> None:
+        if session.state is SessionState.IDLE:
+            self._log_out(session, Cause.DRAINED)
+
     def _log_out(self, session: Session[R], cause: Cause) -> None:
-        if session in self.idle:
-            self.idle.remove(session)
+        self._withdraw(session)
         self._closing += 1
         session.log_out(cause, self._now())
 
@@ -322,7 +358,7 @@ class Roster(Generic[R]):
             return
         if self._rate is not None:
             self._rate.take(now)
-        self.idle.remove(session)
+        self._withdraw(session)
         session.check(now, timeout_s=self._settings.reply_timeout_s)
 
 

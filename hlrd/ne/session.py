@@ -8,6 +8,7 @@ used again. No task and no timer per command: the owner sweeps `deadline`.
 import asyncio
 import math
 import socket
+from collections.abc import Sequence
 from enum import StrEnum
 from typing import Any, Final, Generic, Protocol, TypeVar, cast
 
@@ -122,8 +123,16 @@ class Owner(Protocol[R]):
         """`session.command` is answered. Call `rest`, or `end`."""
         ...
 
+    def on_overdue(self, session: "Session[R]", commands: Sequence[Command]) -> None:
+        """Not answered in time; the session goes on, and is asked for a sign of life."""
+        ...
+
+    def on_late(self, session: "Session[R]") -> None:
+        """A reply to a command that was overdue. It is dropped."""
+        ...
+
     def on_end(self, session: "Session[R]", ended: SessionState) -> None:
-        """Once for every session. It was in `ended`, and still has the `command` it owes."""
+        """Once for every session. It was in `ended`; `owed` are the commands it leaves behind."""
         ...
 
 
@@ -224,7 +233,18 @@ class Session(asyncio.Protocol, Generic[R]):
         else:
             self._ask(SessionState.LOGGING_OUT, request, now + LOGOUT_S)
 
-    def expire(self) -> None:
+    def owed(self) -> Sequence[Command]:
+        """Written and not answered, when it has ended."""
+        return () if self.command is None else (self.command,)
+
+    def offer(self) -> int:
+        """Commands it can be given now and that were not on offer before."""
+        return 1
+
+    def withdraw(self) -> None:
+        """Nothing of it is on offer any more."""
+
+    def expire(self, now: float) -> None:
         """Its deadline has passed."""
         self.end(_ON_EXPIRY.get(self.state, self.cause or Cause.DRAINED))
 
