@@ -52,6 +52,7 @@ class Driver(Generic[R]):
     ) -> None:
         self.name = settings.name
         self.settle_s = settings.settle_s
+        self.poll_s = settings.poll_s
         self._settings = settings
         self._reply_timeout_s = settings.reply_timeout_s
         self._adapter = adapter
