@@ -1,11 +1,12 @@
 """What hlrd can ask of an NE, named independently of any dialect."""
 
+from collections.abc import Mapping
 from enum import StrEnum
 from typing import Final
 
 from msgspec import Struct
 
-from hlrd.domain.identity import Binding
+from hlrd.domain.identity import ICCID, IMSI, MSISDN, Binding, SealedKey, UserId
 from hlrd.domain.suspension import Level
 
 
@@ -18,10 +19,24 @@ class Operation(StrEnum):
     REMOVE_SUBSCRIBER = "removeSubscriber"
     SET_BARRING = "setBarring"  #: to the absolute level of `Task.level`
     CANCEL_LOCATION = "cancelLocation"  #: tell the serving node that the record changed
+    CHANGE_CARD = "changeCard"  #: the record goes on under the IMSI of `Details.target`
+    CHANGE_NUMBER = "changeNumber"  #: … under the MSISDN of `Details.target`
+    ADD_FUNCTION = "addFunction"  #: switch a service on, by the command template of its product
+    REMOVE_FUNCTION = "removeFunction"
     OPEN_RELATION = "openRelation"  #: DSMP: the user's order relation is active
     PAUSE_RELATION = "pauseRelation"
     RESUME_RELATION = "resumeRelation"
     CLOSE_RELATION = "closeRelation"
+    RENUMBER_RELATION = "renumberRelation"  #: the user has the MSISDN of `Details.target` now
+    PUBLISH_PRODUCT = "publishProduct"  #: DSMP and platforms: a product and what it consists of
+    SUBSCRIBE_EC = "subscribeEC"  #: platforms: the enterprise has the product
+    UNSUBSCRIBE_EC = "unsubscribeEC"
+    SUBSCRIBE_MEMBER = "subscribeMember"  #: platforms: the user has the product
+    UNSUBSCRIBE_MEMBER = "unsubscribeMember"
+    REPORT_MEMBER = "reportMember"  #: relays: number and card of a new member, up to headquarters
+    CANCEL_REPORT = "cancelReport"
+    OPEN_SHEET = "openSheet"  #: EOMS: a work sheet that people answer
+    WITHDRAW_SHEET = "withdrawSheet"
     FIND_NUMBER = "findNumber"  #: has the HLR a record of this number? Only ever read back
 
 
@@ -29,6 +44,11 @@ UNDO: Final = {
     Operation.ADD_KEY: Operation.REMOVE_KEY,
     Operation.ADD_SUBSCRIBER: Operation.REMOVE_SUBSCRIBER,
     Operation.OPEN_RELATION: Operation.CLOSE_RELATION,
+    Operation.ADD_FUNCTION: Operation.REMOVE_FUNCTION,
+    Operation.SUBSCRIBE_EC: Operation.UNSUBSCRIBE_EC,
+    Operation.SUBSCRIBE_MEMBER: Operation.UNSUBSCRIBE_MEMBER,
+    Operation.REPORT_MEMBER: Operation.CANCEL_REPORT,
+    Operation.OPEN_SHEET: Operation.WITHDRAW_SHEET,
 }
 """How an operation is taken back. One that is not here is never taken back."""
 
@@ -42,6 +62,28 @@ class Cause(StrEnum):
     CLOSED = "closed"  #: account closing
 
 
+NOBODY: Final = Binding(UserId(""), MSISDN(""), IMSI(""), ICCID(""), "", "", SealedKey("", b""))
+"""The binding of a task that is about no user: a product, an enterprise."""
+
+
+class Details(Struct, frozen=True, gc=False):
+    """What a task is about beside its user; each operation has use for a few."""
+
+    product: str = ""
+    version: int = 0
+    service: str = ""
+    ec_code: str = ""
+    ec_name: str = ""
+    script: str = ""  #: ADD_FUNCTION, REMOVE_FUNCTION: the command template, in the NE's dialect
+    undo_script: str = ""  #: the one that takes it back
+    target: Binding | None = None  #: CHANGE_CARD, CHANGE_NUMBER, RENUMBER_RELATION: bound after it
+    text: str = ""  #: OPEN_SHEET: what people are to do
+    attributes: Mapping[str, str] = {}
+
+
+NO_DETAILS: Final = Details()
+
+
 class Task(Struct, frozen=True, gc=False):
     """The part of an order for one NE (子工单): one operation with all that its command needs."""
 
@@ -52,3 +94,4 @@ class Task(Struct, frozen=True, gc=False):
     level: Level = Level.NONE  #: SET_BARRING: the level to reach; ADD_SUBSCRIBER: to be born with
     template: str = ""  #: ADD_SUBSCRIBER: the product's template on that NE
     transaction: str = ""  #: the same over every resend, so that a peer can tell a repeat
+    details: Details = NO_DETAILS

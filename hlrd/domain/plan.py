@@ -16,7 +16,7 @@ from msgspec.structs import replace
 from hlrd.domain import suspension
 from hlrd.domain.identity import Binding
 from hlrd.domain.lifecycle import UserState
-from hlrd.domain.operation import UNDO, Cause, Operation, Task
+from hlrd.domain.operation import UNDO, Cause, Details, Operation, Task
 from hlrd.domain.order import (
     ArrearsSuspend,
     Opening,
@@ -97,11 +97,18 @@ def undo(done: list[Task]) -> tuple[tuple[Task, ...], ...]:
                 operation=UNDO[task.operation],
                 cause=Cause.CLOSED,
                 transaction=task.transaction + "u",
+                details=_reversed(task.details),
             ),
         )
         for task in reversed(done)
         if task.operation in UNDO
     )
+
+
+def _reversed(details: Details) -> Details:
+    if not details.undo_script:
+        return details
+    return replace(details, script=details.undo_script, undo_script=details.script)
 
 
 class _Stages:
