@@ -26,6 +26,7 @@ from hlrd.ne.driver import Driver
 from hlrd.ne.replies import Replies
 from hlrd.ne.replies import read as read_replies
 from hlrd.pool.allocator import Allocator
+from hlrd.pool.grade import Grades, Rule
 from hlrd.pool.vault import KeyVault
 from hlrd.runtime import pulse
 from hlrd.runtime.clock import SystemClock
@@ -107,6 +108,7 @@ class Daemon:
         keys = {name: bytes.fromhex(k.get_secret_value()) for name, k in settings.keys.keys.items()}
         self._vault = KeyVault(keys, settings.keys.current, os.urandom)
         self._routes = routes(settings)
+        self._grades = Grades(Rule(rule.grade, rule.tail) for rule in settings.grades)
 
     async def run(self, stopping: asyncio.Event) -> None:
         metrics.INFO.labels(__version__).set(1)
@@ -156,6 +158,7 @@ class Daemon:
             epoch=epoch,
             allocator=allocator,
             on_leased=engine.on_leased,
+            grades=self._grades,
         )
         pool = await open_pool(self._dsn, "api", READ_CONNECTIONS_MAX)
         stack.push_async_callback(pool.close)

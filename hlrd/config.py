@@ -7,7 +7,15 @@ import tomllib
 from pathlib import Path
 from typing import Any, Literal
 
-from pydantic import BaseModel, ConfigDict, Field, SecretStr, field_validator, model_validator
+from pydantic import (
+    AwareDatetime,
+    BaseModel,
+    ConfigDict,
+    Field,
+    SecretStr,
+    field_validator,
+    model_validator,
+)
 from pydantic_settings import BaseSettings, PydanticBaseSettingsSource, SettingsConfigDict
 
 from hlrd import limits
@@ -60,6 +68,20 @@ class Keys(_Section):
         return self
 
 
+class Blackout(_Section):
+    """A time in which an NE is left alone; its tasks wait."""
+
+    since: AwareDatetime
+    until: AwareDatetime
+    cause: str = Field(min_length=1, max_length=200)
+
+    @model_validator(mode="after")
+    def _ends(self) -> "Blackout":
+        if self.until <= self.since:
+            raise ValueError("until is not after since")
+        return self
+
+
 class NESettings(_Section):
     name: str = Field(pattern=r"\A[a-z][a-z0-9_-]{0,31}\z")
     dialect: str
@@ -73,13 +95,23 @@ class NESettings(_Section):
     connect_timeout_s: float = Field(default=5.0, gt=0)
     reply_timeout_s: float = Field(default=limits.NE_REPLY_TIMEOUT_S, gt=0)
     settle_s: float = Field(default=1.0, ge=0)  #: the NE's own command time-out, before a read-back
-    poll_s: float = Field(default=5.0, gt=0)  #: what the NE took and does later is asked for so often
+    poll_s: float = Field(
+        default=5.0, gt=0
+    )  #: what the NE took and does later is asked for so often
     keepalive_s: float = Field(default=60.0, gt=0)  #: an idle session proves its life this often
     idle_close_s: float = Field(default=120.0, gt=0)  #: a surplus session idle this long is closed
     breaker_failures: int = Field(
         default=5, ge=1
     )  #: faults of the NE in a row that open the breaker
     breaker_probe_s: float = Field(default=0.5, gt=0)  #: an open breaker probes this often
+    standby_host: str | None = None  #: where the NE is reached when it cannot be at `host`
+    standby_port: int | None = Field(default=None, ge=1, le=65535)  #: absent: as `port`
+    failback_s: float = Field(
+        default=60.0, gt=0
+    )  #: on the standby, the primary is tried this often
+    in_flight_min: int = Field(default=1, ge=1)  #: a busy NE is given no fewer commands at once
+    in_flight_max: int | None = Field(default=None, ge=1)  #: absent: what the sessions can hold
+    blackouts: list[Blackout] = Field(default_factory=list)  #: planned maintenance
     templates: dict[str, int] = Field(default_factory=lambda: {"GPRS+SMS": 1})
     options: dict[str, str] = Field(default_factory=dict)
     replies: Path | None = None  #: the site's own meanings of replies, laid over the shipped table
@@ -88,6 +120,10 @@ class NESettings(_Section):
     def _consistent(self) -> "NESettings":
         if self.sessions_min > self.sessions_max:
             raise ValueError("sessions_min is above sessions_max")
+        if self.in_flight_max is not None and self.in_flight_min > self.in_flight_max:
+            raise ValueError("in_flight_min is above in_flight_max")
+        if self.standby_port is not None and self.standby_host is None:
+            raise ValueError("standby_port without standby_host")
         return self
 
 
@@ -95,6 +131,21 @@ class Orders(_Section):
     state_master: Literal["BOSS", "CRM", "backup"] = "backup"
     quarantine_days: int = Field(default=90, ge=0, le=365)
     drain_s: float = Field(default=30.0, gt=0)  #: longest graceful stop
+
+
+class GradeRule(_Section):
+    """Numbers with this tail are vanity numbers (`pool.grade` says what a pattern means)."""
+
+    grade: str = Field(pattern=r"\A[A-Za-z0-9][A-Za-z0-9_.-]{0,31}\z")
+    tail: str = Field(
+        pattern=rf"\A[0-9A-Za-z?][0-9A-Za-z?+-]{{0,{limits.GRADE_TAIL_DIGITS_MAX - 1}}}\z"
+    )
+
+
+def _usual_grades() -> list[GradeRule]:
+    """1.1 % of all numbers."""
+    usual = {"AAAAA": "AAAAA", "AAAA": "AAAA", "AAA": "AAA", "ABCD": "A+++", "DCBA": "A---"}
+    return [GradeRule(grade=grade, tail=tail) for grade, tail in usual.items()]
 
 
 class Settings(BaseSettings):
@@ -109,6 +160,7 @@ class Settings(BaseSettings):
     tokens: list[Token] = Field(min_length=1)
     keys: Keys
     orders: Orders = Field(default_factory=Orders)
+    grades: list[GradeRule] = Field(default_factory=_usual_grades, max_length=limits.GRADES_MAX)
     ne: list[NESettings] = Field(default_factory=list)
 
     @field_validator("tokens")

@@ -115,14 +115,82 @@ LEASE_BAGS_MAX: Final = 4
 """Bags (about one lease each) drawn empty after a lease should have been used up. An item that was
 put back so often goes to the durable free list, so that the number of open leases stays bounded."""
 
+GRADE_TAIL_DIGITS_MAX: Final = 6
+"""Last digits that a grade's rule looks at. The table of the rules has a byte for each tail."""
+
+GRADES_MAX: Final = 255
+"""A grade is one byte of that table."""
+
+RESERVATION_NUMBERS_MAX: Final = 100_000
+"""Numbers of one reservation: the largest batch opening."""
+
+RESERVATION_NAMED_MAX: Final = 1_000
+"""Given numbers of one reservation, each of which can be refused by name."""
+
+RESERVATION_TTL_S: Final = 1_800
+RESERVATION_TTL_S_MAX: Final = 90 * 86_400
+"""How long a reservation lasts that does not say; and at most, before it is extended."""
+
+RESERVATION_SLICE: Final = 1_000
+"""Numbers reserved, or released, in one transaction: some 20 ms."""
+
+RESERVATION_PAGE_MAX: Final = 1_000
+"""Numbers, or reservations, in one answer."""
+
+RESERVATION_SWEEP_S: Final = 1.0
+"""How often it is looked for reservations that expired."""
+
+RESERVATION_FILLS_MAX: Final = 64
+"""Reservations being filled at once. One more is told to come back; they share a connection."""
+
+RESERVATIONS_IN_MEMORY_MAX: Final = 256
+"""Reservations that orders draw from without I/O; the one used longest ago is dropped for another.
+Each holds up to LEASE_NUMBERS + LEASE_LOW_WATER numbers, at some 150 bytes."""
+
 SIM_FILE_LINE_BYTES_MAX: Final = 1_024
 """One line of a card vendor's file. A sane one is 70 to 200 bytes."""
 
 SIM_FILE_ROWS_MAX: Final = 1_000_000
 """Cards of one file. The search for doubles keeps 25 bytes of each."""
 
+SIM_FILE_BYTES_MAX: Final = 256 * 2**20
+"""One file of a card vendor: a million lines of up to 200 bytes, and some room. On disk, never in
+memory."""
+
 SIM_FILE_FAULTS_MAX: Final = 1_000
-"""Bad lines reported of one file; beyond, they are only counted."""
+"""Faults named in the answer to a POST; the error file of the import has all of them."""
+
+SPOOL_BLOCK_BYTES: Final = 2**20
+"""Of a spooled file hashed, sealed and written at once, beside the event loop: about 2 ms."""
+
+SPOOL_FREE_BYTES_MIN: Final = 512 * 2**20
+"""Left free on the disk of the spool, which may be PostgreSQL's as well."""
+
+SIM_UPLOADS_MAX: Final = 2
+"""Files of card vendors that are received at once."""
+
+SIM_UPLOAD_TIMEOUT_S: Final = 3_600.0
+"""Longest upload of one file: SIM_FILE_BYTES_MAX at 600 kbit/s. A silence ends it much sooner
+(BODY_READ_TIMEOUT_S)."""
+
+SIM_IMPORTS_OPEN_MAX: Final = 16
+"""Imports that wait or run, one after the other; their spooled files together are 4 GiB or less."""
+
+SIM_IMPORTS_SHOWN_MAX: Final = 100
+"""Newest imports listed. The error file of an older one is removed."""
+
+SIM_IMPORT_WAIT_S: Final = 5.0
+"""A POST without `Prefer: wait` waits as long for the import, which a small file will not need."""
+
+SIM_IMPORT_CHUNK_CARDS: Final = 2_000
+"""Cards checked, or loaded in one transaction, at once: about 30 ms of PostgreSQL's time."""
+
+SIM_IMPORT_REST: Final = 3.0
+"""An import rests this many times as long as each chunk took, while orders are being accepted.
+Measured beside the allocator at its limit: docs/performance.md."""
+
+SIM_IMPORT_FAILURES_MAX: Final = 5
+"""Ends of an importer without any progress, one after the other, after which its file is refused."""
 
 KEEPALIVE_TIMEOUT_S: Final = 30.0
 """Idle or slow-header clients are cut after it. aiohttp's default of an hour invites slowloris."""

@@ -14,6 +14,7 @@ import structlog
 from hlrd import limits, metrics
 from hlrd.domain.identity import ICCID
 from hlrd.pool.allocator import Allocator
+from hlrd.pool.grade import Grades
 from hlrd.pool.lease import CardGrant, NumberGrant, Settled, What, Wish
 from hlrd.store import leasing
 from hlrd.store.connection import Connection, writing_as
@@ -35,6 +36,7 @@ class LeaseKeeper:
         epoch: int,
         allocator: Allocator,
         on_leased: Callable[[], None],
+        grades: Grades | None = None,
     ) -> None:
         """`on_leased` is called after answers to wishes: orders that wait may draw again."""
         self._link = Link(dsn, "lease", **writing_as(node, epoch))
@@ -42,6 +44,8 @@ class LeaseKeeper:
         self._epoch = epoch
         self._allocator = allocator
         self._on_leased = on_leased
+        self._grades = grades or Grades()
+        self._graded_to: int | None = None  #: while the rules are others than at the last start
         self._ranges: dict[int, RangeSource] = {}
         self._lots: set[int] = set()
         self._leases: set[int] = set()
@@ -52,6 +56,8 @@ class LeaseKeeper:
     async def recover(self) -> None:
         """Load ranges and lots, and take over the leases of earlier runs of this node."""
         await self._link.stubbornly(self._recount)
+        if not await self._link.stubbornly(self._is_graded):
+            self._graded_to = 0
         for lease in await self._link.stubbornly(self._inherit):
             self._leases.add(lease.id)
             self._allocator.on_recovered(await self._read_back(lease))
@@ -118,7 +124,8 @@ class LeaseKeeper:
     async def _read(self, connection: Connection, lease: LeaseRow) -> NumberGrant | CardGrant:
         if lease.what is What.CARDS:
             return await leasing.grant_cards(connection, lease)
-        return await leasing.grant_numbers(connection, lease, self._ranges[lease.source_id])
+        source = self._ranges[lease.source_id]
+        return await leasing.grant_numbers(connection, lease, source, self._grades)
 
     def _answer(self, wish: Wish, grant: NumberGrant | CardGrant | None) -> None:
         if grant is None:
@@ -140,6 +147,13 @@ class LeaseKeeper:
 
     # What there is.
 
+    async def _is_graded(self, connection: Connection) -> bool:
+        return await leasing.is_graded_by(connection, self._grades)
+
+    async def _grade_again(self, connection: Connection) -> int | None:
+        assert self._graded_to is not None
+        return await leasing.grade_again(connection, self._grades, self._graded_to)
+
     def _is_sweep_due(self) -> bool:
         passed_s = monotonic() - self._swept
         return passed_s >= (_RECOUNT_S if self._is_recount_due else limits.LEASE_SWEEP_S)
@@ -150,6 +164,9 @@ class LeaseKeeper:
         recycled = await self._link.stubbornly(leasing.recycle)
         if recycled:
             _log.info("numbers_recycled", count=recycled)
+        if self._graded_to is not None:
+            self._graded_to = await self._link.stubbornly(self._grade_again)
+            self._is_recount_due = True
         await self._link.stubbornly(self._recount)
         for pool, count in self._allocator.numbers_in_memory().items():
             metrics.POOL_LEASED.labels(pool).set(count)

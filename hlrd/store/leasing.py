@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from typing import Any, Final
 
 from hlrd.domain.identity import ICCID, Card
+from hlrd.pool.grade import Grades
 from hlrd.pool.lease import CardGrant, NumberGrant, Settled, What, Wish
 from hlrd.pool.ranges import NumberRange, Order
 from hlrd.pool.stock import Lot
@@ -24,9 +25,15 @@ _UNKNOWN: Final = query("lease_unknown")
 _INHERIT: Final = query("lease_inherit")
 _END: Final = query("lease_end")
 _RECYCLE: Final = query("recycle_quarantined")
+_GRADE: Final = query("grade_numbers")
+_GRADING: Final = query("grading")
+_PUT_GRADING: Final = query("grading_put")
+_GRADED: Final = query("graded_after")
+_GRADE_AGAIN: Final = query("grade_again")
 
 _SLICE: Final = 500  # numbers or cards worked on between two turns of the event loop
 _RECYCLED_AT_ONCE: Final = 10_000
+_GRADED_AT_ONCE: Final = 10_000
 
 
 @dataclass(frozen=True, slots=True)
@@ -129,9 +136,16 @@ async def inherit(connection: Connection, node: str, epoch: int) -> list[LeaseRo
 
 
 async def grant_numbers(
-    connection: Connection, lease: LeaseRow, source: RangeSource
+    connection: Connection, lease: LeaseRow, source: RangeSource, grades: Grades
 ) -> NumberGrant:
+    """What of the lease may be drawn. A number with a grade is left out, and held from now on."""
     numbers = await idle_numbers(connection, lease, source)
+    graded = grades.graded(numbers)
+    if graded:
+        names = [grades.of(number) for number in graded]
+        await connection.execute(_GRADE, lease.source_id, graded, names)
+        kept_out = set(graded)
+        numbers = [number for number in numbers if number not in kept_out]
     unleased, recycled = await _left_behind(connection, lease)
     return NumberGrant(
         lease_id=lease.id,
@@ -184,6 +198,25 @@ async def recycle(connection: Connection) -> int:
     """Free the numbers whose quarantine has ended, up to a bound; how many."""
     status = await connection.execute(_RECYCLE, _RECYCLED_AT_ONCE)
     return int(status.split()[-1])
+
+
+async def is_graded_by(connection: Connection, grades: Grades) -> bool:
+    """Whether the grades in the database come from these very rules."""
+    return str(await connection.fetchval(_GRADING) or "") == str(grades)
+
+
+async def grade_again(connection: Connection, grades: Grades, after: int) -> int | None:
+    """Some of the numbers that other rules gave a grade; the last one, or None at their end.
+
+    A number that has a grade only now is given it when a lease comes to it.
+    """
+    rows = await connection.fetch(_GRADED, after, _GRADED_AT_ONCE)
+    if not rows:
+        await connection.execute(_PUT_GRADING, str(grades))
+        return None
+    other = [row["msisdn"] for row in rows if grades.of(row["msisdn"]) != row["grade"]]
+    await connection.execute(_GRADE_AGAIN, other, [grades.of(number) for number in other])
+    return int(rows[-1]["msisdn"])
 
 
 async def _left_behind(connection: Connection, lease: LeaseRow) -> tuple[int, int]:

@@ -150,7 +150,8 @@ INSERT INTO card_hold (iccid, lot_id, state)
 SELECT t.iccid, c.lot_id, t.state
 FROM unnest($1::text[], $2::text[]) AS t (iccid, state)
 LEFT JOIN sim_card c USING (iccid)
-ON CONFLICT (iccid) DO UPDATE SET (state, lease_id) = (excluded.state, NULL);
+ON CONFLICT (iccid) DO UPDATE SET (state, lease_id, reservation_id) =
+    (excluded.state, NULL, NULL);
 
 -- name: journal_put_users
 -- Write down users that are not plainly active.
@@ -285,7 +286,8 @@ RETURNING iccid;
 -- What a range still has for later leases.
 SELECT last - first + 1 - counter AS unleased,
     (SELECT count(*) FROM (SELECT FROM number_hold h
-     WHERE h.range_id = $1 AND h.state = 'free' AND h.lease_id IS NULL AND h.grade IS NULL LIMIT 100000) AS few
+     WHERE h.range_id = $1 AND h.state = 'free' AND h.lease_id IS NULL
+       AND h.grade IS NULL LIMIT 100000) AS few
     ) AS recycled
 FROM number_range WHERE id = $1;
 
