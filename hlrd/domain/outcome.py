@@ -90,9 +90,9 @@ def decide(
 
     `settle_s` is the NE's own command time-out: after a lost answer the command may still stand in
     its queue, so the read-back waits that long. `poll_s`: how long to wait before a peer that has
-    taken the command, as people or a chain of systems do, is asked again. A task that may not give up (`gives_up` false: a
-    suspension, a resume, a termination) retries a passing fault for ever; its order is reported to
-    people by age instead.
+    taken the command, as people or a chain of systems do, is asked again. A task that may not give
+    up (`gives_up` false: a suspension, a resume, a termination) retries a passing fault for ever;
+    its order is reported to people by age instead.
     """
     verdict = outcome.verdict
     final = FINAL.get(verdict)
