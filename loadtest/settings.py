@@ -24,6 +24,7 @@ class Shape:
     dsmp_connections: int = 32
     hlr_faults: Profile = field(default_factory=Profile)
     dsmp_faults: Profile = field(default_factory=Profile)
+    hlr_templates: Mapping[str, int] = field(default_factory=dict)  #: empty: as the daemon has it
     remembers: bool = False  #: the emulators keep what they hold over a restart
     reply_timeout_s: float = 30.0
     settle_s: float = 1.0
@@ -92,10 +93,16 @@ def daemon_toml(
     sections += [
         _ne(name, "huawei_hlr", ne_ports[name], shape.hlr_sessions, shape)
         + f'\nuser = "{HLR_USER}"\npassword = "{credentials.hlr_password}"'
+        + _templates(shape)
         for name in shape.hlr_names
     ]
     sections.append(_ne("dsmp1", "dsmp", ne_ports["dsmp1"], shape.dsmp_connections, shape))
     return "\n\n".join(sections) + "\n"
+
+
+def _templates(shape: Shape) -> str:
+    pairs = [f"{json.dumps(name)} = {number}" for name, number in shape.hlr_templates.items()]
+    return f"\ntemplates = {{ {', '.join(pairs)} }}" if pairs else ""
 
 
 def _ne(name: str, dialect: str, port: int, sessions: int, shape: Shape) -> str:

@@ -32,12 +32,12 @@ class Staff:
                 return None
             return json.loads(await _content(response))
 
-    async def import_stock(self, stock: Stock) -> None:
-        await self._post("/v1/pools", {"name": POOL})
+    async def import_stock(self, stock: Stock, *, pool: str = POOL) -> None:
+        await self._post("/v1/pools", {"name": pool})
         for each in stock.ranges:
             ends = {"first": each.first, "last": each.last}
             home = {"province": each.province, "hlr": each.hlr}
-            await self._post(f"/v1/pools/{POOL}/ranges", {**ends, **home})
+            await self._post(f"/v1/pools/{pool}/ranges", {**ends, **home})
         for lot in stock.lots:
             query = urlencode({"province": lot.province, "hlr": lot.hlr})
             await self._post(f"/v1/sim-lots?{query}", lot.csv())

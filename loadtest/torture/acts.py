@@ -1,0 +1,86 @@
+"""What the clients do with numbers: reserve, choose, open, terminate, cancel, let expire."""
+
+import asyncio
+from collections.abc import Awaitable, Callable, Mapping
+from typing import Final
+
+from loadtest.torture.client import Client
+
+SHORT_TTL_S: Final = 2.0
+_PAUSE_S: Final = 0.05
+"""After a refusal: others must let go first."""
+
+
+async def reserve_and_cancel(client: Client) -> None:
+    made = await client.reserve(client.random.randint(10, 100))
+    if made is not None:
+        await client.cancel(made, holds=len(made.numbers))
+
+
+async def offer_and_choose(client: Client) -> None:
+    """The page of numbers that a customer chooses from."""
+    made = await client.reserve(client.random.randint(10, 50))
+    if made is None:
+        return
+    kept = client.random.sample(list(made.numbers), client.random.randint(1, 5))
+    await client.choose(made, kept)
+    await client.cancel(made, holds=len(kept))
+
+
+async def reserve_and_forget(client: Client) -> None:
+    made = await client.reserve(client.random.randint(10, 50), ttl_s=SHORT_TTL_S)
+    if made is None:
+        return
+    await asyncio.sleep(SHORT_TTL_S)
+    await client.outlive(made)
+
+
+async def reserve_and_open(client: Client) -> None:
+    """Some of the numbers get users, who leave; the rest is let go while they are in service."""
+    made = await client.reserve(client.random.randint(10, 40))
+    if made is None:
+        return
+    wanted = client.random.randint(1, len(made.numbers))
+    opened = await client.open(wanted, fails=client.random.random() < 0.5, reservation=made.id)
+    await client.cancel(made, holds=len(made.numbers) - wanted)
+    await client.terminate(opened)
+
+
+async def open_and_terminate(client: Client) -> None:
+    await client.terminate(await client.open(client.random.randint(5, 30)))
+
+
+async def open_in_vain(client: Client) -> None:
+    """The HLR refuses, and what was drawn goes back."""
+    await client.open(client.random.randint(5, 30), fails=True)
+
+
+ACTS: Final[Mapping[Callable[[Client], Awaitable[None]], float]] = {
+    reserve_and_cancel: 0.70,
+    offer_and_choose: 0.08,
+    reserve_and_forget: 0.03,
+    reserve_and_open: 0.07,
+    open_and_terminate: 0.06,
+    open_in_vain: 0.06,
+}
+"""By how often. Opening costs three exchanges with network elements, and most of it a card."""
+
+
+async def keep_on(client: Client, *, is_over: Callable[[], bool]) -> None:
+    """One act after another, then leave something standing for the checker to find."""
+    acts, weights = list(ACTS), list(ACTS.values())
+    while not is_over():
+        before = client.tally.refused.total()
+        (act,) = client.random.choices(acts, weights)
+        await act(client)
+        if client.tally.refused.total() > before:
+            await asyncio.sleep(client.random.uniform(0, _PAUSE_S))
+    await leave_standing(client)
+
+
+async def leave_standing(client: Client) -> None:
+    """Users in service, of a reservation and of the pool, and a reservation with numbers left."""
+    made = await client.reserve(20, partial=True)
+    if made is not None:
+        await client.open(5, reservation=made.id)
+    await client.open(5)
