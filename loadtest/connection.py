@@ -14,8 +14,13 @@ from hlrd.codec.base import Decoder
 from hlrd.domain.errors import ProtocolError
 from loadtest.faults import Fault, Faults
 
+GARBAGE: Final = b"\x00\xff\x15 no protocol at all \x1b\r\n\r\n" * 4
+"""What a peer says that lost its senses: no frame of any dialect, nor the beginning of one."""
+
 QUEUE_COMMANDS_MAX: Final = 256
 """Commands a client may have waiting here; above it nothing more is read from its socket."""
+
+_AT_ONCE: Final = frozenset({Fault.BUSY, Fault.REFUSE})
 
 C = TypeVar("C")
 W = TypeVar("W")
@@ -29,6 +34,10 @@ class Owner(Protocol):
     def opened(self, connection: "Connection[C, W]") -> None: ...
 
     def closed(self, connection: "Connection[C, W]") -> None: ...
+
+    def restart(self) -> None:
+        """Go away with every connection, and come back."""
+        ...
 
     def keep(self) -> None:
         """Called before answers go out: what they promise must be safe."""
@@ -58,7 +67,7 @@ class Connection(asyncio.Protocol, ABC, Generic[C, W]):
 
     @abstractmethod
     def execute(self, work: W, fault: Fault | None) -> bytes:
-        """Do it and give its answer; but for BUSY, which is answered and not done."""
+        """Do it and give its answer; but for BUSY and REFUSE, which are answered and not done."""
 
     @abstractmethod
     def leave(self, work: W, fault: Fault) -> None:
@@ -71,7 +80,7 @@ class Connection(asyncio.Protocol, ABC, Generic[C, W]):
             self._answers.append(self.execute(work, None))
             return
         fault = faults.befalls(name, self._loop.time())
-        delay_s = 0.0 if fault is Fault.BUSY else faults.latency_s(name)
+        delay_s = 0.0 if fault in _AT_ONCE else faults.latency_s(name)
         if delay_s > 0.0:
             self._is_serving = True
             self._loop.call_later(delay_s, self._finish, work, fault)
@@ -171,6 +180,11 @@ class Connection(asyncio.Protocol, ABC, Generic[C, W]):
         if fault is Fault.CUT_AFTER:
             self._owner.keep()
             self.cut()
+        elif fault is Fault.RESTART:
+            self._owner.keep()
+            self._owner.restart()
+        elif fault is Fault.GARBAGE:
+            self.answer(GARBAGE)
         elif fault is Fault.DRIP:
             self._is_serving = True
             self._drip(reply)

@@ -8,9 +8,13 @@ from abc import ABC, abstractmethod
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any, Final
 
+import msgspec
+import typer
+
+from loadtest import faults as fault_profiles
 from loadtest.connection import Connection
 from loadtest.control import ControlPort
-from loadtest.faults import Faults
+from loadtest.faults import Faults, Profile
 from loadtest.kept import Kept
 from loadtest.record import Record
 
@@ -36,6 +40,8 @@ class Emulator(ABC):
         self._idle_close_s = idle_close_s
         self._listener: asyncio.Server | None = None
         self._idle_timer: asyncio.TimerHandle | None = None
+        self._restarting: asyncio.Task[None] | None = None
+        self._host = ""
 
     @abstractmethod
     def connect(self) -> Connection[Any, Any]:
@@ -58,21 +64,30 @@ class Emulator(ABC):
     async def open(self, host: str, port: int) -> None:
         """Raises HlrdError when what was kept is damaged, or OSError when the port is taken."""
         self.restore(list(self._kept.lines()))
-        self._listener = await self._loop.create_server(
-            self.connect, host, port, backlog=CONNECTIONS_MAX
-        )
-        self.port = self._listener.sockets[0].getsockname()[1]
+        self._host = host
+        await self._listen(port)
         self._check_idle()
 
+    async def _listen(self, port: int) -> None:
+        self._listener = await self._loop.create_server(
+            self.connect, self._host, port, backlog=CONNECTIONS_MAX
+        )
+        self.port = self._listener.sockets[0].getsockname()[1]
+
     async def close(self) -> None:
-        if self._idle_timer is not None:
-            self._idle_timer.cancel()
+        for ending in (self._idle_timer, self._restarting):
+            if ending is not None:
+                ending.cancel()
         if self._listener is not None:
             self._listener.close()
         for connection in list(self.connections):
             connection.close()
         await asyncio.sleep(0)  # one turn to close in; a client that does not read is not awaited
         self._kept.close()
+
+    @property
+    def is_listening(self) -> bool:
+        return self._listener is not None and self._listener.is_serving()
 
     def opened(self, connection: Connection[Any, Any]) -> None:
         self.connections[connection] = None
@@ -88,6 +103,18 @@ class Emulator(ABC):
             connection.cut()
         return len(chosen)
 
+    def restart(self) -> None:
+        """Away for `Profile.restart_s`: every connection reset, none taken; then back as it was."""
+        if self._listener is not None and self._restarting is None:
+            self._listener.close()
+            self.cut(None)
+            self._restarting = self._loop.create_task(self._come_back())
+
+    async def _come_back(self) -> None:
+        await asyncio.sleep(self.faults.profile.restart_s)
+        await self._listen(self.port)
+        self._restarting = None
+
     def stop(self) -> None:
         self.stopping.set()
 
@@ -97,6 +124,14 @@ class Emulator(ABC):
             connection.close_if_idle(since_s)
         check_s = min(_IDLE_CHECK_S, self._idle_close_s / 4)
         self._idle_timer = self._loop.call_later(check_s, self._check_idle)
+
+
+def profile_of(document: str) -> Profile:
+    """The value of a `--faults` option."""
+    try:
+        return fault_profiles.decode(document)
+    except msgspec.MsgspecError as error:
+        raise typer.BadParameter(str(error), param_hint="--faults") from error
 
 
 async def run(build: Callable[[], Emulator], *, host: str, port: int, control_port: int) -> None:

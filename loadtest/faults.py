@@ -36,6 +36,9 @@ class Fault(StrEnum):
     DRIP = "drip"  #: executed, the answer comes a few bytes at a time
     BUSY = "busy"  #: not executed, answered by "busy"
     WRONG_ECHO = "wrongEcho"  #: executed, answered as if to another command
+    REFUSE = "refuse"  #: not executed, answered by a refusal for good
+    GARBAGE = "garbage"  #: executed, answered by bytes of no protocol
+    RESTART = "restart"  #: executed, not answered; every session reset, and back after a while
     UNPUSHED = "unpushed"  #: stored, not told to the serving node: an M-HLR answers 3037
 
 
@@ -60,6 +63,9 @@ class Chance(Struct, frozen=True, forbid_unknown_fields=True):
     drip: Probability = 0.0
     busy: Probability = 0.0
     wrong_echo: Probability = 0.0
+    refuse: Probability = 0.0
+    garbage: Probability = 0.0
+    restart: Probability = 0.0
     unpushed: Probability = 0.0
     refuse_login: Probability = 0.0
 
@@ -76,6 +82,9 @@ class Chance(Struct, frozen=True, forbid_unknown_fields=True):
             (self.drip, Fault.DRIP),
             (self.busy, Fault.BUSY),
             (self.wrong_echo, Fault.WRONG_ECHO),
+            (self.refuse, Fault.REFUSE),
+            (self.garbage, Fault.GARBAGE),
+            (self.restart, Fault.RESTART),
             (self.unpushed, Fault.UNPUSHED),
         )
 
@@ -96,6 +105,7 @@ class Profile(Struct, frozen=True, forbid_unknown_fields=True):
     chance: Chance = Chance()
     once: Annotated[list[Once], Meta(max_length=10_000)] = []
     refuse_logins: bool = False  #: maintenance: no login succeeds
+    restart_s: Seconds = 0.2  #: how long a restart takes
     drip_interval_s: Seconds = 0.01  #: between two pieces of a dripped answer
     drip_bytes: Annotated[int, Meta(ge=1)] = 3
 

@@ -1,21 +1,16 @@
 """One emulated DSMP as a process. Prints `ready NAME port=… control=…` when it listens."""
 
-import asyncio
-import signal
 import sys
 from enum import StrEnum
 from pathlib import Path
 from typing import Annotated
 
-import msgspec
 import typer
 import uvloop
 
 from hlrd.domain.errors import HlrdError
-from loadtest import faults
-from loadtest.control import ControlPort
 from loadtest.dsmp.server import Server, Settings
-from loadtest.faults import Profile
+from loadtest.emulator import profile_of, run
 
 
 class Peer(StrEnum):
@@ -48,35 +43,13 @@ def main(
         state_file=state_file,
         seed=seed,
     )
-    profile = _profile(faults_json)
+    profile = profile_of(faults_json)
     try:
-        uvloop.run(_run(settings, profile, host, port, control_port))
+        uvloop.run(
+            run(lambda: Server(settings, profile), host=host, port=port, control_port=control_port)
+        )
     except (HlrdError, OSError) as error:
         sys.exit(f"{name}: {error}")
-
-
-def _profile(document: str) -> Profile:
-    try:
-        return faults.decode(document)
-    except msgspec.MsgspecError as error:
-        raise typer.BadParameter(str(error), param_hint="--faults") from error
-
-
-async def _run(
-    settings: Settings, profile: Profile, host: str, port: int, control_port: int
-) -> None:
-    server = Server(settings, profile)
-    control = ControlPort(server)
-    for number in (signal.SIGTERM, signal.SIGINT):
-        asyncio.get_running_loop().add_signal_handler(number, server.stop)
-    try:
-        await server.open(host, port)
-        await control.open(host, control_port)
-        print(f"ready {server.name} port={server.port} control={control.port}", flush=True)
-        await server.stopping.wait()
-    finally:
-        await control.close()
-        await server.close()
 
 
 if __name__ == "__main__":

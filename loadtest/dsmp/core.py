@@ -26,6 +26,7 @@ REPEATS_MAX: Final = 200_000
 """Executed requests remembered by their TransactionID: half a minute of full load."""
 
 RETRY_AFTER_S: Final = 1
+REFUSED_CODE: Final = 9015
 OTHER: Final = "OTHER"
 """The name of a request that none of the four actions is in."""
 

@@ -34,6 +34,8 @@ class Session(Connection[HTTPRequest, Order]):
     def execute(self, work: Order, fault: Fault | None) -> bytes:
         if fault is Fault.BUSY:
             served = core.refusal(work, self._server.busy_code())
+        elif fault is Fault.REFUSE:
+            served = core.refusal(work, core.REFUSED_CODE)
         else:
             served = self._server.execute(work)
         self._server.record.served(served.command, work, str(served.code), fault or "")

@@ -6,14 +6,11 @@ from enum import StrEnum
 from pathlib import Path
 from typing import Annotated
 
-import msgspec
 import typer
 import uvloop
 
 from hlrd.domain.errors import HlrdError
-from loadtest import faults
-from loadtest.emulator import run
-from loadtest.faults import Profile
+from loadtest.emulator import profile_of, run
 from loadtest.hlr.server import Server, Settings
 
 
@@ -51,7 +48,7 @@ def main(
         packet_lines=packet_lines,
         seed=seed,
     )
-    profile = _profile(faults_json)
+    profile = profile_of(faults_json)
     try:
         uvloop.run(
             run(lambda: Server(settings, profile), host=host, port=port, control_port=control_port)
@@ -67,13 +64,6 @@ def _password(password: str, variable: str) -> str:
         return os.environ[variable]
     except KeyError:
         raise typer.BadParameter(f"no variable {variable}", param_hint="--password-env") from None
-
-
-def _profile(document: str) -> Profile:
-    try:
-        return faults.decode(document)
-    except msgspec.MsgspecError as error:
-        raise typer.BadParameter(str(error), param_hint="--faults") from error
 
 
 if __name__ == "__main__":

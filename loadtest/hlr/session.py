@@ -39,6 +39,8 @@ class Session(Connection[MMLCommand, MMLCommand]):
     def execute(self, work: MMLCommand, fault: Fault | None) -> bytes:
         if fault is Fault.BUSY:
             return self._reply(work, core.BUSY, fault)
+        if fault is Fault.REFUSE:
+            return self._reply(work, core.REFUSED, fault)
         result = self._server.execute(work, is_unpushed=fault is Fault.UNPUSHED)
         return self._reply(work, result, fault)
 

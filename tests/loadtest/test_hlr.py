@@ -289,6 +289,14 @@ async def test_a_wrong_echo_is_executed_and_looks_like_another_commands() -> Non
         assert len(server.hlr.keys) == 1
 
 
+async def test_a_refused_command_is_not_executed() -> None:
+    async with emulated('{"once": [{"fault": "refuse"}]}') as (server, connect):
+        client = await connect()
+
+        assert await client.ask(add_ki(1)) == (1033,)
+        assert not server.hlr.keys
+
+
 async def test_maintenance_refuses_logins_and_a_one_shot_hangs_one() -> None:
     async with emulated('{"refuse_logins": true}') as (server, connect):
         client = await connect(login=False)

@@ -15,12 +15,12 @@ import pytest
 
 from adapters.dsmp import CLOSE, DSMP, OPEN, PAUSE, RESUME
 from hlrd.codec.http import HTTPReplies, HTTPReply
+from hlrd.domain.errors import ProtocolError
 from hlrd.domain.operation import Operation, Task
 from hlrd.domain.outcome import Outcome, Verdict
 from hlrd.ne.adapter import Account
-from loadtest import faults, process
+from loadtest import emulator, faults, process
 from loadtest.control import ControlPort
-from loadtest.dsmp import server as server_module
 from loadtest.dsmp.server import Server, Settings, StateFileDamaged
 from loadtest.faults import Profile
 from tests.adapters.conformance import a_binding, a_task, the_replies
@@ -265,6 +265,37 @@ async def test_a_wrong_echo_is_told_by_its_transaction() -> None:
         assert relations(server)
 
 
+async def test_a_refused_request_is_not_executed() -> None:
+    async with serving(once("refuse")) as server, connected(server.port) as client:
+        assert (await client.execute(a_task(OPEN))).verdict is Verdict.PERMANENT
+        assert not relations(server)
+
+
+async def test_garbage_answers_what_was_executed() -> None:
+    async with serving(once("garbage")) as server, connected(server.port) as client:
+        client.send(client.adapter.encode(a_task(OPEN), None))
+        with pytest.raises(ProtocolError):
+            await client.heard()
+
+        assert relations(server)
+
+
+async def test_a_restart_ends_every_connection_and_keeps_the_port_and_the_state() -> None:
+    profile = a_profile(once=[{"fault": "restart"}], restart_s=0.05)
+    async with serving(profile) as server, connected(server.port) as client:
+        async with connected(server.port) as other:
+            client.send(client.adapter.encode(a_task(OPEN), None))
+            assert await client.ended()
+            assert await other.ended()
+
+        assert not server.is_listening
+        await until(lambda: server.is_listening, "it is back")
+
+        async with connected(server.port) as again:
+            assert (await again.execute(a_task(PAUSE))).verdict is Verdict.DONE
+        assert relations(server) == {"1064900000001": "paused"}
+
+
 async def test_a_busy_dsmp_does_nothing_and_says_whose_queue_is_full() -> None:
     busy = a_profile(chance={"busy": 1.0})
     async with serving(busy) as server, connected(server.port) as client:
@@ -331,7 +362,7 @@ async def test_an_idle_connection_is_closed() -> None:
 
 
 async def test_one_connection_too_many_is_reset(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(server_module, "CONNECTIONS_MAX", 1)
+    monkeypatch.setattr(emulator, "CONNECTIONS_MAX", 1)
     async with serving() as server, connected(server.port) as first:
         await first.execute(a_numbered_task(1))
         async with connected(server.port) as second:
