@@ -12,11 +12,11 @@ TOOLS := build/tools
 
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
-.PHONY: help demo run test check format bench sim docs lock clean
+.PHONY: help demo run test check format bench sim torture-pool docs lock clean
 
 help: ## this list
 	@echo 'usage: make TARGET [NAME=value]'; echo
-	@sed -n 's/^\([a-z]*\):.*## \(.*\)/  \1|\2/p' $(MAKEFILE_LIST) | awk -F'|' '{printf "%-9s %s\n", $$1, $$2}'
+	@sed -n 's/^\([a-z-]*\):.*## \(.*\)/  \1|\2/p' $(MAKEFILE_LIST) | awk -F'|' '{printf "%-15s %s\n", $$1, $$2}'
 	@echo; echo '  VENV=folder keeps the virtual environment elsewhere; PYTHON=python3.12 builds it by another Python'
 
 demo: $(READY) ## activate 10,000 members on four emulated HLRs and prove it; CHAOS=1 with faults and a kill -9; ORDERS=n
@@ -50,6 +50,9 @@ bench: $(READY) ## orders/s and CPU per order end to end, into docs/performance.
 
 sim: $(READY) ## the engine under SEEDS=n random schedules of faults and crashes
 	@$(BIN)/python -m tests.simulation --seeds $(SEEDS)
+
+torture-pool: $(READY) ## a million allocations through 20 kills and 3 restarts of PostgreSQL, checked; ARGS=--help
+	@$(BIN)/python -m loadtest.torture $(ARGS)
 
 docs: $(READY) ## write again what is drawn from tables: docs/states.md, docs/metrics.md
 	@$(BIN)/python -m tests.draw

@@ -17,8 +17,8 @@ FILE_LINES_MAX: Final = 580
 """A long file is two things. This is our longest, and may only become less."""
 
 _LINK: Final = re.compile(r"\]\((?!https?:|#)([^)#\s]+)(?:#[^)]*)?\)")
-_MAKE: Final = re.compile(r"(?:^|`)make ([a-z]+)", re.MULTILINE)
-_TARGET: Final = re.compile(r"^([a-z]+):.*##", re.MULTILINE)
+_MAKE: Final = re.compile(r"(?:^|`)make ([a-z-]+)", re.MULTILINE)
+_TARGET: Final = re.compile(r"^([a-z-]+):.*##", re.MULTILINE)
 _FOLDERS: Final = (".ci", "adapters", "docs", "hlrd", "loadtest", "tests")
 _ENGLISH: Final = {"sure", "it", "the", "a", "an", "no", "one", "out", "of", "up"}  # "make sure"
 

@@ -116,7 +116,7 @@ class _Campaign:
         tables = await witness.tables(self._stack, POOL)
         self._view.say("reading the diaries")
         told = await asyncio.to_thread(self._told)
-        course = checker.Course(self._sums, late, self._tally.failures)
+        course = checker.Course(self._sums, late, self._tally.failures, self._tally.fallouts)
         allocations, releases = checker.counted(told, stopped_at)
         checks = checker.check(told, tables, course, stopped_at)
         return Outcome(checks, allocations, releases, self._outages.suffered, self._tally, seconds)

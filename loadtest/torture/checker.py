@@ -46,6 +46,7 @@ class Course:
     sums: Sequence[str] = ()  #: moments at which the states did not sum up to the pool
     late: Sequence[str] = ()  #: numbers that could be drawn only after one more start
     failures: Sequence[str] = ()  #: requests that were answered by 500
+    fallouts: Sequence[str] = ()  #: orders
 
 
 def check(story: Story, tables: Tables, course: Course, now: float) -> list[Check]:
@@ -102,6 +103,7 @@ def _others(story: Story, course: Course) -> list[Check]:
         _none("requests answered in two ways", story.contradictions),
         _none("moments when the sum was not the pool", course.sums),
         _none("requests answered by 500", course.failures),
+        _none("orders in fallout", course.fallouts),
     ]
 
 

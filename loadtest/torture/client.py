@@ -32,6 +32,10 @@ REFUSED_SERVICE: Final = "VOICE"
 """The HLRs of the campaign refuse this service's template, so an opening with it is rolled back."""
 
 
+FALLOUT: Final = "fallout"
+"""Of an interim receipt. The client goes on, and the checker finds it."""
+
+
 class Question(NamedTuple):
     """What is asked in the same words until the answer is known."""
 
@@ -71,6 +75,7 @@ class Tally:
     repeats: int = 0  #: asked again although the answer was known
     acknowledged_s: float = 0.0  #: when the latest request was sent that was answered well
     failures: list[str] = field(default_factory=list)  #: answers of 500
+    fallouts: list[str] = field(default_factory=list)  #: orders that wait for a person
 
 
 class Client:
@@ -214,6 +219,8 @@ class Client:
     def on_receipt(self, act: Act, order_id: str, user: str, result: str) -> None:
         if order_id in self._results:
             return
+        if result == FALLOUT:
+            self.tally.fallouts.append(order_id)
         self.diary.write(Event.RECEIPT, act, [order_id], user=user, result=result)
         self._results[order_id] = result
         self._closed.set()
