@@ -5,10 +5,11 @@ from typing import Any, Final
 
 from adapters.dsmp import DSMP
 from adapters.huawei_hlr import HuaweiHLR
+from adapters.osmo_hlr import OsmoHLR
 from hlrd.ne.adapter import Adapter
 
 DIALECTS: Final[dict[str, type[Adapter[Any]]]] = {
-    adapter.dialect: adapter for adapter in (HuaweiHLR, DSMP)
+    adapter.dialect: adapter for adapter in (HuaweiHLR, DSMP, OsmoHLR)
 }
 
 

@@ -71,7 +71,8 @@ def adapter(ne: NESettings) -> Adapter[Any]:
     if dialect is None:
         raise ConfigError(f"ne.{ne.name}.dialect: {ne.dialect!r} is none of {sorted(DIALECTS)}")
     password = ne.password.get_secret_value()
-    return dialect(Account(ne.host, ne.port, ne.user, password, ne.options), replies(ne))
+    secrets = {name: secret.get_secret_value() for name, secret in ne.secrets.items()}
+    return dialect(Account(ne.host, ne.port, ne.user, password, ne.options, secrets), replies(ne))
 
 
 def replies(ne: NESettings) -> Replies:

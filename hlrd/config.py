@@ -114,6 +114,7 @@ class NESettings(_Section):
     blackouts: list[Blackout] = Field(default_factory=list)  #: planned maintenance
     templates: dict[str, int] = Field(default_factory=lambda: {"GPRS+SMS": 1})
     options: dict[str, str] = Field(default_factory=dict)
+    secrets: dict[str, SecretStr] = Field(default_factory=dict)  #: options that nobody may see
     replies: Path | None = None  #: the site's own meanings of replies, laid over the shipped table
 
     @model_validator(mode="after")

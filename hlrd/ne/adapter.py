@@ -33,6 +33,7 @@ class Account:
     user: str = ""
     password: str = field(default="", repr=False)
     options: Mapping[str, str] = field(default_factory=dict)  #: what only this dialect knows
+    secrets: Mapping[str, str] = field(default_factory=dict, repr=False)  #: and nobody may see
 
 
 class Adapter(ABC, Generic[R]):

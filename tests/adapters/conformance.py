@@ -5,7 +5,9 @@ from dataclasses import dataclass, field
 from typing import Any, Final
 
 from adapters import DIALECTS, shipped_replies
+from hlrd.codec import ipa
 from hlrd.codec.http import HTTPRequests
+from hlrd.codec.ipa import CTRLCommand, CTRLCommands
 from hlrd.codec.mml import MMLCommands
 from hlrd.domain.identity import (
     ICCID,
@@ -24,6 +26,7 @@ from hlrd.ne.replies import Replies, read
 from loadtest.dsmp.core import Platform
 from loadtest.hlr.core import HLR
 from loadtest.hlr.frames import Frames
+from loadtest.osmo import core as osmo
 
 KI: Final = "A1B2C3D4E5F60718293A4B5C6D7E8F90"
 KEY: Final = CardKey(KI, 3, "MILENAGE", "USIM")
@@ -41,6 +44,7 @@ class Emulated:
     requests: Callable[[], Any]  #: the server's decoder: it counts what is on the wire
     life: tuple[Operation, ...]  #: its operations in an order in which each takes effect
     options: Mapping[str, str] = field(default_factory=dict)
+    secrets: Mapping[str, str] = field(default_factory=dict)
 
 
 def _hlr() -> Exchange:
@@ -63,6 +67,29 @@ def _dsmp() -> Exchange:
     return exchange
 
 
+def _osmo() -> Exchange:
+    hlr = osmo.HLR()
+
+    def exchange(request: bytes) -> bytes:
+        return b"".join(_osmo_answer(hlr, command) for command in CTRLCommands().feed(request))
+
+    return exchange
+
+
+def _osmo_answer(hlr: osmo.HLR, command: CTRLCommand) -> bytes:
+    if command is ipa.PINGED:
+        return ipa.PONG
+    result = hlr.handle(command)
+    return ipa.refusal(command, result.error) if result.error else ipa.answer(command, result.value)
+
+
+class _OsmoRequests:
+    """Commands that share a number are one request."""
+
+    def feed(self, data: bytes) -> list[str]:
+        return sorted({command.id[:-2] for command in CTRLCommands().feed(data)})
+
+
 EMULATED: Final[Mapping[str, Emulated]] = {
     "huawei_hlr": Emulated(
         _hlr,
@@ -75,6 +102,18 @@ EMULATED: Final[Mapping[str, Emulated]] = {
             Operation.REMOVE_SUBSCRIBER,
             Operation.REMOVE_KEY,
         ),
+    ),
+    "osmo_hlr": Emulated(
+        _osmo,
+        _OsmoRequests,
+        (
+            Operation.ADD_KEY,
+            Operation.ADD_SUBSCRIBER,
+            Operation.SET_BARRING,
+            Operation.REMOVE_SUBSCRIBER,
+            Operation.REMOVE_KEY,
+        ),
+        secrets={"op": "00112233445566778899AABBCCDDEEFF", "k4.3": "0F" * 16},
     ),
     "dsmp": Emulated(
         _dsmp,
@@ -90,7 +129,8 @@ EMULATED: Final[Mapping[str, Emulated]] = {
 
 
 def an_adapter(dialect: str, **options: str) -> Adapter[Any]:
-    account = Account("127.0.0.1", 7776, "hlrd", PASSWORD, {**EMULATED[dialect].options, **options})
+    ne = EMULATED[dialect]
+    account = Account("127.0.0.1", 7776, "hlrd", PASSWORD, {**ne.options, **options}, ne.secrets)
     return DIALECTS[dialect](account, the_replies(dialect))
 
 
@@ -122,11 +162,14 @@ _CAUSES: Final = {
 def a_task(
     operation: Operation,
     *,
-    level: Level = Level.TWO_WAY,
+    level: Level | None = None,
     binding: Binding | None = None,
     template: str = "1",
     transaction: str = "",
 ) -> Task:
+    """A subscriber is born without a barring, and barred both ways, unless `level` says."""
+    if level is None:
+        level = Level.NONE if operation is Operation.ADD_SUBSCRIBER else Level.TWO_WAY
     return Task(
         operation,
         "ne1",

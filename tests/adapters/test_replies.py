@@ -9,6 +9,7 @@ from adapters import DIALECTS
 from adapters.dsmp import NAMESPACE, REPLY
 from hlrd.codec import soap
 from hlrd.codec.http import HTTPReply
+from hlrd.codec.ipa import Answer, CTRLReply
 from hlrd.codec.mml import MMLReply
 from hlrd.domain.operation import Operation
 from hlrd.domain.outcome import Outcome, Verdict
@@ -35,7 +36,15 @@ def _dsmp(sample: str) -> HTTPReply:
     return HTTPReply(200, template.fill(("1", sample)))
 
 
-SAID: Final[Mapping[str, Callable[[str], Any]]] = {"huawei_hlr": _mml, "dsmp": _dsmp}
+def _osmo(sample: str) -> CTRLReply:
+    return CTRLReply(1, (Answer("", "", sample),))
+
+
+SAID: Final[Mapping[str, Callable[[str], Any]]] = {
+    "huawei_hlr": _mml,
+    "osmo_hlr": _osmo,
+    "dsmp": _dsmp,
+}
 """A reply of the dialect that says what a row's sample says."""
 
 
