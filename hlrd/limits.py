@@ -109,7 +109,22 @@ LEASE_LOOK_S: Final = 0.05
 """How often it is seen whether a lease is wished for; LEASE_LOW_WATER lasts many times longer."""
 
 LEASE_SWEEP_S: Final = 5.0
-"""How often quarantines that ended, and the free lists, are looked at."""
+"""How often the free lists are looked at."""
+
+RECYCLE_INQUIRIES_MAX: Final = 1_000
+"""Numbers that one HLR is asked about at once. They wait behind every order, about 1 kB each."""
+
+RECYCLE_LOOK_S: Final = 1.0
+"""How often it is seen whether quarantines have ended."""
+
+RECYCLE_PATIENCE_S: Final = 60.0
+"""Rest after an HLR answered nothing of use; its numbers stay quarantined meanwhile."""
+
+RECYCLE_NOW_S: Final = 20.0
+"""How long staff waits for an HLR that was asked about a number."""
+
+RECYCLE_SHOWN_MAX: Final = 1_000
+"""Numbers named in the answer to one `recycle now`."""
 
 LEASE_BAGS_MAX: Final = 4
 """Bags (about one lease each) drawn empty after a lease should have been used up. An item that was

@@ -89,6 +89,18 @@ NE_BREAKER_OPEN: Final = Gauge(
     ["ne"],
     registry=REGISTRY,
 )
+NE_ON_STANDBY: Final = Gauge(
+    "hlrd_ne_on_standby",
+    "1 while the NE is reached at its standby address.",
+    ["ne"],
+    registry=REGISTRY,
+)
+NE_HALTED: Final = Gauge(
+    "hlrd_ne_halted",
+    "1 while nothing is sent because of a hold, a drain or a blackout.",
+    ["ne"],
+    registry=REGISTRY,
+)
 NE_COMMAND_DURATION: Final = Histogram(
     "hlrd_ne_command_duration_seconds",
     "From write to reply.",
@@ -151,6 +163,12 @@ POOL_LEASED: Final = Gauge(
     ["pool"],
     registry=REGISTRY,
 )
+POOL_RECYCLED: Final = Counter(
+    "hlrd_pool_recycled_total",
+    "Numbers whose quarantine is over: recycled, recordFound (so locked), noAnswer of the HLR.",
+    ["found"],
+    registry=REGISTRY,
+)
 POOL_LEASES: Final = Counter("hlrd_pool_leases_total", "Leases taken.", ["what"], registry=REGISTRY)
 POOL_EXHAUSTED: Final = Counter(
     "hlrd_pool_exhausted_total",
@@ -159,6 +177,12 @@ POOL_EXHAUSTED: Final = Counter(
     registry=REGISTRY,
 )
 STOCK_CARDS: Final = Gauge("hlrd_stock_cards", "SIM cards by state.", ["state"], registry=REGISTRY)
+SIM_IMPORTS_OPEN: Final = Gauge(
+    "hlrd_sim_imports_open", "Imports of SIM lots that wait or run.", registry=REGISTRY
+)
+SIM_IMPORTS: Final = Counter(
+    "hlrd_sim_imports_total", "Imports of SIM lots that are over.", ["state"], registry=REGISTRY
+)
 
 JOURNAL_BATCH: Final = Histogram(
     "hlrd_journal_batch_rows", "Rows of one group commit.", buckets=_ROWS, registry=REGISTRY

@@ -1,4 +1,4 @@
-"""Keeps the allocator in numbers and cards: the loop that leases, recycles and gives back.
+"""Keeps the allocator in numbers and cards: the loop that leases and gives back.
 
 Every lease is durable before a number of it is in memory, and its row stands until all of them are
 bound or back on the free list; so a crash loses no number and gives none twice.
@@ -161,9 +161,6 @@ class LeaseKeeper:
     async def _sweep(self) -> None:
         self._swept = monotonic()
         self._is_recount_due = False
-        recycled = await self._link.stubbornly(leasing.recycle)
-        if recycled:
-            _log.info("numbers_recycled", count=recycled)
         if self._graded_to is not None:
             self._graded_to = await self._link.stubbornly(self._grade_again)
             self._is_recount_due = True

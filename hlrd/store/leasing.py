@@ -24,7 +24,6 @@ _CARDS: Final = query("lease_cards")
 _UNKNOWN: Final = query("lease_unknown")
 _INHERIT: Final = query("lease_inherit")
 _END: Final = query("lease_end")
-_RECYCLE: Final = query("recycle_quarantined")
 _GRADE: Final = query("grade_numbers")
 _GRADING: Final = query("grading")
 _PUT_GRADING: Final = query("grading_put")
@@ -32,7 +31,6 @@ _GRADED: Final = query("graded_after")
 _GRADE_AGAIN: Final = query("grade_again")
 
 _SLICE: Final = 500  # numbers or cards worked on between two turns of the event loop
-_RECYCLED_AT_ONCE: Final = 10_000
 _GRADED_AT_ONCE: Final = 10_000
 
 
@@ -192,12 +190,6 @@ async def end(connection: Connection, settled: Settled[int] | Settled[ICCID]) ->
     await connection.execute(statements.free, settled.lease_id)
     await connection.execute(_END, settled.lease_id)
     await connection.execute("COMMIT")
-
-
-async def recycle(connection: Connection) -> int:
-    """Free the numbers whose quarantine has ended, up to a bound; how many."""
-    status = await connection.execute(_RECYCLE, _RECYCLED_AT_ONCE)
-    return int(status.split()[-1])
 
 
 async def is_graded_by(connection: Connection, grades: Grades) -> bool:

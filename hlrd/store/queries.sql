@@ -185,7 +185,7 @@ WHERE s.user_id IS NOT NULL OR b.user_id IS NOT NULL;
 
 -- name: facts_numbers
 -- Range and state of these numbers; nothing of those in no range.
-SELECT t.n, r.hlr, r.province, b.msisdn IS NOT NULL AS is_bound, h.state
+SELECT t.n, r.hlr, r.province, b.msisdn IS NOT NULL AS is_bound, h.state, h.reservation_id
 FROM unnest($1::bigint[]) WITH ORDINALITY AS t (msisdn, n)
 JOIN number_range r ON int8range(r.first, r.last, '[]') @> t.msisdn
 LEFT JOIN binding b USING (msisdn)
@@ -194,7 +194,8 @@ LEFT JOIN number_hold h USING (msisdn);
 -- name: facts_cards
 -- These cards of the stock, and whether each may be bound (also one that is not of the stock).
 SELECT t.n, t.iccid, c.imsi, c.key_id, c.sealed_key, l.hlr, l.province,
-    b.iccid IS NULL AND coalesce(h.state, 'free') = 'free' AS is_free
+    b.iccid IS NULL AND coalesce(h.state, 'free') IN ('free', 'reserved') AS is_free,
+    CASE h.state WHEN 'reserved' THEN h.reservation_id END AS reservation_id
 FROM unnest($1::text[]) WITH ORDINALITY AS t (iccid, n)
 LEFT JOIN sim_card c USING (iccid)
 LEFT JOIN sim_lot l ON l.id = c.lot_id
@@ -395,12 +396,184 @@ ORDER BY msisdn LIMIT $2;
 UPDATE number_hold h SET grade = t.grade
 FROM unnest($1::bigint[], $2::text[]) AS t (msisdn, grade) WHERE h.msisdn = t.msisdn;
 
--- name: recycle_quarantined
--- Numbers whose quarantine has ended are idle again; some at a time.
-UPDATE number_hold SET (state, until) = ('free', NULL) WHERE msisdn IN (
-    SELECT msisdn FROM number_hold
-    WHERE state = 'quarantined' AND until <= now()
-    ORDER BY until LIMIT $1 FOR UPDATE SKIP LOCKED);
+-- name: reservation_add
+-- A reservation under a key that its source has not used, to be filled.
+INSERT INTO reservation (source, key, content_hash, operator_id, pool, province, digits, hlr, grade,
+    with_cards, asked, state, created_at, expires_at)
+SELECT $1, $2, $3, $4, name, $6, $7, $8, $9, $10, $11, 'filling', now(),
+    now() + make_interval(secs => $12)
+FROM pool WHERE name = $5
+ON CONFLICT (source, key) DO NOTHING
+RETURNING id;
+
+-- name: reservation_open
+-- It is filled: from now on it is seen, and its time runs.
+UPDATE reservation SET state = 'open', granted = $2, expires_at = now() + make_interval(secs => $3)
+WHERE id = $1 AND state = 'filling';
+
+-- name: reservation_drop
+-- It could not be filled, and holds nothing any more.
+DELETE FROM reservation WHERE id = $1 AND state = 'filling';
+
+-- name: reservations_filling
+-- Those that a run before this one did not finish.
+SELECT id FROM reservation WHERE state = 'filling';
+
+-- name: reservation
+-- One reservation, and how many of its numbers orders have confirmed.
+SELECT r.id, r.source, r.key, r.content_hash, r.operator_id, r.pool, r.province, r.digits, r.hlr,
+    r.grade, r.with_cards, r.asked, r.granted, r.created_at, r.expires_at,
+    CASE WHEN r.state = 'open' AND r.expires_at <= now() THEN 'expired' ELSE r.state END AS state,
+    (SELECT count(*) FROM number_hold h JOIN binding b USING (msisdn)
+     WHERE h.reservation_id = r.id AND h.state = 'reserved') AS confirmed
+FROM reservation r WHERE r.id = $1 AND ($2::text IS NULL OR r.source = $2);
+
+-- name: reservation_by_key
+-- What a source reserved under this key.
+SELECT id, content_hash, state FROM reservation WHERE source = $1 AND key = $2;
+
+-- name: reservations_before
+-- Filled reservations, the newest first.
+SELECT r.id, r.source, r.key, r.content_hash, r.operator_id, r.pool, r.province, r.digits, r.hlr,
+    r.grade, r.with_cards, r.asked, r.granted, r.created_at, r.expires_at,
+    CASE WHEN r.state = 'open' AND r.expires_at <= now() THEN 'expired' ELSE r.state END AS state,
+    NULL::bigint AS confirmed
+FROM reservation r
+WHERE r.id < $1 AND ($2::text IS NULL OR r.source = $2) AND r.state <> 'filling'
+ORDER BY r.id DESC LIMIT $3;
+
+-- name: reservation_numbers
+-- Its numbers past a cursor, and who has confirmed each.
+SELECT h.msisdn, g.hlr, b.user_id
+FROM number_hold h JOIN number_range g ON g.id = h.range_id LEFT JOIN binding b USING (msisdn)
+WHERE h.reservation_id = $1 AND h.state = 'reserved' AND h.msisdn > $2
+ORDER BY h.msisdn LIMIT $3;
+
+-- name: reservation_left
+-- Its numbers past a cursor that no order has confirmed.
+SELECT h.msisdn, g.hlr
+FROM number_hold h JOIN number_range g ON g.id = h.range_id
+WHERE h.reservation_id = $1 AND h.state = 'reserved' AND h.msisdn > $2
+  AND NOT EXISTS (SELECT FROM binding b WHERE b.msisdn = h.msisdn)
+ORDER BY h.msisdn LIMIT $3;
+
+-- name: reservation_cards_left
+-- Its cards past a cursor that no order has confirmed.
+SELECT c.iccid, c.imsi, c.key_id, c.sealed_key, l.hlr, l.province
+FROM card_hold h JOIN sim_card c USING (iccid) JOIN sim_lot l ON l.id = c.lot_id
+WHERE h.reservation_id = $1 AND h.state = 'reserved' AND h.iccid > $2
+  AND NOT EXISTS (SELECT FROM binding b WHERE b.iccid = h.iccid)
+ORDER BY h.iccid LIMIT $3;
+
+-- name: reservation_hold_numbers
+-- Reserve numbers that were idle; once or twice is the same.
+INSERT INTO number_hold AS h (msisdn, range_id, state, cause, reservation_id)
+SELECT t.msisdn, t.range_id, 'reserved', 'reserved', $1
+FROM unnest($2::bigint[], $3::int[]) AS t (msisdn, range_id)
+WHERE NOT EXISTS (SELECT FROM binding b WHERE b.msisdn = t.msisdn)
+ON CONFLICT (msisdn) DO UPDATE SET (state, cause, until, lease_id, reservation_id) =
+    ('reserved', 'reserved', NULL, NULL, excluded.reservation_id)
+WHERE h.state = 'free' OR (h.state = 'reserved' AND h.reservation_id = excluded.reservation_id)
+RETURNING msisdn;
+
+-- name: reservation_hold_cards
+-- Reserve cards that were in stock; once or twice is the same.
+INSERT INTO card_hold AS h (iccid, lot_id, state, cause, reservation_id)
+SELECT c.iccid, c.lot_id, 'reserved', 'reserved', $1
+FROM unnest($2::text[]) AS t (iccid) JOIN sim_card c USING (iccid)
+WHERE NOT EXISTS (SELECT FROM binding b WHERE b.iccid = t.iccid)
+ON CONFLICT (iccid) DO UPDATE SET (state, cause, lease_id, reservation_id) =
+    ('reserved', 'reserved', NULL, excluded.reservation_id)
+WHERE h.state = 'free' OR (h.state = 'reserved' AND h.reservation_id = excluded.reservation_id)
+RETURNING iccid;
+
+-- name: reservation_release_numbers
+-- Up to $3 numbers that no order confirmed are idle again, but for those of $2. $4: worth noting.
+WITH over AS (
+    SELECT h.msisdn FROM number_hold h
+    WHERE h.reservation_id = $1 AND h.state = 'reserved' AND NOT h.msisdn = ANY($2::bigint[])
+      AND NOT EXISTS (SELECT FROM binding b WHERE b.msisdn = h.msisdn)
+    ORDER BY h.msisdn LIMIT $3 FOR UPDATE),
+freed AS (
+    UPDATE number_hold h SET (state, cause, reservation_id) = ('free', 'reservationEnded', NULL)
+    FROM over WHERE h.msisdn = over.msisdn RETURNING h.msisdn),
+noted AS (
+    INSERT INTO number_past (msisdn, event, since, at, reservation_id, operator_id)
+    SELECT freed.msisdn, 'reservationEnded', r.created_at, now(), r.id, r.operator_id
+    FROM freed, reservation r WHERE r.id = $1 AND $4)
+SELECT msisdn FROM freed;
+
+-- name: reservation_release_cards
+-- Up to $3 cards that no order confirmed are in stock again; of each home, $2 are kept.
+WITH kept AS (
+    SELECT key AS hlr, value::bigint AS count FROM jsonb_each_text($2::jsonb)),
+ranked AS (
+    SELECT h.iccid, l.hlr, row_number() OVER (PARTITION BY l.hlr ORDER BY h.iccid) AS place
+    FROM card_hold h JOIN sim_lot l ON l.id = h.lot_id
+    WHERE h.reservation_id = $1 AND h.state = 'reserved'
+      AND NOT EXISTS (SELECT FROM binding b WHERE b.iccid = h.iccid)),
+over AS (
+    SELECT iccid FROM ranked LEFT JOIN kept USING (hlr)
+    WHERE place > coalesce(kept.count, 0) LIMIT $3)
+UPDATE card_hold h SET (state, cause, reservation_id) = ('free', 'reservationEnded', NULL)
+FROM over WHERE h.iccid = over.iccid RETURNING h.iccid;
+
+-- name: reservation_extend
+-- Another end, which may not be sooner.
+UPDATE reservation SET expires_at = greatest(expires_at, now() + make_interval(secs => $2))
+WHERE id = $1 AND state = 'open' AND expires_at > now() RETURNING id;
+
+-- name: reservation_cancel
+-- No order may draw from it any more.
+UPDATE reservation SET (state, closed_at) = ('cancelled', now())
+WHERE id = $1 AND state = 'open' AND expires_at > now() RETURNING id;
+
+-- name: reservation_choose
+-- It has fewer numbers from now on, and another end.
+UPDATE reservation SET (granted, expires_at) =
+    ($2, now() + make_interval(secs => $3))
+WHERE id = $1 AND state = 'open' AND expires_at > now() RETURNING id;
+
+-- name: reservations_over
+-- Reservations that ended and still hold something; those that expired are marked so.
+WITH due AS (
+    UPDATE reservation SET (state, closed_at) = ('expired', now())
+    WHERE NOT is_released AND state = 'open' AND expires_at <= now() RETURNING id)
+SELECT id FROM due
+UNION
+SELECT id FROM reservation WHERE NOT is_released AND state IN ('cancelled', 'expired')
+LIMIT 1000;
+
+-- name: reservation_released
+-- It holds nothing any more but what orders confirmed.
+UPDATE reservation SET is_released = true WHERE id = $1;
+
+-- name: reservation_homes
+-- The ranges that a reservation may take numbers of.
+SELECT id, first, last, hlr FROM number_range
+WHERE pool = $1 AND province = $2 AND digits = $3 AND ($4::text IS NULL OR hlr = $4)
+ORDER BY id;
+
+-- name: reservation_given
+-- What is known of numbers that are to be reserved by name.
+SELECT t.n, r.id AS range_id, r.pool, r.province, r.hlr, b.msisdn IS NOT NULL AS is_bound, h.state
+FROM unnest($1::bigint[]) WITH ORDINALITY AS t (msisdn, n)
+LEFT JOIN number_range r ON int8range(r.first, r.last, '[]') @> t.msisdn
+LEFT JOIN binding b USING (msisdn)
+LEFT JOIN number_hold h USING (msisdn)
+ORDER BY t.n;
+
+-- name: reservation_taken
+-- Which of these numbers are bound, or held by somebody.
+SELECT msisdn FROM binding WHERE msisdn = ANY($1::bigint[])
+UNION ALL
+SELECT msisdn FROM number_hold WHERE msisdn = ANY($1::bigint[]) AND state <> 'free';
+
+-- name: facts_reservations
+-- Reservations that orders name. Their end is told by the clock of the database.
+SELECT id, source, province, pool, digits, with_cards,
+    CASE WHEN state = 'open' AND expires_at <= now() THEN 'expired' ELSE state END AS state
+FROM reservation WHERE id = ANY($1::bigint[]);
 
 -- name: order_by_id
 -- One order with its user's binding.
@@ -482,44 +655,204 @@ LEFT JOIN number_hold h ON h.msisdn = $1
 WHERE int8range(r.first, r.last, '[]') @> $1::bigint;
 
 -- name: lots
--- Every lot, with its cards by state. What is in use is counted once for all lots.
+-- Every lot.
+SELECT id, name, vendor, province, hlr, quantity, counter FROM sim_lot
+WHERE is_ready AND ($1::text IS NULL OR name = $1)
+ORDER BY id;
+
+-- name: lot_counts
+-- Cards by state of every lot that has any that is not simply in stock. Walks all bindings once.
 WITH used AS (
     SELECT c.lot_id, count(*) AS cards
     FROM binding b JOIN sim_card c USING (iccid) GROUP BY c.lot_id
-)
-SELECT l.name, l.vendor, l.province, l.hlr, l.quantity,
-    coalesce((SELECT cards FROM used u WHERE u.lot_id = l.id), 0) AS in_use,
-    (SELECT count(*) FROM card_hold h WHERE h.lot_id = l.id AND h.state = 'scrapped'
-       AND NOT EXISTS (SELECT FROM binding b WHERE b.iccid = h.iccid)) AS scrapped,
-    (SELECT count(*) FROM lease e JOIN sim_card c ON c.lot_id = e.source_id
+), held AS (
+    SELECT h.lot_id, count(*) FILTER (WHERE h.state = 'scrapped') AS scrapped,
+        count(*) FILTER (WHERE h.state = 'reserved') AS reserved,
+        count(*) FILTER (WHERE h.state = 'free' AND h.lease_id IS NOT NULL) AS leased
+    FROM card_hold h
+    WHERE NOT EXISTS (SELECT FROM binding b WHERE b.iccid = h.iccid) GROUP BY h.lot_id
+), fresh AS (
+    SELECT c.lot_id, count(*) AS leased
+    FROM lease e JOIN sim_card c ON c.lot_id = e.source_id
        AND c.row_no >= e.start AND c.row_no < e.start + e.count
-     WHERE e.what = 'cards' AND e.source_id = l.id
-       AND NOT EXISTS (SELECT FROM binding b WHERE b.iccid = c.iccid)
-       AND NOT EXISTS (SELECT FROM card_hold h WHERE h.iccid = c.iccid))
-    + (SELECT count(*) FROM card_hold h WHERE h.lot_id = l.id AND h.lease_id IS NOT NULL
-         AND NOT EXISTS (SELECT FROM binding b WHERE b.iccid = h.iccid)) AS leased
+    WHERE e.what = 'cards'
+      AND NOT EXISTS (SELECT FROM binding b WHERE b.iccid = c.iccid)
+      AND NOT EXISTS (SELECT FROM card_hold h WHERE h.iccid = c.iccid)
+    GROUP BY c.lot_id
+)
+SELECT l.id, coalesce(u.cards, 0) AS in_use, coalesce(h.scrapped, 0) AS scrapped,
+    coalesce(h.reserved, 0) AS reserved, coalesce(h.leased, 0) + coalesce(f.leased, 0) AS leased
 FROM sim_lot l
-WHERE $1::text IS NULL OR l.name = $1
-ORDER BY l.id;
+LEFT JOIN used u ON u.lot_id = l.id
+LEFT JOIN held h ON h.lot_id = l.id
+LEFT JOIN fresh f ON f.lot_id = l.id
+WHERE l.is_ready;
 
--- name: lot_by_file
--- The lot that this very file was imported as.
-SELECT province, hlr FROM sim_lot WHERE file_hash = $1;
+-- name: card
+-- One card of the stock, and who has it or why it is held.
+SELECT c.iccid, c.imsi, l.name AS lot, l.province, l.hlr, b.msisdn, b.user_id, h.cause, h.state,
+    b.iccid IS NOT NULL AS is_bound,
+    h.lease_id IS NOT NULL OR (h.iccid IS NULL AND EXISTS (
+        SELECT FROM lease e WHERE e.what = 'cards' AND e.source_id = c.lot_id
+          AND c.row_no >= e.start AND c.row_no < e.start + e.count)) AS is_leased
+FROM sim_card c
+JOIN sim_lot l ON l.id = c.lot_id AND l.is_ready
+LEFT JOIN binding b ON b.iccid = c.iccid
+LEFT JOIN card_hold h ON h.iccid = c.iccid
+WHERE c.iccid = $1;
+
+-- name: lot_cards
+-- A page of a lot's cards, by row, each with who has it or why it is held.
+SELECT c.row_no, c.iccid, c.imsi, b.msisdn, h.state, b.iccid IS NOT NULL AS is_bound,
+    h.lease_id IS NOT NULL OR (h.iccid IS NULL AND EXISTS (
+        SELECT FROM lease e WHERE e.what = 'cards' AND e.source_id = c.lot_id
+          AND c.row_no >= e.start AND c.row_no < e.start + e.count)) AS is_leased
+FROM sim_card c
+LEFT JOIN binding b ON b.iccid = c.iccid
+LEFT JOIN card_hold h ON h.iccid = c.iccid
+WHERE c.lot_id = $1 AND c.row_no >= $2 AND c.row_no < $2::int + $3
+ORDER BY c.row_no;
+
+-- name: card_scrap
+-- Take a card of the stock that nobody has out of it for good.
+INSERT INTO card_hold (iccid, lot_id, state, cause)
+SELECT c.iccid, c.lot_id, 'scrapped', $2 FROM sim_card c
+JOIN sim_lot l ON l.id = c.lot_id AND l.is_ready
+WHERE c.iccid = $1 AND NOT EXISTS (SELECT FROM binding b WHERE b.iccid = c.iccid)
+ON CONFLICT (iccid) DO UPDATE SET (state, cause, lease_id, reservation_id) =
+    ('scrapped', excluded.cause, NULL, NULL) WHERE card_hold.state <> 'scrapped'
+RETURNING iccid;
+
+-- name: import_add
+-- A vendor's file that waits for its turn, unless the same one does, runs or is in stock.
+INSERT INTO sim_import (file_hash, file_bytes, province, hlr, operator_id, state)
+VALUES ($1, $2, $3, $4, $5, 'waiting')
+ON CONFLICT (file_hash) WHERE state IN ('waiting', 'checking', 'loading', 'done') DO NOTHING
+RETURNING id;
+
+-- name: import_of_file
+-- The import of this very file that goes on or is done.
+SELECT id, province, hlr FROM sim_import
+WHERE file_hash = $1 AND state IN ('waiting', 'checking', 'loading', 'done');
+
+-- name: import_get
+-- One import.
+SELECT id, file_hash, file_bytes, lot, lot_id, province, hlr, operator_id, state, rows, checked,
+    loaded, faults, left_s, code, cause, started_at, ended_at
+FROM sim_import WHERE id = $1;
+
+-- name: import_list
+-- The newest imports, the newest first.
+SELECT id, file_hash, file_bytes, lot, lot_id, province, hlr, operator_id, state, rows, checked,
+    loaded, faults, left_s, code, cause, started_at, ended_at
+FROM sim_import ORDER BY id DESC LIMIT $1;
+
+-- name: import_open
+-- The imports that wait or run, those to be removed first, then the oldest.
+SELECT id, file_hash, file_bytes, lot, lot_id, province, hlr, operator_id, state, rows, checked,
+    loaded, faults, left_s, code, cause, started_at, ended_at
+FROM sim_import WHERE state IN ('waiting', 'checking', 'loading', 'removing')
+ORDER BY state <> 'removing', id;
+
+-- name: import_withdraw
+-- Have what was loaded of it removed, and say why.
+UPDATE sim_import SET (state, code, cause, left_s) = ('removing', $2, $3, NULL)
+WHERE id = $1 AND state IN ('waiting', 'checking', 'loading') RETURNING id;
+
+-- name: import_start
+-- Begin to check the file, from its start.
+UPDATE sim_import SET (state, lot, rows, checked, faults, left_s) = ('checking', $2, $3, 0, 0, NULL)
+WHERE id = $1 AND state IN ('waiting', 'checking') RETURNING id;
+
+-- name: import_checked
+-- How far the check has come.
+UPDATE sim_import SET (checked, faults, left_s) = ($2, $3, $4)
+WHERE id = $1 AND state = 'checking' RETURNING id;
+
+-- name: import_refuse
+-- The file has faults, and its error file names them.
+UPDATE sim_import SET (state, code, cause, checked, faults, left_s, ended_at) =
+    ('refused', $2, $3, $4, $5, NULL, now())
+WHERE id = $1 AND state IN ('waiting', 'checking') RETURNING id;
+
+-- name: import_load
+-- The check found nothing: a lot that nobody draws from yet takes the cards.
+UPDATE sim_import SET (state, lot_id, loaded) = ('loading', $2, 0)
+WHERE id = $1 AND state = 'checking' RETURNING id;
+
+-- name: import_loaded
+-- How many cards are in, in the same transaction as the last of them.
+UPDATE sim_import SET (loaded, left_s) = ($2, $3)
+WHERE id = $1 AND state = 'loading' RETURNING id;
+
+-- name: import_finish
+-- All cards are in.
+UPDATE sim_import SET (state, left_s, ended_at) = ('done', NULL, now())
+WHERE id = $1 AND state = 'loading' RETURNING lot_id;
+
+-- name: import_removed
+-- Nothing of it is left.
+UPDATE sim_import SET (state, lot_id, ended_at) = ('refused', NULL, now())
+WHERE id = $1 AND state = 'removing' RETURNING id;
+
+-- name: import_hashes
+-- The files that are still needed.
+SELECT file_hash FROM sim_import WHERE state IN ('waiting', 'checking', 'loading');
+
+-- name: lot_by_name
+-- The lot of this name.
+SELECT id FROM sim_lot WHERE name = $1;
 
 -- name: lot_add
--- A new lot under a name that is free.
-INSERT INTO sim_lot (name, vendor, province, hlr, quantity, file_hash)
-VALUES ($1, $2, $3, $4, $5, $6) ON CONFLICT DO NOTHING RETURNING id;
+-- A new lot under a name that is free, from which nothing is drawn yet.
+INSERT INTO sim_lot (name, vendor, province, hlr, quantity, file_hash, is_ready)
+VALUES ($1, $2, $3, $4, $5, $6, false) ON CONFLICT DO NOTHING RETURNING id;
 
--- name: cards_in_stock
--- Which of these cards, by ICCID or IMSI, are in stock or in use already.
-SELECT t.n FROM unnest($1::text[], $2::bigint[]) WITH ORDINALITY AS t (iccid, imsi, n)
-WHERE EXISTS (SELECT FROM sim_card c WHERE c.iccid = t.iccid)
-   OR EXISTS (SELECT FROM sim_card c WHERE c.imsi = t.imsi)
-   OR EXISTS (SELECT FROM binding b WHERE b.iccid = t.iccid)
-   OR EXISTS (SELECT FROM binding b WHERE b.imsi = t.imsi)
-   OR EXISTS (SELECT FROM card_hold h WHERE h.iccid = t.iccid)
-ORDER BY t.n;
+-- name: lot_ready
+-- From now on its cards can be drawn.
+UPDATE sim_lot SET (is_ready, loaded_at) = (true, now()) WHERE id = $1;
+
+-- name: lot_drop_cards
+-- Take cards of a lot that never was ready out again, from this row on.
+DELETE FROM sim_card WHERE lot_id = $1 AND row_no >= $2;
+
+-- name: lot_drop
+-- Forget a lot that never was ready.
+DELETE FROM sim_lot WHERE id = $1 AND NOT is_ready;
+
+-- name: cards_known
+-- Which of these cards, by ICCID or IMSI, are in stock, in use or scrapped already, and how.
+WITH t AS (
+    SELECT * FROM unnest($1::text[], $2::bigint[]) WITH ORDINALITY AS t (iccid, imsi, n))
+SELECT t.n, 'ICCID' AS field, 'in stock already, lot ' || l.name AS how
+FROM t JOIN sim_card c USING (iccid) JOIN sim_lot l ON l.id = c.lot_id
+UNION ALL
+SELECT t.n, 'IMSI', 'in stock already, lot ' || l.name
+FROM t JOIN sim_card c USING (imsi) JOIN sim_lot l ON l.id = c.lot_id WHERE c.iccid <> t.iccid
+UNION ALL
+SELECT t.n, 'ICCID', 'in use already, and not of the stock'
+FROM t JOIN binding b USING (iccid)
+WHERE NOT EXISTS (SELECT FROM sim_card c WHERE c.iccid = t.iccid)
+UNION ALL
+SELECT t.n, 'IMSI', 'in use already, by another card'
+FROM t JOIN binding b USING (imsi) WHERE b.iccid <> t.iccid
+UNION ALL
+SELECT t.n, 'ICCID', 'was in use before, and is scrapped'
+FROM t JOIN card_hold h USING (iccid)
+WHERE NOT EXISTS (SELECT FROM sim_card c WHERE c.iccid = t.iccid)
+  AND NOT EXISTS (SELECT FROM binding b WHERE b.iccid = t.iccid)
+ORDER BY n;
+
+-- name: cards_used
+-- Which of these cards, by ICCID or IMSI, came into use while they were being loaded.
+WITH t AS (
+    SELECT * FROM unnest($1::text[], $2::bigint[]) WITH ORDINALITY AS t (iccid, imsi, n))
+SELECT t.n FROM t JOIN binding b USING (iccid)
+UNION
+SELECT t.n FROM t JOIN binding b USING (imsi)
+UNION
+SELECT t.n FROM t JOIN card_hold h USING (iccid)
+ORDER BY n;
 
 -- name: audit_counts
 -- What the journal holds, and what must not be.
@@ -544,3 +877,101 @@ SELECT
        AND NOT EXISTS (SELECT FROM card_hold h WHERE h.iccid = c.iccid)
        AND NOT EXISTS (SELECT FROM lease e WHERE e.what = 'cards' AND e.source_id = l.id
                        AND c.row_no >= e.start AND c.row_no < e.start + e.count)) AS cards_leaked;
+
+-- name: recycle_due
+-- Numbers of one home HLR that may be recycled if the HLR has no record of them: their quarantine is
+-- over, nobody has them, their last user has no open order and owes nothing.
+SELECT h.msisdn, r.hlr, r.province
+FROM number_range r JOIN number_hold h ON h.range_id = r.id
+WHERE r.hlr = $1 AND h.state = 'quarantined' AND NOT h.in_arrears AND h.until <= now()
+  AND NOT h.msisdn = ANY($2::bigint[])
+  AND NOT EXISTS (SELECT FROM binding b WHERE b.msisdn = h.msisdn)
+  AND NOT EXISTS (SELECT FROM work_order w WHERE w.user_id = h.user_id
+      AND NOT EXISTS (SELECT FROM receipt c WHERE c.order_id = w.id AND c.is_final))
+LIMIT $3;
+
+-- name: recycle_blocked
+-- Numbers whose quarantine is over and that are kept back, and why; some.
+SELECT h.msisdn, h.in_arrears
+FROM number_range r JOIN number_hold h ON h.range_id = r.id
+WHERE h.state = 'quarantined' AND h.until <= now()
+  AND NOT EXISTS (SELECT FROM binding b WHERE b.msisdn = h.msisdn)
+  AND (h.in_arrears OR EXISTS (SELECT FROM work_order w WHERE w.user_id = h.user_id
+      AND NOT EXISTS (SELECT FROM receipt c WHERE c.order_id = w.id AND c.is_final)))
+LIMIT $1;
+
+-- name: recycle_free
+-- These are idle again, unless they left the quarantine by another way meanwhile.
+WITH freed AS (
+    UPDATE number_hold SET (state, until, cause, in_arrears) = ('free', NULL, 'recycled', false)
+    WHERE msisdn = ANY($1::bigint[]) AND state = 'quarantined' AND (NOT in_arrears OR $4)
+    RETURNING msisdn, user_id)
+INSERT INTO number_past (msisdn, event, at, user_id, operator_id, cause)
+SELECT msisdn, 'recycled', now(), user_id, $2, $3 FROM freed
+RETURNING msisdn;
+
+-- name: recycle_lock
+-- The HLR has a record of these: locked until a person has looked.
+WITH found AS (
+    UPDATE number_hold h SET (state, until, cause) = ('locked', NULL, t.cause)
+    FROM unnest($1::bigint[], $2::text[]) AS t (msisdn, cause)
+    WHERE h.msisdn = t.msisdn AND h.state = 'quarantined'
+    RETURNING h.msisdn, h.user_id, h.cause)
+INSERT INTO number_past (msisdn, event, at, user_id, operator_id, cause)
+SELECT msisdn, 'recordFound', now(), user_id, $3, cause FROM found
+RETURNING msisdn;
+
+-- name: desk_number
+-- One number as staff's work finds it; nobody else changes it before the transaction ends.
+SELECT r.id AS range_id, r.pool, r.province, r.hlr, b.user_id, h.state, h.cause, h.until,
+    h.in_arrears, h.user_id AS last_user_id,
+    EXISTS (SELECT FROM work_order w WHERE w.user_id = h.user_id AND b.user_id IS NULL
+        AND NOT EXISTS (SELECT FROM receipt c WHERE c.order_id = w.id AND c.is_final)
+    ) AS has_open_order
+FROM number_range r
+LEFT JOIN number_hold h ON h.msisdn = $1
+LEFT JOIN binding b ON b.msisdn = $1
+WHERE int8range(r.first, r.last, '[]') @> $1::bigint;
+
+-- name: desk_hold
+-- Hold back what else may change this number until the transaction ends.
+SELECT FROM number_hold WHERE msisdn = $1 FOR UPDATE;
+
+-- name: desk_lock
+-- Lock one number, bound or not. A reservation that had it has one number less.
+INSERT INTO number_hold AS h (msisdn, range_id, state, cause) VALUES ($1, $2, 'locked', $3)
+ON CONFLICT (msisdn) DO UPDATE SET (state, cause, until, lease_id, reservation_id) =
+    ('locked', excluded.cause, NULL, NULL, NULL);
+
+-- name: desk_unlock
+-- Put one number on the free list.
+UPDATE number_hold SET (state, cause, until, in_arrears) = ('free', 'unlocked', NULL, false)
+WHERE msisdn = $1;
+
+-- name: desk_unlock_bound
+-- The number is its user's alone again; one with a grade keeps the row that says so.
+WITH kept AS (
+    UPDATE number_hold SET (state, cause) = ('free', 'unlocked')
+    WHERE msisdn = $1 AND grade IS NOT NULL RETURNING msisdn)
+DELETE FROM number_hold WHERE msisdn = $1 AND grade IS NULL;
+
+-- name: desk_note
+-- Write down what staff did with a number; `since`: when the lock that ends began.
+INSERT INTO number_past (msisdn, event, since, at, user_id, operator_id, cause)
+SELECT $1, $2, CASE WHEN $2 IN ('unlocked', 'unlockedBound') THEN
+    (SELECT max(at) FROM number_past
+     WHERE msisdn = $1 AND event IN ('locked', 'recordFound', 'rollBackUnproven')) END,
+    now(), $3, $4, $5;
+
+-- name: number_past
+-- What a number went through, the latest first.
+SELECT event, since, at, user_id, iccid, order_id, reservation_id, operator_id, cause
+FROM number_past WHERE msisdn = $1 ORDER BY at DESC LIMIT $2;
+
+-- name: number_now
+-- What holds of a number besides its state.
+SELECT b.order_id, b.imsi, b.since, h.cause, h.user_id AS last_user_id, h.grade, h.reservation_id,
+    coalesce(h.in_arrears, false) AS in_arrears, h.state = 'locked' AS is_locked
+FROM (SELECT $1::bigint AS msisdn) n
+LEFT JOIN binding b USING (msisdn)
+LEFT JOIN number_hold h USING (msisdn);

@@ -98,3 +98,14 @@ def stored_order_of(row: Record) -> StoredOrder:
         binding=binding_of(row) if made else None,
         user=user_of(row),
     )
+
+
+def number_state_of(*, hold: str | None, is_bound: bool, is_leased: bool = False) -> NumberState:
+    """`hold`: what number_hold says. A lock holds beside a binding, any other hold does not."""
+    if hold == "locked":
+        return NumberState.LOCKED
+    if is_bound:
+        return NumberState.IN_USE
+    if hold in (None, "free"):
+        return NumberState.LEASED if is_leased else NumberState.IDLE
+    return NumberState(hold)

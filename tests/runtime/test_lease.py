@@ -165,28 +165,6 @@ async def test_numbers_rolled_back_come_again_once_each(
     assert (await audit(database)).faults() == []
 
 
-async def test_a_number_comes_out_of_quarantine_when_its_time_is_over(
-    dsn: str, pools: NumberPools, database: Connection
-) -> None:
-    await database.execute("""
-        UPDATE number_range SET counter = last - first + 1;
-        INSERT INTO number_hold (msisdn, range_id, state, until, cause)
-        SELECT first + n, id, 'quarantined', now() + n * interval '1 hour', 'terminated'
-        FROM number_range, generate_series(0, last - first) AS n
-    """)
-
-    async with a_node(dsn) as node:
-        await until_in_database(
-            database, "SELECT count(*) = 1 FROM number_hold WHERE state = 'free'"
-        )
-        await node.keeper.refresh()
-        (first,) = await node.draw_many(1)
-        assert await node.draw() == Exhausted(Lack.NUMBERS)
-
-    assert first.msisdn == "1064800000000"
-    assert (await audit(database)).numbers["quarantined"] == SIZE - 1
-
-
 async def test_a_number_that_is_bound_or_held_is_passed_by(
     dsn: str, pools: NumberPools, database: Connection
 ) -> None:

@@ -34,7 +34,7 @@ ALTER TABLE number_hold ADD COLUMN grade text;  -- never drawn at random while i
 ALTER TABLE number_hold ADD COLUMN reservation_id bigint REFERENCES reservation;
 ALTER TABLE number_hold ADD COLUMN in_arrears boolean NOT NULL DEFAULT false; -- when its user left
 DROP INDEX number_hold_until;
-CREATE INDEX number_hold_due ON number_hold (until, msisdn)
+CREATE INDEX number_hold_due ON number_hold (range_id, until)
     WHERE state = 'quarantined' AND NOT in_arrears;
 DROP INDEX number_hold_free;
 CREATE INDEX number_hold_free ON number_hold (range_id)
@@ -113,4 +113,9 @@ CREATE UNIQUE INDEX sim_import_file ON sim_import (file_hash)
     WHERE state IN ('waiting', 'checking', 'loading', 'done');
 CREATE INDEX sim_import_open ON sim_import (id)
     WHERE state IN ('waiting', 'checking', 'loading', 'removing');
+-- So that the file of a lot that is here already is known again.
+INSERT INTO sim_import (file_hash, file_bytes, lot, lot_id, province, hlr, operator_id, state,
+    rows, checked, loaded, started_at, ended_at)
+SELECT file_hash, 0, name, id, province, hlr, '', 'done', quantity, quantity, quantity,
+    loaded_at, loaded_at FROM sim_lot;
 ALTER TABLE sim_lot ADD COLUMN is_ready boolean NOT NULL DEFAULT true;  -- false while it is loaded
