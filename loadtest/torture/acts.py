@@ -7,6 +7,7 @@ from typing import Final
 from loadtest.torture.client import Client
 
 SHORT_TTL_S: Final = 2.0
+_NAMED_MAX: Final = 3
 _PAUSE_S: Final = 0.05
 """After a refusal: others must let go first."""
 
@@ -46,6 +47,22 @@ async def reserve_and_open(client: Client) -> None:
     await client.terminate(opened)
 
 
+async def reserve_by_name(client: Client) -> None:
+    """What others had a moment ago, or have still: then it is refused."""
+    if len(client.tally.seen) < _NAMED_MAX:
+        return
+    names = client.random.sample(client.tally.seen, client.random.randint(1, _NAMED_MAX))
+    made = await client.reserve_named(sorted(set(names)))
+    if made is not None:
+        await client.cancel(made, holds=len(made.numbers))
+
+
+async def open_by_name(client: Client) -> None:
+    if client.tally.seen:
+        name = client.random.choice(client.tally.seen)
+        await client.terminate(await client.open(1, msisdn=name))
+
+
 async def open_and_terminate(client: Client) -> None:
     await client.terminate(await client.open(client.random.randint(5, 30)))
 
@@ -56,12 +73,14 @@ async def open_in_vain(client: Client) -> None:
 
 
 ACTS: Final[Mapping[Callable[[Client], Awaitable[None]], float]] = {
-    reserve_and_cancel: 0.70,
+    reserve_and_cancel: 0.65,
     offer_and_choose: 0.08,
     reserve_and_forget: 0.03,
     reserve_and_open: 0.07,
-    open_and_terminate: 0.06,
-    open_in_vain: 0.06,
+    reserve_by_name: 0.05,
+    open_by_name: 0.03,
+    open_and_terminate: 0.05,
+    open_in_vain: 0.05,
 }
 """By how often. Opening costs three exchanges with network elements, and most of it a card."""
 

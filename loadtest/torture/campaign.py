@@ -20,7 +20,8 @@ from loadtest.simlot import Stock
 from loadtest.stack import Stack, running
 from loadtest.stocking import Staff
 from loadtest.torture import acts, checker, diary, drain, outages, stock, story, witness
-from loadtest.torture.client import REFUSED_SERVICE, Client, Tally
+from loadtest.torture.asking import Asker, Tally
+from loadtest.torture.client import REFUSED_SERVICE, Client
 from loadtest.torture.diary import Act, Diary
 from loadtest.torture.outages import Outages, Suffered
 from loadtest.view import View
@@ -146,7 +147,7 @@ class _Campaign:
         return self._outages.is_over and min(tally.allocations, tally.releases) >= wanted
 
     def _client(self, name: str, place: int) -> Client:
-        return Client(
+        asker = Asker(
             name,
             http=self._stack.http,
             url=self._stack.url,
@@ -154,8 +155,8 @@ class _Campaign:
             diary=Diary(self._diaries / f"{name}.ndjson"),
             tally=self._tally,
             random=Random(f"{self._plan.seed} {name}"),
-            first_user=(place + 1) * _USERS_PER_CLIENT,
         )
+        return Client(asker, first_user=(place + 1) * _USERS_PER_CLIENT)
 
     def _take_receipt(self, receipt: Mapping[str, Any]) -> None:
         name, _, _ = receipt["order_id"].partition("-")
@@ -200,7 +201,7 @@ class _Campaign:
 
     async def _draw_empty(self) -> list[str]:
         """What came only after one more start of the daemon."""
-        drawn = await drain.numbers(self._last)
+        drawn = await drain.numbers(self._last, rests=drain.RESTS)
         self._view.say(f"the pool is empty after {len(drawn):,} more numbers")
         await _staff(self._stack).import_stock(
             stock.spare(self._stack.shape.hlr_names, cards=self._imported.cards),
@@ -210,7 +211,7 @@ class _Campaign:
         self._view.say(f"the stock is empty after {cards:,} more cards")
         self._stack.daemon.kill()
         await self._stack.start_daemon()
-        return await drain.numbers(self._last)
+        return await drain.numbers(self._last, rests=0)
 
     def _told(self) -> story.Story:
         for client in (*self._clients.values(), self._last):

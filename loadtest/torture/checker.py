@@ -158,18 +158,20 @@ def _users_lost(story: Story, tables: Tables) -> list[str]:
 
 
 def counted(story: Story, now: float) -> tuple[int, int]:
-    """Durable allocations and releases of numbers, each as a client was told of it.
+    """Durable allocations and releases of numbers until `now`, each as a client was told of it.
 
     A number that goes from a reservation to its user is allocated once.
     """
     allocations = releases = 0
     for each in story.acknowledged():
+        if each.answered_at > now:
+            continue
         allocations += len(each.numbers)
         releases += sum(
             _is_let_go(each.until(number), each.opened, number, now) for number in each.numbers
         )
     for opening in story.openings.values():
-        if opening.is_acknowledged:
+        if opening.answered_at <= now:
             allocations += opening.reservation == ""
             releases += opening.result == "failed" or opening.terminated == SUCCEEDED
     return allocations, releases

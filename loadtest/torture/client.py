@@ -2,54 +2,28 @@
 
 import asyncio
 import time
-from collections import Counter
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
-from random import Random
+from dataclasses import dataclass
 from typing import Any, Final, NamedTuple
 
-import aiohttp
-import msgspec
-from aiohttp import hdrs
-
 from loadtest.settings import POOL, PROVINCE
-from loadtest.torture.diary import Act, Diary, Event
+from loadtest.torture.asking import UNKNOWN, Asker, Question
+from loadtest.torture.diary import Act, Event
 
 TTL_S: Final = 3_600.0
 """Of reservations that are not to expire: longer than any campaign."""
 
-_TIMEOUT: Final = aiohttp.ClientTimeout(total=40, sock_connect=2)
-_AGAIN_S: Final = (0.05, 0.4)
-"""Before the same is asked again. Whatever Retry-After says: this is no polite client."""
+_REPEATED: Final = 0.05
+"""Part of the reservations that are asked for twice at once, or once more in the end."""
 
 _LOOK_S: Final = 0.5
-_UNKNOWN: Final = frozenset({429, 500, 502, 503, 504})
-"""Answers after which only the same question again tells what happened."""
-
 _ORDERS: Final = "/v1/work-orders"
 _OPERATOR: Final = "torture"
 REFUSED_SERVICE: Final = "VOICE"
 """The HLRs of the campaign refuse this service's template, so an opening with it is rolled back."""
 
-
 FALLOUT: Final = "fallout"
 """Of an interim receipt. The client goes on, and the checker finds it."""
-
-
-class Question(NamedTuple):
-    """What is asked in the same words until the answer is known."""
-
-    act: Act
-    ids: Sequence[str]  #: the client's own; the first is the idempotency key
-    method: str
-    path: str
-    body: object = None
-    about: Mapping[str, Any] = {}  #: for the diary
-
-
-class Answer(NamedTuple):
-    status: int
-    document: Any
 
 
 class Reserved(NamedTuple):
@@ -64,44 +38,13 @@ class Opened:
     msisdn: str
 
 
-@dataclass(slots=True)
-class Tally:
-    """What all clients together have come to so far."""
-
-    allocations: int = 0
-    releases: int = 0
-    refused: Counter[str] = field(default_factory=Counter)  #: by code
-    lost: int = 0  #: requests without an answer that tells
-    repeats: int = 0  #: asked again although the answer was known
-    acknowledged_s: float = 0.0  #: when the latest request was sent that was answered well
-    failures: list[str] = field(default_factory=list)  #: answers of 500
-    fallouts: list[str] = field(default_factory=list)  #: orders that wait for a person
-
-
 class Client:
-    def __init__(
-        self,
-        name: str,
-        *,
-        http: aiohttp.ClientSession,
-        url: str,
-        token: str,
-        diary: Diary,
-        tally: Tally,
-        random: Random,
-        first_user: int,
-    ) -> None:
-        self.name = name
-        self.diary = diary
-        self.tally = tally
-        self.random = random
-        self._http = http
-        self._url = url
-        self._headers: dict[str, str] = {
-            hdrs.AUTHORIZATION: f"Bearer {token}",
-            hdrs.CONTENT_TYPE: "application/json",
-        }
-        self._number = 0
+    """`first_user` and those after it are its users' ids."""
+
+    def __init__(self, asker: Asker, *, first_user: int) -> None:
+        self.name, self.tally, self.random = asker.name, asker.tally, asker.random
+        self.diary = asker.diary
+        self._asker = asker
         self._next_user = first_user
         self._results: dict[str, str] = {}  #: by order id, of closed ones
         self._closed = asyncio.Event()
@@ -112,27 +55,34 @@ class Client:
         self, count: int, *, ttl_s: float = TTL_S, pool: str = POOL, partial: bool = False
     ) -> Reserved | None:
         """None: there are not as many."""
-        key = self._name()
-        body = {
-            "pool": pool,
-            "count": count,
-            "province": PROVINCE,
-            "digits": 13,
-            "ttl_s": ttl_s,
-            "operator_id": _OPERATOR,
-            **({"partial": True} if partial else {}),
-        }
-        made = await self._reserve(key, body)
+        wanted: dict[str, Any] = {"pool": pool, "count": count, "province": PROVINCE, "digits": 13}
+        if partial:
+            wanted["partial"] = True
+        return await self._reserve({**wanted, "ttl_s": ttl_s})
+
+    async def reserve_named(self, numbers: Sequence[str]) -> Reserved | None:
+        """None: one of them is another's."""
+        wanted = {"pool": POOL, "numbers": numbers, "province": PROVINCE, "digits": 13}
+        return await self._reserve({**wanted, "ttl_s": TTL_S})
+
+    async def _reserve(self, wanted: Mapping[str, Any]) -> Reserved | None:
+        """Now and then the same is asked twice at once, or once more when the answer is known."""
+        key, body = self._asker.new_id(), {**wanted, "operator_id": _OPERATOR}
+        twice, again = self.random.random() < _REPEATED, self.random.random() < _REPEATED
+        made, twin = await asyncio.gather(
+            self._reserve_by(key, body), self._reserve_by(key, body) if twice else _nothing()
+        )
+        made = made or twin
         if made is not None:
             self.tally.allocations += len(made.numbers)
-            if self.random.random() < 0.05:
-                self.tally.repeats += 1
-                await self._reserve(key, body)
+            self.tally.seen.extend(made.numbers)
+            if again:
+                await self._reserve_by(key, body)
         return made
 
-    async def _reserve(self, key: str, body: Mapping[str, Any]) -> Reserved | None:
+    async def _reserve_by(self, key: str, body: Mapping[str, Any]) -> Reserved | None:
         about = {"ttl_s": body["ttl_s"]}
-        answer = await self._ask(
+        answer = await self._asker.ask(
             Question(Act.RESERVE, [key], "POST", "/v1/reservations", body, about)
         )
         if answer is None:
@@ -146,17 +96,17 @@ class Client:
         about = {"reservation": reserved.id, "numbers": numbers}
         path = f"/v1/reservations/{reserved.id}/choose"
         body = {"numbers": numbers, "ttl_s": TTL_S, "operator_id": _OPERATOR}
-        question = Question(Act.CHOOSE, [self._name()], "POST", path, body, about)
-        if await self._ask(question) is not None:
-            self._note(Event.ANSWERED, question, 200)
+        question = Question(Act.CHOOSE, [self._asker.new_id()], "POST", path, body, about)
+        if await self._asker.ask(question) is not None:
+            self._asker.note(Event.ANSWERED, question, 200)
             self.tally.releases += len(reserved.numbers) - len(numbers)
 
     async def cancel(self, reserved: Reserved, *, holds: int) -> None:
         """`holds` numbers of it are neither chosen away nor opened."""
         path, about = f"/v1/reservations/{reserved.id}", {"reservation": reserved.id}
-        question = Question(Act.CANCEL, [self._name()], "DELETE", path, None, about)
-        if await self._ask(question) is not None:
-            self._note(Event.ANSWERED, question, 200)
+        question = Question(Act.CANCEL, [self._asker.new_id()], "DELETE", path, None, about)
+        if await self._asker.ask(question) is not None:
+            self._asker.note(Event.ANSWERED, question, 200)
             self.tally.releases += holds
 
     async def outlive(self, reserved: Reserved) -> None:
@@ -169,16 +119,8 @@ class Client:
 
     async def _is_in_force(self, reserved: Reserved) -> bool:
         """An answer that does not tell counts as yes."""
-        try:
-            async with self._http.get(
-                f"{self._url}/v1/reservations/{reserved.id}",
-                headers=self._headers,
-                timeout=_TIMEOUT,
-            ) as response:
-                content = await response.read()
-        except (aiohttp.ClientError, TimeoutError, OSError):
-            return True
-        return response.status != 200 or msgspec.json.decode(content)["state"] == "open"
+        answer = await self._asker.get(f"/v1/reservations/{reserved.id}")
+        return answer is None or answer.document.get("state") == "open"
 
     # Orders.
 
@@ -188,16 +130,20 @@ class Client:
         *,
         fails: bool = False,
         reservation: str = "",
+        msisdn: str = "",
         pool: str = POOL,
     ) -> list[Opened]:
         """Those that are in service in the end; the refused and the rolled back are not."""
         more: dict[str, Any] = {"services": [REFUSED_SERVICE]} if fails else {}
         if reservation:
             more["reservation"] = reservation
+        if msisdn:
+            more["msisdn"] = msisdn
         orders = [self._opening(pool, more) for _ in range(count)]
         users = {order["order_id"]: order["user_id"] for order in orders}
         numbers = await self._post(Act.OPEN, orders, reservation=reservation)
         self.tally.allocations += 0 if reservation else len(numbers)
+        self.tally.seen.extend(number for number in numbers.values() if number)
         await self._await(numbers)
         good = [each for each in numbers if self._results[each] == "succeeded"]
         self.tally.releases += len(numbers) - len(good)
@@ -238,7 +184,7 @@ class Client:
     def _header(self, kind: str, user: str) -> dict[str, Any]:
         return {
             "type": kind,
-            "order_id": self._name(),
+            "order_id": self._asker.new_id(),
             "province": PROVINCE,
             "operator_id": _OPERATOR,
             "user_id": user,
@@ -256,12 +202,12 @@ class Client:
                 about = {"user": order["user_id"], "reservation": reservation}
                 self.diary.write(Event.SENT, act, [order_id], **about)
             posted = list(left.values())
-            answer = await self._try(Question(act, list(left), "POST", _ORDERS, posted))
+            answer = await self._asker.attempt(Question(act, list(left), "POST", _ORDERS, posted))
             for line in answer.document["answers"] if answer else ():
                 self._judge(act, line, left, taken)
                 self.tally.acknowledged_s = max(self.tally.acknowledged_s, sent_s)
             if left:
-                await self._rest()
+                await self._asker.rest()
         return taken
 
     def _judge(
@@ -278,71 +224,13 @@ class Client:
             told = {"msisdn": line.get("msisdn") or "", "iccid": line.get("iccid") or ""}
             self.diary.write(Event.ANSWERED, act, [order_id], status=202, **about, **told)
             taken[order_id] = told["msisdn"]
-        elif refusal["status"] in _UNKNOWN:
-            self._lose(question, refusal["status"], refusal["code"])
+        elif refusal["status"] in UNKNOWN:
+            self._asker.lose(question, refusal["status"], refusal["code"])
             return
         else:
-            self._refuse(question, refusal["status"], refusal["code"])
+            self._asker.refuse(question, refusal["status"], refusal["code"])
         del left[order_id]
 
-    # Asking.
 
-    async def _ask(self, question: Question) -> Any:
-        """The answer when it is known; None: refused. Ends otherwise only by being cancelled."""
-        while True:
-            sent_s = self.diary.write(Event.SENT, question.act, question.ids, **question.about)
-            answer = await self._try(question)
-            if answer is None:
-                await self._rest()
-                continue
-            if answer.status < 400:
-                self.tally.acknowledged_s = max(self.tally.acknowledged_s, sent_s)
-                return answer.document
-            self._refuse(question, answer.status, answer.document.get("code", ""))
-            return None
-
-    async def _try(self, question: Question) -> Answer | None:
-        """None: it is not known what happened."""
-        body = question.body
-        headers = dict(self._headers)
-        if question.act is Act.RESERVE:
-            headers["Idempotency-Key"] = question.ids[0]
-        try:
-            async with self._http.request(
-                question.method,
-                self._url + question.path,
-                data=None if body is None else msgspec.json.encode(body),
-                headers=headers,
-                timeout=_TIMEOUT,
-            ) as response:
-                content = await response.read()
-        except (aiohttp.ClientError, TimeoutError, OSError) as error:
-            self._lose(question, 0, type(error).__name__)
-            return None
-        answer = Answer(response.status, msgspec.json.decode(content) if content else {})
-        if answer.status in _UNKNOWN:
-            self._lose(question, answer.status, answer.document.get("code", ""))
-            return None
-        return answer
-
-    def _refuse(self, question: Question, status: int, code: str) -> None:
-        self._note(Event.REFUSED, question, status, code)
-        self.tally.refused[code] += 1
-
-    def _lose(self, question: Question, status: int, code: str) -> None:
-        self._note(Event.LOST, question, status, code)
-        self.tally.lost += 1
-        if status == 500:
-            self.tally.failures.append(f"{question.act} {question.ids[0]}: {code}")
-
-    def _note(self, event: Event, question: Question, status: int, code: str = "") -> None:
-        self.diary.write(
-            event, question.act, question.ids, status=status, code=code, **question.about
-        )
-
-    async def _rest(self) -> None:
-        await asyncio.sleep(self.random.uniform(*_AGAIN_S))
-
-    def _name(self) -> str:
-        self._number += 1
-        return f"{self.name}-{self._number:06d}"
+async def _nothing() -> None:
+    """Beside a question that is asked once."""

@@ -8,18 +8,18 @@ from loadtest.torture.client import Client
 
 _RESERVATION: Final = 100
 _BATCH: Final = 200
-_MISSES: Final = 4
-"""Times in a row that nothing came, with a rest after each."""
-
-_REST_S: Final = 1.5
-"""The daemon looks at its free lists every few seconds, and at once after something came back."""
+RESTS: Final = 4
+_REST_S: Final = 1.3
+"""The daemon looks at its free lists every few seconds at the latest."""
 
 _NO_CARD: Final = "STOCK_EXHAUSTED"
 _ROUNDS_MAX: Final = 100_000
 
 
-async def numbers(client: Client) -> list[str]:
-    """All of the pool: by reservations, and what the daemon has in memory by orders."""
+async def numbers(client: Client, *, rests: int) -> list[str]:
+    """All of the pool: by reservations, and what the daemon has in memory by orders. Over when
+    nothing came after so many rests in a row.
+    """
     drawn: list[str] = []
     misses = 0
     cards_refused = client.tally.refused[_NO_CARD]
@@ -27,7 +27,7 @@ async def numbers(client: Client) -> list[str]:
         came = await _reserved(client) or await _opened(client)
         drawn += came
         misses = 0 if came else misses + 1
-        if misses == _MISSES:
+        if misses > rests:
             return drawn
         if not came:
             _refuse_without_cards(client, cards_refused)
@@ -37,13 +37,9 @@ async def numbers(client: Client) -> list[str]:
 
 async def cards(client: Client, *, pool: str) -> int:
     """All that can be drawn with numbers of `pool`, of which there are more than cards."""
-    drawn = misses = 0
-    while misses < _MISSES:
-        came = len(await client.open(_BATCH, pool=pool))
+    drawn = 0
+    while came := len(await client.open(_BATCH, pool=pool)):
         drawn += came
-        misses = 0 if came else misses + 1
-        if not came:
-            await asyncio.sleep(_REST_S)
     return drawn
 
 

@@ -14,7 +14,7 @@ import psutil
 
 from loadtest.process import StackError, until
 from loadtest.stack import Stack, postmaster_pid
-from loadtest.torture.client import Tally
+from loadtest.torture.asking import Tally
 
 EARLIEST: Final = 0.03
 LATEST: Final = 0.97
