@@ -36,6 +36,10 @@ class Database(_Section):
     data_dir: Path = Path(".hlrd/postgres")
 
 
+class Imports(_Section):
+    folder: Path | None = None  #: absent: `imports` beside `database.data_dir`
+
+
 class HTTP(_Section):
     host: str = "127.0.0.1"
     port: int = Field(default=8080, ge=0, le=65535)
@@ -157,6 +161,7 @@ class Settings(BaseSettings):
     node: str = Field(default="hlrd", pattern=r"\A[a-z][a-z0-9_-]{0,31}\z")
     log_level: Literal["debug", "info", "warning", "error"] = "info"
     database: Database = Field(default_factory=Database)
+    imports: Imports = Field(default_factory=Imports)
     http: HTTP = Field(default_factory=HTTP)
     tokens: list[Token] = Field(min_length=1)
     keys: Keys

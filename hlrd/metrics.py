@@ -176,6 +176,12 @@ POOL_EXHAUSTED: Final = Counter(
     ["what"],
     registry=REGISTRY,
 )
+POOL_RESERVATIONS: Final = Counter(
+    "hlrd_pool_reservations_total",
+    "Reservations granted, granted in part, refused, cancelled and expired.",
+    ["result"],
+    registry=REGISTRY,
+)
 STOCK_CARDS: Final = Gauge("hlrd_stock_cards", "SIM cards by state.", ["state"], registry=REGISTRY)
 SIM_IMPORTS_OPEN: Final = Gauge(
     "hlrd_sim_imports_open", "Imports of SIM lots that wait or run.", registry=REGISTRY

@@ -17,7 +17,9 @@ from hlrd.config import ConfigError, Settings
 EXAMPLE = Path(__file__).parent.parent / "hlrd.example.toml"
 
 #: Shown in the example with a value that is not their default, which is "absent".
-OPTIONAL = {"database.dsn", "ne.commands_per_s", "ne.replies"}
+OPTIONAL = {"database.dsn", "ne.commands_per_s", "ne.replies"} | {
+    f"ne.{name}" for name in ("standby_host", "standby_port", "in_flight_max")
+}
 
 #: Have a default, and yet stand in the example with a value, as hardly anyone can do without.
 FILLED_IN = {"ne.user", "ne.password"}

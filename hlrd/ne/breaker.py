@@ -49,6 +49,10 @@ class Breaker:
         self._probe_s = probe_s
         self._probe_at = 0.0
 
+    def set(self, *, faults_max: int, probe_s: float) -> None:
+        self._faults_max = faults_max
+        self._probe_s = probe_s
+
     @property
     def is_closed(self) -> bool:
         return self.state is BreakerState.CLOSED
@@ -75,7 +79,7 @@ class Breaker:
         self._move(BreakerEvent.PROBED)
 
     def probe_is_due(self, now: float) -> bool:
-        """Ask only while no probe is under way."""
+        """Whether another may start, should none be under way."""
         return not self.is_closed and now >= self._probe_at
 
     def _move(self, event: BreakerEvent) -> bool:

@@ -13,12 +13,15 @@ import structlog
 from hlrd.config import NESettings
 from hlrd.domain.errors import HlrdError, ProtocolError
 from hlrd.domain.operation import Operation, Task
+from hlrd.domain.order import BEIJING
 from hlrd.domain.outcome import Outcome, Verdict
 from hlrd.ne.adapter import Adapter
+from hlrd.ne.halts import Halt, HaltKind, Halts
 from hlrd.ne.meters import READ_BACK, Meters
 from hlrd.ne.rate import Rate
 from hlrd.ne.roster import Roster
 from hlrd.ne.session import LOGOUT_S, Cause, Session
+from hlrd.ne.sessions import Setback
 from hlrd.ne.window import Window
 from hlrd.ports import Clock, Command, Intent, Vault
 
@@ -58,11 +61,15 @@ class Driver(Generic[R]):
         self._adapter = adapter
         self._vault = vault
         self._now = clock.monotonic
+        self._wall = clock.wall
         self._on_outcome = on_outcome
         self._on_free = on_free
-        self._rate = None if settings.commands_per_s is None else Rate(settings.commands_per_s)
+        self._rate = _rate(settings)
         self._depth = adapter.depth
-        self._window = Window(size_max=settings.sessions_max * adapter.depth)
+        self._window = Window(size_max=1)
+        self._bound_window(settings)
+        self._halts = Halts(_blackouts(settings))
+        self._halt: Halt | None = None  #: in force
         self._meters = Meters(settings.name)
         self._roster: Roster[R] = Roster(
             settings,
@@ -78,7 +85,8 @@ class Driver(Generic[R]):
         self._breaker = self._roster.breaker
         self._in_flight = 0  #: commands taken and not answered
         self._is_running = False
-        self._is_draining = False
+        self._is_draining = False  #: the daemon stops
+        self._is_shut = False  #: draining or halted: takes nothing
         self._is_owing = True  #: `free` gave 0 last, so the engine is to be told when it is more
         self._is_offering = False
         self._wake: asyncio.TimerHandle | None = None  #: at the next token, or the end of a hold
@@ -90,9 +98,9 @@ class Driver(Generic[R]):
         window = self._window
         idle, places = len(self._idle), window.size - self._in_flight
         free = idle if idle < places else places
-        if free > 0 and (self._rate is not None or window.held_until):
+        if free > 0 and (self._rate is not None or window.rests_until):
             free = self._free_by_time(free)
-        if free <= 0 or self._is_draining:
+        if free <= 0 or self._is_shut:
             self._is_owing = True
             return 0
         self._is_owing = False
@@ -117,7 +125,7 @@ class Driver(Generic[R]):
         except Exception as error:  # each adapter refuses a value in its own way
             self._loop.call_soon(self._answer, command, self._refusal(command, error))
             return
-        if self._is_draining or not self._write(command, request, query is not None):
+        if self._is_shut or not self._write(command, request, query is not None):
             self._loop.call_soon(self._answer, command, _NOT_SENT)
 
     # --- life --------------------------------------------------------------------------------
@@ -127,6 +135,7 @@ class Driver(Generic[R]):
         self._loop = asyncio.get_running_loop()
         self._is_running = True
         self._roster.start()
+        self._heed_halts()
 
     async def drain(self, timeout_s: float) -> None:
         """Take nothing more, wait for what is in flight, log out, close.
@@ -134,8 +143,8 @@ class Driver(Generic[R]):
         What is unanswered after `timeout_s` is answered as in doubt. Logouts may take
         `session.LOGOUT_S` more.
         """
-        self._is_draining = True
-        self._roster.stop_opening()
+        self._is_draining = self._is_shut = True
+        self._roster.leave(Cause.DRAINED)
         await self._until(lambda: not self._in_flight, timeout_s)
         self._roster.log_out_idle()
         if not self._in_flight:
@@ -146,6 +155,46 @@ class Driver(Generic[R]):
             self._wake.cancel()
         self.on_sweep()
 
+    def halt(self, halt: Halt | None) -> None:
+        """Keep from the NE by a person's word, or by none any more."""
+        self._halts.standing = halt
+        self._heed_halts()
+
+    def adopt(self, settings: NESettings, adapter: Adapter[R]) -> None:
+        """Go on by other settings of the same NE and dialect."""
+        assert (settings.name, settings.dialect) == (self.name, self._settings.dialect)
+        if settings.commands_per_s != self._settings.commands_per_s:
+            self._rate = _rate(settings)
+        self.settle_s = settings.settle_s
+        self.poll_s = settings.poll_s
+        self._reply_timeout_s = settings.reply_timeout_s
+        self._settings, self._adapter = settings, adapter
+        self._bound_window(settings)
+        standing, self._halts = self._halts.standing, Halts(_blackouts(settings))
+        self._halts.standing = standing
+        self._roster.adopt(settings, adapter, self._rate)
+        self._heed_halts()
+
+    def obstacle(self) -> dict[str, Any] | None:
+        """Why a task that waits for this NE is not sent now; None when it is about to be."""
+        now = self._now()
+        backoff = self._roster.backoff
+        if self._halt is not None:
+            return _halt_shown(self._halt)
+        if self._is_draining:
+            return {"reason": "stopping"}
+        if not self._breaker.is_closed:
+            return {"reason": "breakerOpen"}
+        if self._is_refused():
+            return {"reason": "loginRefused"}
+        if not self._roster.usable:
+            return {"reason": "noSession", "opens_again_in_s": _left(backoff.until, now)}
+        if now < self._window.rests_until:
+            return {"reason": "busy", "rests_s": _left(self._window.rests_until, now)}
+        if self._rate is not None and not self._rate.free(now):
+            return {"reason": "rate", "commands_per_s": self._settings.commands_per_s}
+        return {"reason": "queue", "waiting": self._roster.waiting} if self.free() <= 0 else None
+
     def show(self) -> dict[str, Any]:
         """As it stands, for people."""
         now = self._now()
@@ -153,16 +202,20 @@ class Driver(Generic[R]):
         return {
             "name": self.name,
             "dialect": self._settings.dialect,
-            "address": f"{self._settings.host}:{self._settings.port}",
+            "address": str(roster.addresses.current),
+            "standby": None if roster.addresses.standby is None else str(roster.addresses.standby),
+            "is_on_standby": roster.addresses.current is roster.addresses.standby,
             "state": self._state(),
+            "halt": None if self._halt is None else _halt_shown(self._halt),
+            "blackouts": [_halt_shown(halt) for halt in self._halts.blackouts],
             "sessions": roster.counts(),
             "sessions_max": self._settings.sessions_max,
-            "opens_again_in_s": round(max(0.0, roster.hold.until - now), 3),
+            "opens_again_in_s": _left(roster.backoff.until, now),
             "in_flight": self._in_flight,
             "waiting": roster.waiting,
             "window": self.window(),
             "window_size": window.size,
-            "held_s": round(max(0.0, window.held_until - now), 3),
+            "rests_s": _left(window.rests_until, now),
             "commands_per_s": self._settings.commands_per_s,
             "tokens": None if self._rate is None else self._rate.free(now),
             "breaker": {"state": roster.breaker.state.value, "faults": roster.breaker.faults},
@@ -224,6 +277,8 @@ class Driver(Generic[R]):
         self._answer(command, outcome)
 
     def on_lost(self, command: Command, cause: Cause) -> None:
+        if cause is Cause.REPLY_TIMEOUT:  # silence is how an NE that is overrun says busy
+            self._window.busy(self._now(), sent_at=self._now() - self._reply_timeout_s)
         text = "written and not answered; the NE must be read back"
         self._answer(command, Outcome(Verdict.IN_DOUBT, cause.value, text))
 
@@ -252,6 +307,7 @@ class Driver(Generic[R]):
             self._offer_soon()
 
     def on_sweep(self) -> None:
+        self._heed_halts()
         self._meters.in_flight.set(self._in_flight)
         self._meters.window.set(self.window())
         self._meters.show_sessions(self._roster.counts())
@@ -270,9 +326,9 @@ class Driver(Generic[R]):
     def _free_by_time(self, free: int) -> int:
         """Of `free` places, those that rate and hold allow; tells the engine when it is more."""
         now = self._now()
-        held_s = self._window.held_until - now
-        if held_s > 0:
-            self._wake_in(held_s)
+        rests_s = self._window.rests_until - now
+        if rests_s > 0:
+            self._wake_in(rests_s)
             return 0
         if self._rate is None:
             return free
@@ -282,7 +338,7 @@ class Driver(Generic[R]):
         return min(free, tokens)
 
     def _wake_in(self, delay_s: float) -> None:
-        if self._wake is None and not self._is_draining:
+        if self._wake is None and not self._is_shut:
             self._wake = self._loop.call_later(max(_WAKE_S_MIN, delay_s), self._awake)
 
     def _awake(self) -> None:
@@ -304,7 +360,63 @@ class Driver(Generic[R]):
             return "stopped"
         if self._is_draining:
             return "draining"
-        return "sending" if self._roster.breaker.is_closed else "broken"
+        if self._halt is not None:
+            return self._state_of_halt(self._halt)
+        if not self._breaker.is_closed:
+            return "broken"
+        return "refused" if self._is_refused() else "sending"
+
+    def _state_of_halt(self, halt: Halt) -> str:
+        if halt.kind is not HaltKind.DRAIN:
+            return "held"
+        return "draining" if self._in_flight or len(self._roster) else "drained"
+
+    def _is_refused(self) -> bool:
+        return self._roster.backoff.last is Setback.REFUSED and not self._roster.usable
+
+    # --- keeping from the NE -----------------------------------------------------------------
+
+    def _heed_halts(self) -> None:
+        before, self._halt = self._halt, self._halts.at(self._wall())
+        if before is self._halt or self._is_draining or not self._is_running:
+            return
+        self._is_shut = self._halt is not None
+        self._meters.halted.set(self._is_shut)
+        if self._halt is None:
+            _log.info("ne_released", ne=self.name)
+            self._roster.come_back()
+        else:
+            _log.warning("ne_halted", ne=self.name, **_halt_shown(self._halt))
+            self._roster.leave(Cause.HALTED)
+
+    def _bound_window(self, settings: NESettings) -> None:
+        most = settings.sessions_max * self._depth
+        size_max = min(most, settings.in_flight_max or most)
+        self._window.bound(size_min=min(settings.in_flight_min, size_max), size_max=size_max)
+
+
+def _rate(settings: NESettings) -> Rate | None:
+    return None if settings.commands_per_s is None else Rate(settings.commands_per_s)
+
+
+def _blackouts(settings: NESettings) -> list[Halt]:
+    return [
+        Halt(HaltKind.BLACKOUT, planned.cause, planned.since, planned.until)
+        for planned in settings.blackouts
+    ]
+
+
+def _halt_shown(halt: Halt) -> dict[str, Any]:
+    return {
+        "reason": halt.kind.value,
+        "cause": halt.cause,
+        "since": halt.since.astimezone(BEIJING).isoformat(timespec="seconds"),
+        "until": halt.until and halt.until.astimezone(BEIJING).isoformat(timespec="seconds"),
+    }
+
+
+def _left(until: float, now: float) -> float:
+    return round(max(0.0, until - now), 3)
 
 
 def _happened(counts: Mapping[Any, int]) -> dict[str, int]:

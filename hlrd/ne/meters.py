@@ -17,6 +17,8 @@ class Meters:
         self.in_flight: Final = metrics.NE_IN_FLIGHT.labels(ne)
         self.window: Final = metrics.NE_WINDOW.labels(ne)
         self.breaker_open: Final = metrics.NE_BREAKER_OPEN.labels(ne)
+        self.on_standby: Final = metrics.NE_ON_STANDBY.labels(ne)
+        self.halted: Final = metrics.NE_HALTED.labels(ne)
         self.commands = 0
         self.unknown_codes = 0
         self.late_replies = 0

@@ -10,6 +10,7 @@ from collections.abc import Sequence
 from typing import Final, NamedTuple, TypeVar
 
 from hlrd.ne.adapter import Adapter
+from hlrd.ne.addresses import Address
 from hlrd.ne.session import Cause, Owner, Session, SessionState
 from hlrd.ports import Command
 
@@ -34,9 +35,15 @@ class PipelinedSession(Session[R]):
     __slots__ = ("_exchanges", "_last_number", "_offered", "_reply_timeout_s")
 
     def __init__(
-        self, owner: Owner[R], adapter: Adapter[R], *, open_timeout_s: float, now: float
+        self,
+        owner: Owner[R],
+        adapter: Adapter[R],
+        address: Address,
+        *,
+        open_timeout_s: float,
+        now: float,
     ) -> None:
-        super().__init__(owner, adapter, open_timeout_s=open_timeout_s, now=now)
+        super().__init__(owner, adapter, address, open_timeout_s=open_timeout_s, now=now)
         self._exchanges: dict[int, _Exchange] = {}  #: the oldest first
         self._last_number = 0
         self._offered = 0  #: places that the owner holds

@@ -13,12 +13,13 @@ import structlog
 from hlrd.config import NESettings
 from hlrd.domain.outcome import Verdict
 from hlrd.ne.adapter import Adapter
+from hlrd.ne.addresses import Address, Addresses
 from hlrd.ne.breaker import Breaker
 from hlrd.ne.meters import Meters
 from hlrd.ne.pipeline import PipelinedSession
 from hlrd.ne.rate import Rate
 from hlrd.ne.session import FAULTS, OPENING, Cause, Session, SessionState
-from hlrd.ne.sessions import Bounds, Counts, Hold, Setback, plan
+from hlrd.ne.sessions import FORGIVEN_S, Backoff, Bounds, Counts, Setback, plan
 from hlrd.ne.window import Window
 from hlrd.ports import Clock, Command
 
@@ -38,10 +39,22 @@ _SWEEPS_PER_PERIOD: Final = 5
 _SETBACKS: Final = {
     Cause.LOGIN_REFUSED: Setback.REFUSED,
     Cause.LOGIN_VOID: Setback.TURNED_AWAY,
+    Cause.LOGIN_STOLEN: Setback.STOLEN,
     Cause.SESSION_LIMIT: Setback.TURNED_AWAY,
     **dict.fromkeys(FAULTS, Setback.FAULT),
 }
-_ORDERLY: Final = frozenset({Cause.SURPLUS, Cause.BREAKER, Cause.DRAINED, Cause.HUNG_UP})
+_ORDERLY: Final = frozenset(
+    {
+        Cause.SURPLUS,
+        Cause.BREAKER,
+        Cause.DRAINED,
+        Cause.HALTED,
+        Cause.RENEWED,
+        Cause.HUNG_UP,
+    }
+)
+_OURS: Final = _ORDERLY - {Cause.HUNG_UP}
+"""Ends that say nothing of the NE."""
 
 
 class Listener(Protocol[R]):
@@ -80,7 +93,8 @@ class Roster(Generic[R]):
         self.breaker: Final = Breaker(
             faults_max=settings.breaker_failures, probe_s=settings.breaker_probe_s
         )
-        self.hold: Final = Hold()
+        self.backoff: Final = Backoff()
+        self.addresses = addresses_of(settings)
         self.idle: Final[list[Session[R]]] = []  #: the longest idle first; the last is used next.
         #: A session that takes several commands at once stands there once for each it can take
         self.waiting = 0  #: tasks, as the engine last said
@@ -100,7 +114,9 @@ class Roster(Generic[R]):
         self._sessions: set[Session[R]] = set()
         self._opening = 0
         self._closing = 0
-        self._is_closing = False  #: for good
+        self._leaving: Cause | None = None  #: why sessions are to end and none is to open
+        self._is_renewing = False  #: the settings ask for new sessions, and none is open yet
+        self._is_one_shot = False  #: the NE closes each connection behind its first answer
         self._is_planning = False
         self._sweep_s = _sweep_s(settings)
         self._sweeping: asyncio.TimerHandle | None = None
@@ -140,14 +156,37 @@ class Roster(Generic[R]):
             self._sweeping.cancel()
             self._sweeping = None
 
-    def stop_opening(self) -> None:
-        self._is_closing = True
+    def leave(self, cause: Cause) -> None:
+        """Open no more, and log out each session once it is idle."""
+        self._leaving = cause
         for session in [s for s in self._sessions if s.state in OPENING]:
-            session.end(Cause.DRAINED)
+            session.end(cause)
+        self.log_out_idle()
+
+    def come_back(self) -> None:
+        self._leaving = None
+        self.backoff.start_over()
+        self.plan_soon()
 
     def log_out_idle(self) -> None:
+        cause = self._leaving or Cause.DRAINED
         for session in self._resting():
-            self._log_out(session, Cause.DRAINED)
+            self._log_out(session, cause)
+
+    def adopt(self, settings: NESettings, adapter: Adapter[R], rate: Rate | None) -> None:
+        """Go on by these. Where they change who we are to the NE, or where it is, the sessions
+        there are stay until a new one is open, so that a mistake takes nothing away."""
+        old, self._settings = self._settings, settings
+        self._adapter, self._rate = adapter, rate
+        self._bounds = Bounds(settings.sessions_min, settings.sessions_max, settings.idle_close_s)
+        self._sweep_s = _sweep_s(settings)
+        self.breaker.set(faults_max=settings.breaker_failures, probe_s=settings.breaker_probe_s)
+        if _is_elsewhere(old, settings):
+            self.addresses = addresses_of(settings)
+        if _is_elsewhere(old, settings) or _is_somebody_else(old, settings):
+            self._is_renewing = True
+            self.backoff.start_over()
+        self.plan_soon()
 
     def plan_soon(self) -> None:
         if not self._is_planning and self._sweeping is not None:
@@ -167,12 +206,12 @@ class Roster(Generic[R]):
         is_logged_in = verdict is not _LOGIN_GONE
         if is_logged_in and not session.is_trusted:
             session.is_trusted = True
-            self.hold.proved()
+            self.backoff.proved(now)
         if session.spent is not None:
-            session.end(session.spent)
+            self._part(session, session.spent)
         elif not is_logged_in:
             self._log_in_again(session, now)
-        elif self._is_closing:
+        elif self._leaving is not None:
             self._log_out_if_idle(session)
         elif self._depth == 1:
             self.idle.append(session)
@@ -181,27 +220,35 @@ class Roster(Generic[R]):
 
     # --- what sessions tell ------------------------------------------------------------------
 
-    def needs_proof(self) -> bool:
-        return not self.breaker.is_closed
+    def needs_proof(self, session: Session[R]) -> bool:
+        """A connect proves nothing: a stopped process accepts as well. A login does, unless it is
+        the breaker that asks, or the primary that may be back."""
+        is_doubted = not self.breaker.is_closed or session.address is not self.addresses.current
+        has_login = self._adapter.login() is not None
+        if is_doubted and has_login and self._rate is not None:
+            self._rate.take(self._now())  # the login had its own
+        return is_doubted or not (has_login or self._is_one_shot)
 
     def on_open(self, session: Session[R]) -> None:
         self._opening -= 1
-        session.used_at = session.heard_at = self._now()
+        now = session.used_at = session.heard_at = self._now()
         session.quiet_s = self._settings.keepalive_s * (0.75 + 0.25 * self._chance.random())
         if not self.breaker.is_closed:
-            self.hold.proved()
+            self.backoff.proved(now)
             self.alive()
-        _log.debug("ne_session_open", ne=self._settings.name)
+        _log.debug("ne_session_open", ne=self._settings.name, address=str(session.address))
+        if not self._settle(session, now):
+            return
         self._offer(session)
         self.plan_soon()
         self._listener.on_idle()
 
     def on_checked(self, session: Session[R]) -> None:
-        session.heard_at = self._now()
-        self.hold.proved()
+        now = session.heard_at = self._now()
+        self.backoff.proved(now)
         if self.breaker.faults:
             self.alive()
-        if self._is_closing:
+        if self._leaving is not None:
             self._log_out_if_idle(session)
             return
         self.idle[:0] = [session] * session.offer()  # not used: it stays the first to be closed
@@ -256,17 +303,69 @@ class Roster(Generic[R]):
     def _judge(self, session: Session[R], cause: Cause, *, was_opening: bool) -> None:
         """What the end of a session says about the NE, and about opening the next."""
         now = self._now()
-        setback = _SETBACKS.get(cause)
-        if cause is Cause.HUNG_UP and not session.is_trusted:
-            setback = Setback.FAULT  # else an NE that hangs up on us is called again at once
-        elif setback is Setback.FAULT and not was_opening:
-            setback = None
+        if session.address is not self.addresses.current and self.usable:
+            return  # a look at the primary, which is no worse than was known
+        setback = self._setback(session, cause, now, was_opening=was_opening)
         if setback is not None:
-            self.hold.set_back(setback, now, jitter=self._chance.random())
+            self.backoff.set_back(setback, now, jitter=self._chance.random())
         if cause in FAULTS:
             self._faulted(now)
-        elif was_opening and cause is not Cause.DRAINED:
+            self._look_elsewhere(session, now)
+        elif was_opening and cause not in _OURS:
             self.alive()  # it answered, if only to refuse
+
+    def _setback(
+        self, session: Session[R], cause: Cause, now: float, *, was_opening: bool
+    ) -> Setback | None:
+        setback = _SETBACKS.get(cause)
+        if cause is Cause.HUNG_UP and not session.is_trusted:
+            self._is_one_shot |= was_opening and session.spent is not None
+            return Setback.FAULT  # else an NE that hangs up on us is called again at once
+        if cause is Cause.HUNG_UP and session.spent is None and self._is_young(session, now):
+            return Setback.STOLEN
+        return None if setback is Setback.FAULT and not was_opening else setback
+
+    def _is_young(self, session: Session[R], now: float) -> bool:
+        return now - session.logged_in_at < FORGIVEN_S and self._adapter.login() is not None
+
+    def _look_elsewhere(self, session: Session[R], now: float) -> None:
+        if not self.usable and self.addresses.failed(session.address, now):
+            self._tell_address()
+            self.backoff.start_over()
+
+    def _settle(self, session: Session[R], now: float) -> bool:
+        """Whether a session that has just opened is kept; others may have to go for it."""
+        is_only = self.usable == 1
+        if self.addresses.opened(session.address, now, is_only=is_only):
+            self._tell_address()
+            self._is_renewing = True
+        elif session.address is not self.addresses.current:
+            self._log_out(session, Cause.SURPLUS)
+            return False
+        if self._is_renewing:
+            self._is_renewing = False
+            self._renew(beside=session)
+        return True
+
+    def _renew(self, *, beside: Session[R]) -> None:
+        """The sessions there were go, as soon as their commands are answered."""
+        resting = self._resting()
+        for session in self._sessions - {beside}:
+            if session in resting:
+                self._log_out(session, Cause.RENEWED)
+            elif session.state in OPENING:
+                session.end(Cause.RENEWED)
+            elif session.state is not SessionState.LOGGING_OUT:
+                self._withdraw(session)
+                session.spent = Cause.RENEWED
+
+    def _tell_address(self) -> None:
+        address = self.addresses.current
+        is_standby = address is self.addresses.standby
+        self._meters.on_standby.set(is_standby)
+        _log.warning(
+            "ne_address", ne=self._settings.name, address=str(address), is_standby=is_standby
+        )
 
     def _faulted(self, now: float) -> None:
         if not self.breaker.faulted(now):
@@ -295,19 +394,51 @@ class Roster(Generic[R]):
             session.expire(now)
         for session in [s for s in self._resting() if now - s.heard_at >= s.quiet_s]:
             self._check(session, now)
+        if self._leaving is not None:
+            self.log_out_idle()
+        elif self.breaker.is_closed and self.addresses.looks_back(now):
+            self._open(now, self.addresses.primary)
         self._plan()
         self._listener.on_sweep()
 
     def _plan(self) -> None:
         self._is_planning = False
-        if self._is_closing:
+        if self._leaving is not None:
             return
         now = self._now()
-        if self.breaker.is_closed:
+        if not self.breaker.is_closed:
+            self._probe(now)
+        elif self._is_renewing:
+            self._open_anew(now)
+        else:
             self._follow(now)
-        elif not self._opening and self.breaker.probe_is_due(now):
-            self.breaker.probed(now)
+
+    def _probe(self, now: float) -> None:
+        """One at a time, at each address. One that is not even connected when the next is due gives
+        way to it: its first packet was lost, and would be sent again only seconds later."""
+        if not self.breaker.probe_is_due(now):
+            return
+        opening = [session for session in self._sessions if session.state in OPENING]
+        if any(session.state is not SessionState.CONNECTING for session in opening):
+            return
+        for session in opening:
+            session.end(Cause.CONNECT_TIMEOUT)
+        if self._rate is not None and self._rate.free(now) < min(2, self._rate.burst):
+            return
+        self.breaker.probed(now)
+        self._open(now)
+        if self.addresses.other is not None:
+            self._open(now, self.addresses.other)
+
+    def _open_anew(self, now: float) -> None:
+        """The first session by new settings; at the NE's limit an old one makes room for it."""
+        if self._opening or now < self.backoff.until:
+            return
+        if len(self._sessions) < self._bounds.sessions_max:
             self._open(now)
+        elif not self._closing:
+            for session in self._resting()[:1]:
+                self._log_out(session, Cause.RENEWED)
 
     def _follow(self, now: float) -> None:
         resting = self._resting()
@@ -318,16 +449,21 @@ class Roster(Generic[R]):
             waiting=-(-self.waiting // self._depth),
         )
         window = -(-self._window.size // self._depth)
-        wanted = plan(counts, self._bounds, window=window, hold=self.hold, now=now)
+        wanted = plan(counts, self._bounds, window=window, backoff=self.backoff, now=now)
         allowed = wanted.open if self._rate is None else min(wanted.open, self._rate.free(now))
         for _ in range(allowed):
             self._open(now)
         for session in resting[: wanted.close]:
             self._log_out(session, Cause.SURPLUS)
 
-    def _open(self, now: float) -> None:
-        timeout_s = self._settings.connect_timeout_s
-        session = self._session(self, self._adapter, open_timeout_s=timeout_s, now=now)
+    def _open(self, now: float, address: Address | None = None) -> None:
+        session = self._session(
+            self,
+            self._adapter,
+            address or self.addresses.current,
+            open_timeout_s=self._settings.connect_timeout_s,
+            now=now,
+        )
         self._sessions.add(session)
         self._opening += 1
         if self._rate is not None:
@@ -335,31 +471,64 @@ class Roster(Generic[R]):
         session.open(self._loop)
 
     def _log_in_again(self, session: Session[R], now: float) -> None:
-        """A login that is void at once would go round for ever, so it takes a new session."""
-        if self._is_closing:
-            session.end(Cause.DRAINED)
+        """A login that is void at once would go round for ever, so it takes a new session; and one
+        that is gone again soon is somebody else's now, who would be thrown out by another."""
+        if self._leaving is not None:
+            session.end(self._leaving)
         elif not session.is_trusted or self._depth > 1:
             session.end(Cause.LOGIN_VOID)
+        elif session.is_again and self._is_young(session, now):
+            session.end(Cause.LOGIN_STOLEN)
         else:
             self._opening += 1
             session.log_in_again(now)
 
     def _log_out_if_idle(self, session: Session[R]) -> None:
         if session.state is SessionState.IDLE:
-            self._log_out(session, Cause.DRAINED)
+            self._log_out(session, self._leaving or Cause.DRAINED)
+
+    def _part(self, session: Session[R], cause: Cause) -> None:
+        if cause is not Cause.RENEWED:
+            session.end(cause)
+        elif session.state is SessionState.IDLE:
+            self._log_out(session, cause)
 
     def _log_out(self, session: Session[R], cause: Cause) -> None:
+        """By a command where the rate has one left, else by hanging up."""
+        now = self._now()
+        if self._rate is not None and not self._rate.free(now):
+            session.end(cause)
+            return
+        if self._rate is not None:
+            self._rate.take(now)
         self._withdraw(session)
         self._closing += 1
-        session.log_out(cause, self._now())
+        session.log_out(cause, now)
 
     def _check(self, session: Session[R], now: float) -> None:
-        if self._is_closing or (self._rate is not None and not self._rate.free(now)):
+        if self._leaving is not None or (self._rate is not None and not self._rate.free(now)):
             return
         if self._rate is not None:
             self._rate.take(now)
         self._withdraw(session)
         session.check(now, timeout_s=self._settings.reply_timeout_s)
+
+
+def addresses_of(settings: NESettings) -> Addresses:
+    standby = settings.standby_host
+    return Addresses(
+        Address(settings.host, settings.port),
+        None if standby is None else Address(standby, settings.standby_port or settings.port),
+        failback_s=settings.failback_s,
+    )
+
+
+def _is_elsewhere(old: NESettings, new: NESettings) -> bool:
+    return addresses_of(old).places != addresses_of(new).places
+
+
+def _is_somebody_else(old: NESettings, new: NESettings) -> bool:
+    return (old.user, old.password, old.options) != (new.user, new.password, new.options)
 
 
 def _sweep_s(settings: NESettings) -> float:

@@ -16,6 +16,7 @@ from hlrd.codec.base import Decoder
 from hlrd.domain.errors import ProtocolError
 from hlrd.domain.outcome import Verdict
 from hlrd.ne.adapter import Adapter
+from hlrd.ne.addresses import Address
 from hlrd.ports import Command
 
 R = TypeVar("R")
@@ -51,6 +52,7 @@ class Cause(StrEnum):
     LOGIN_FAILED = "login_failed"  #: the NE could not log us in just now
     LOGIN_REFUSED = "login_refused"  #: wrong account, or an account without rights
     LOGIN_VOID = "login_void"  #: the NE took the login and forgot it before the first command
+    LOGIN_STOLEN = "login_stolen"  #: it forgot the login again, or hung up, soon after it
     SESSION_LIMIT = "session_limit"
     REPLY_TIMEOUT = "reply_timeout"
     LOST = "lost"  #: the connection broke under a command
@@ -60,6 +62,8 @@ class Cause(StrEnum):
     HUNG_UP = "hung_up"  #: the NE closed an idle session, or said that it will
     SURPLUS = "surplus"  #: idle for long, closed by hlrd
     BREAKER = "breaker"  #: the breaker opened; nothing idle is trusted any more
+    RENEWED = "renewed"  #: another address or account is in use; a new session takes its place
+    HALTED = "halted"  #: a hold, a drain or a blackout of the NE
     DRAINED = "drained"
 
 
@@ -107,8 +111,8 @@ _ON_LOGIN: Final = {
 class Owner(Protocol[R]):
     """Who has the sessions. None of these is called from within `send`."""
 
-    def needs_proof(self) -> bool:
-        """Whether a session must show a sign of life before it is used."""
+    def needs_proof(self, session: "Session[R]") -> bool:
+        """Whether it must show a sign of life before it is used: one request more."""
         ...
 
     def on_open(self, session: "Session[R]") -> None:
@@ -147,13 +151,16 @@ class Session(asyncio.Protocol, Generic[R]):
         "_owner",
         "_request",
         "_transport",
+        "address",
         "cause",
         "command",
         "deadline",
         "error",
         "heard_at",
+        "is_again",
         "is_query",
         "is_trusted",
+        "logged_in_at",
         "quiet_s",
         "sent_at",
         "spent",
@@ -162,8 +169,15 @@ class Session(asyncio.Protocol, Generic[R]):
     )
 
     def __init__(
-        self, owner: Owner[R], adapter: Adapter[R], *, open_timeout_s: float, now: float
+        self,
+        owner: Owner[R],
+        adapter: Adapter[R],
+        address: Address,
+        *,
+        open_timeout_s: float,
+        now: float,
     ) -> None:
+        self.address = address
         self.state = SessionState.CONNECTING
         self.deadline = now + open_timeout_s  #: of what is under way; infinite while idle
         self.command: Command | None = None  #: outstanding
@@ -171,6 +185,8 @@ class Session(asyncio.Protocol, Generic[R]):
         self.sent_at = now  #: when `command` was written
         self.used_at = now  #: end of the last command
         self.heard_at = now  #: last sign of life
+        self.logged_in_at = now
+        self.is_again = False  #: logged in more than once
         self.quiet_s = math.inf  #: silence after which it must prove its life
         self.is_trusted = False  #: a command was answered since the last login
         self.spent: Cause | None = None  #: why it must end with the answer to its command
@@ -217,6 +233,8 @@ class Session(asyncio.Protocol, Generic[R]):
         """The NE forgot our login but kept the connection."""
         self.state = SessionState.LOGGING_IN
         self.is_trusted = False
+        self.logged_in_at = now
+        self.is_again = True
         request = self._adapter.login()
         if request is None:
             self.end(Cause.LOGIN_VOID)
@@ -293,9 +311,9 @@ class Session(asyncio.Protocol, Generic[R]):
     # --- the exchange ------------------------------------------------------------------------
 
     async def _connect(self, loop: asyncio.AbstractEventLoop) -> None:
-        account = self._adapter.account
+        host, port = self.address
         try:
-            await loop.create_connection(lambda: self, account.host, account.port)
+            await loop.create_connection(lambda: self, host, port)
         except OSError as error:
             self._connecting = None
             self.error = _said(error)
@@ -350,7 +368,7 @@ class Session(asyncio.Protocol, Generic[R]):
             self.end(_ON_LOGIN.get(outcome.verdict, Cause.LOGIN_FAILED))
 
     def _logged_in(self) -> None:
-        if self._owner.needs_proof():
+        if self._owner.needs_proof(self):
             self._ask(SessionState.PROVING, self._adapter.keepalive(), self.deadline)
         else:
             self._become_idle()

@@ -49,52 +49,67 @@ class Setback(Enum):
     FAULT = (0.05, 5.0)  #: no connection, no answer
     TURNED_AWAY = (1.0, 30.0)  #: no more sessions just now; the old ones may be ours of before
     REFUSED = (10.0, 120.0)  #: wrong account: each try may count towards its lock
+    STOLEN = (0.1, 30.0)  #: somebody else uses the account: logging in at once takes it from them
 
 
-class Hold:
-    """When the next session may be opened, after setbacks in a row."""
+FORGIVEN_S: Final = 10.0
+"""A login that lasts so long was not stolen. That it answers a command at once says nothing."""
 
-    __slots__ = ("_last", "setbacks", "until")
+
+class Backoff:
+    """When the next session may be opened, after setbacks in a row. `now` is monotonic seconds."""
+
+    __slots__ = ("last", "setbacks", "until")
 
     def __init__(self) -> None:
         self.setbacks = 0  #: in a row
-        self.until = 0.0  #: monotonic seconds
-        self._last: Setback | None = None
+        self.until = 0.0
+        self.last: Setback | None = None  #: the one that `until` is of
 
-    def proved(self) -> None:
+    def proved(self, now: float) -> None:
         """A session did what sessions are for. It says nothing of a limit or of an account."""
+        if self.last is Setback.STOLEN and now < self.until + FORGIVEN_S:
+            return
         self.setbacks = 0
-        if self._last is Setback.FAULT:
+        if self.last is Setback.FAULT:
             self.until = 0.0
 
     def set_back(self, setback: Setback, now: float, *, jitter: float) -> None:
         """`jitter` in [0, 1): the wait is between half and all of its ceiling."""
+        if self.last is Setback.STOLEN and now >= self.until + FORGIVEN_S:
+            self.setbacks = 0
         first_s, longest_s = setback.value
         ceiling_s = min(longest_s, first_s * 2.0 ** min(self.setbacks, 16))
         self.setbacks += 1
         until = now + ceiling_s * (0.5 + 0.5 * jitter)
         if until > self.until:
             self.until = until
-            self._last = setback
+            self.last = setback
+
+    def start_over(self) -> None:
+        """What set us back is no more: another account or address."""
+        self.setbacks = 0
+        self.until = 0.0
+        self.last = None
 
 
-def plan(counts: Counts, bounds: Bounds, *, window: int, hold: Hold, now: float) -> Plan:
+def plan(counts: Counts, bounds: Bounds, *, window: int, backoff: Backoff, now: float) -> Plan:
     """What to open and close, for an NE whose breaker is closed.
 
     `window` is what the NE takes at once; sessions beyond it would only idle.
     """
-    if now >= hold.until and (opening := _missing(counts, bounds, window, hold)):
+    if now >= backoff.until and (opening := _missing(counts, bounds, window, backoff)):
         return Plan(open=opening)
     return Plan(close=_surplus(counts, bounds, now))
 
 
-def _missing(counts: Counts, bounds: Bounds, window: int, hold: Hold) -> int:
+def _missing(counts: Counts, bounds: Bounds, window: int, backoff: Backoff) -> int:
     served = len(counts.idle_since) + WAITING_PER_SESSION * counts.opening
     unserved = max(0, counts.waiting - served)
     wanted = counts.total + -(-unserved // WAITING_PER_SESSION)
     ceiling = max(bounds.sessions_min, min(bounds.sessions_max, window))
     target = min(ceiling, max(bounds.sessions_min, wanted))
-    is_proven = counts.total > counts.opening and not hold.setbacks
+    is_proven = counts.total > counts.opening and not backoff.setbacks
     at_once = OPENING_MAX if is_proven else 1  # a wrong account is tried once, not four times
     return max(0, min(target - counts.total, at_once - counts.opening))
 

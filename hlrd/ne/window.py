@@ -2,16 +2,17 @@
 
 from typing import Final
 
-_LOWERED_TO: Final = 0.7
+_LOWERED_TO: Final = 0.85
 """Part of the window that a busy answer leaves."""
 
-_HOLD_S_MIN: Final = 0.01
-_HOLD_S_MAX: Final = 1.0
-"""Once one command at a time is still too much, the NE is left alone, up to this long."""
+_REST_S_MIN: Final = 0.01
+_REST_S_MAX: Final = 1.0
+"""Once the smallest window is still too much, the NE is left alone, up to this long."""
 
 
 class Window:
-    """Additive increase, multiplicative decrease, between 1 and `size_max`.
+    """Additive increase, multiplicative decrease, between `size_min` and `size_max`
+    (docs/adr/0007-window-by-aimd.md).
 
     All commands in flight when the NE becomes busy are told so, and that is one sign, not many: a
     busy answer to a command sent before the last lowering changes nothing.
@@ -19,37 +20,49 @@ class Window:
 
     __slots__ = (
         "_exact",
-        "_hold_s",
         "_lowered_at",
+        "_rest_s",
         "_size_max",
-        "held_until",
+        "_size_min",
         "is_full_size",
+        "rests_until",
         "size",
     )
 
-    def __init__(self, *, size_max: int) -> None:
+    def __init__(self, *, size_min: int = 1, size_max: int) -> None:
         self.size = size_max
-        self.held_until = 0.0  #: monotonic; nothing is to be sent before
+        self.rests_until = 0.0  #: monotonic; nothing is to be sent before
         self.is_full_size = True  #: nothing to raise: `answered` may be left out
         self._exact = float(size_max)
         self._size_max = size_max
+        self._size_min = size_min
         self._lowered_at = float("-inf")
-        self._hold_s = 0.0
+        self._rest_s = 0.0
 
     def answered(self) -> None:
         """A command was answered and not with busy: one more per window of such answers."""
-        self._hold_s = 0.0
+        self._rest_s = 0.0
         self._exact = min(float(self._size_max), self._exact + 1.0 / self._exact)
         self.size = int(self._exact)
         self.is_full_size = self._exact >= self._size_max
 
+    def bound(self, *, size_min: int, size_max: int) -> None:
+        """Other bounds from now on; a window at its maximum stays there."""
+        is_full_size = self._exact >= self._size_max
+        self._size_min, self._size_max = size_min, size_max
+        exact = float(size_max) if is_full_size else self._exact
+        self._exact = min(float(size_max), max(float(size_min), exact))
+        self.size = int(self._exact)
+        self.is_full_size = self._exact >= size_max
+
     def busy(self, now: float, *, sent_at: float) -> None:
+        """The NE said so, or was silent until the time-out."""
         if sent_at < self._lowered_at:
             return
         self._lowered_at = now
-        if self.size == 1:
-            self._hold_s = min(_HOLD_S_MAX, max(_HOLD_S_MIN, 2.0 * self._hold_s))
-            self.held_until = now + self._hold_s
-        self._exact = max(1.0, _LOWERED_TO * self._exact)
+        if self.size <= self._size_min:
+            self._rest_s = min(_REST_S_MAX, max(_REST_S_MIN, 2.0 * self._rest_s))
+            self.rests_until = now + self._rest_s
+        self._exact = max(float(self._size_min), _LOWERED_TO * self._exact)
         self.size = int(self._exact)
         self.is_full_size = False

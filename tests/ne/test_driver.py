@@ -586,7 +586,7 @@ async def test_a_busy_ne_is_given_less_at_once_and_all_is_done_in_the_end(
 ) -> None:
     rig = await a_rig(sessions_min=4, sessions_max=4)
     await until(lambda: rig.sessions("idle") == 4)
-    peer.script = in_turn(*["BUSY"] * 8)
+    peer.script = in_turn(*["BUSY"] * 20)
 
     smallest = 4
     rig.give(*(a_command(number) for number in range(200)))
@@ -595,7 +595,7 @@ async def test_a_busy_ne_is_given_less_at_once_and_all_is_done_in_the_end(
         await asyncio.sleep(0)
 
     assert smallest == 1
-    assert rig.verdicts() == {Verdict.BUSY: 8, Verdict.DONE: 192}
+    assert rig.verdicts() == {Verdict.BUSY: 20, Verdict.DONE: 180}
     assert rig.driver.show()["window_size"] == 4
 
 

@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from hlrd.ne.sessions import OPENING_MAX, Bounds, Counts, Hold, Plan, Setback, plan
+from hlrd.ne.sessions import OPENING_MAX, Backoff, Bounds, Counts, Plan, Setback, plan
 
 NOW = 1_000.0
 BOUNDS = Bounds(sessions_min=2, sessions_max=8, idle_close_s=120.0)
@@ -20,11 +20,11 @@ def a_plan(
     waiting: int = 0,
     bounds: Bounds = BOUNDS,
     window: int = 100,
-    hold: Hold | None = None,
+    backoff: Backoff | None = None,
 ) -> Plan:
     idle_since = [NOW - seconds for seconds in idle_for]
     counts = Counts(idle_since, busy, opening, waiting)
-    return plan(counts, bounds, window=window, hold=hold or Hold(), now=NOW)
+    return plan(counts, bounds, window=window, backoff=backoff or Backoff(), now=NOW)
 
 
 def test_the_first_session_is_opened_alone() -> None:
@@ -67,24 +67,24 @@ def test_nothing_is_closed_while_tasks_wait() -> None:
 
 
 def test_after_a_setback_nothing_is_opened_until_its_time_and_then_one() -> None:
-    hold = Hold()
-    hold.set_back(Setback.FAULT, NOW - 0.049, jitter=0.999)
-    assert a_plan(busy=2, waiting=100, hold=hold) == Plan()
+    backoff = Backoff()
+    backoff.set_back(Setback.FAULT, NOW - 0.049, jitter=0.999)
+    assert a_plan(busy=2, waiting=100, backoff=backoff) == Plan()
 
-    hold = Hold()
-    hold.set_back(Setback.FAULT, NOW - 0.051, jitter=0.999)
-    assert a_plan(busy=2, waiting=100, hold=hold) == Plan(open=1)
+    backoff = Backoff()
+    backoff.set_back(Setback.FAULT, NOW - 0.051, jitter=0.999)
+    assert a_plan(busy=2, waiting=100, backoff=backoff) == Plan(open=1)
 
 
 @pytest.mark.parametrize("setback", list(Setback))
 def test_the_wait_after_setbacks_doubles_up_to_a_limit(setback: Setback) -> None:
     first_s, longest_s = setback.value
-    hold, now, waits = Hold(), 0.0, []
+    backoff, now, waits = Backoff(), 0.0, []
 
     for _ in range(12):
-        hold.set_back(setback, now, jitter=1.0)
-        waits.append(hold.until - now)
-        now = hold.until
+        backoff.set_back(setback, now, jitter=1.0)
+        waits.append(backoff.until - now)
+        now = backoff.until
 
     assert waits[0] == pytest.approx(first_s)
     assert waits[1] == pytest.approx(2 * first_s)
@@ -93,23 +93,23 @@ def test_the_wait_after_setbacks_doubles_up_to_a_limit(setback: Setback) -> None
 
 @given(st.floats(0.0, 0.999), st.integers(0, 20))
 def test_jitter_leaves_at_least_half_of_the_wait(jitter: float, before: int) -> None:
-    hold = Hold()
+    backoff = Backoff()
     for _ in range(before):
-        hold.set_back(Setback.FAULT, 0.0, jitter=0.0)
+        backoff.set_back(Setback.FAULT, 0.0, jitter=0.0)
 
-    hold.set_back(Setback.FAULT, 100.0, jitter=jitter)
+    backoff.set_back(Setback.FAULT, 100.0, jitter=jitter)
 
     ceiling_s = min(5.0, 0.05 * 2.0**before)
-    assert 0.5 * ceiling_s <= hold.until - 100.0 + 1e-9 <= ceiling_s + 2e-9
+    assert 0.5 * ceiling_s <= backoff.until - 100.0 + 1e-9 <= ceiling_s + 2e-9
 
 
 def test_a_session_that_works_ends_the_wait_after_faults_but_not_after_a_refusal() -> None:
-    after_fault, after_refusal = Hold(), Hold()
+    after_fault, after_refusal = Backoff(), Backoff()
     after_fault.set_back(Setback.FAULT, NOW, jitter=0.5)
     after_refusal.set_back(Setback.REFUSED, NOW, jitter=0.5)
 
-    after_fault.proved()
-    after_refusal.proved()
+    after_fault.proved(NOW)
+    after_refusal.proved(NOW)
 
     assert after_fault.until <= NOW
     assert after_refusal.until > NOW
@@ -128,7 +128,7 @@ COUNTS = st.builds(
 def test_a_plan_keeps_every_bound(counts: Counts, least: int, more: int, window: int) -> None:
     bounds = Bounds(least, max(1, least + more), idle_close_s=120.0)
 
-    wanted = plan(counts, bounds, window=window, hold=Hold(), now=NOW)
+    wanted = plan(counts, bounds, window=window, backoff=Backoff(), now=NOW)
 
     assert wanted.open == 0 or wanted.close == 0
     assert wanted.open == 0 or counts.total + wanted.open <= bounds.sessions_max
@@ -166,7 +166,7 @@ class Simulation:
 
     def _apply(self) -> None:
         counts = Counts(self.idle, len(self.busy), len(self.opening), self.waiting)
-        wanted = plan(counts, self.bounds, window=100, hold=Hold(), now=self.now)
+        wanted = plan(counts, self.bounds, window=100, backoff=Backoff(), now=self.now)
         assert all(self.now - since >= 30.0 for since in self.idle[: wanted.close])
         self.idle = self.idle[wanted.close :]
         self.opening += [self.now + 1.0] * wanted.open
