@@ -12,7 +12,7 @@ TOOLS := build/tools
 
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
-.PHONY: help demo run test check format bench sim torture-pool docs lock clean
+.PHONY: help demo run test check format bench bench-pool sim torture-pool docs lock clean
 
 help: ## this list
 	@echo 'usage: make TARGET [NAME=value]'; echo
@@ -47,6 +47,14 @@ format: $(READY) ## put every file into the one format
 
 bench: $(READY) ## orders/s and CPU per order end to end, into docs/performance.md and build/bench/
 	@$(BIN)/python -m loadtest.bench
+
+REDIS := redis-tools:usr/bin libjemalloc2:usr/lib liblzf1:usr/lib libatomic1:usr/lib
+
+bench-pool: $(READY) ## allocations/s beside other designs, pools small, huge and full, into docs/performance.md
+	@command -v redis-server >/dev/null || [ -x $(TOOLS)/usr/bin/redis-check-rdb ] \
+		|| for part in $(REDIS); do \
+			tests/unpack_deb.sh $${part%:*} $${part#*:} $(TOOLS) || break; done
+	@$(BIN)/python -m loadtest.poolbench $(ARGS)
 
 sim: $(READY) ## the engine under SEEDS=n random schedules of faults and crashes
 	@$(BIN)/python -m tests.simulation --seeds $(SEEDS)

