@@ -3,7 +3,7 @@
 import asyncio
 import time
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any, Final, NamedTuple
 
 from loadtest.settings import POOL, PROVINCE
@@ -36,6 +36,15 @@ class Opened:
     order_id: str
     user: str
     msisdn: str
+
+
+@dataclass(slots=True)
+class _Batch:
+    """Orders on their way."""
+
+    act: Act
+    left: dict[str, Mapping[str, Any]]  #: by order id, those that are not known about
+    taken: dict[str, str] = field(default_factory=dict)  #: numbers by order id
 
 
 class Client:
@@ -194,42 +203,43 @@ class Client:
         self, act: Act, orders: Sequence[Mapping[str, Any]], reservation: str = ""
     ) -> dict[str, str]:
         """Until each is acknowledged or refused; the numbers of the acknowledged, by order id."""
-        left = {order["order_id"]: order for order in orders}
-        taken: dict[str, str] = {}
-        while left:
+        batch = _Batch(act, {order["order_id"]: order for order in orders})
+        while batch.left:
             sent_s = time.monotonic()
-            for order_id, order in left.items():
+            for order_id, order in batch.left.items():
                 about = {"user": order["user_id"], "reservation": reservation}
                 self.diary.write(Event.SENT, act, [order_id], **about)
-            posted = list(left.values())
-            answer = await self._asker.attempt(Question(act, list(left), "POST", _ORDERS, posted))
-            for line in answer.document["answers"] if answer else ():
-                self._judge(act, line, left, taken)
+            ids, posted = list(batch.left), list(batch.left.values())
+            answer = await self._asker.attempt(Question(act, ids, "POST", _ORDERS, posted))
+            if answer is not None:
+                self._judge_all(batch, ids, answer.document["answers"])
+            if len(batch.left) < len(ids):
                 self.tally.acknowledged_s = max(self.tally.acknowledged_s, sent_s)
-            if left:
+            if batch.left:
                 await self._asker.rest()
-        return taken
+        return batch.taken
 
-    def _judge(
-        self,
-        act: Act,
-        line: Mapping[str, Any],
-        left: dict[str, Mapping[str, Any]],
-        taken: dict[str, str],
+    def _judge_all(
+        self, batch: "_Batch", ids: Sequence[str], lines: Sequence[Mapping[str, Any]]
     ) -> None:
-        order_id, refusal = line["order_id"], line.get("refusal")
-        about = {"user": left[order_id]["user_id"]}
-        question = Question(act, [order_id], "POST", _ORDERS, None, about)
+        """In the order that they were posted in: one that cannot be read is answered without id."""
+        for order_id, line in zip(ids, lines, strict=True):
+            self._judge(batch, order_id, line)
+
+    def _judge(self, batch: "_Batch", order_id: str, line: Mapping[str, Any]) -> None:
+        refusal = line.get("refusal")
+        about = {"user": batch.left[order_id]["user_id"]}
+        question = Question(batch.act, [order_id], "POST", _ORDERS, None, about)
         if refusal is None:
             told = {"msisdn": line.get("msisdn") or "", "iccid": line.get("iccid") or ""}
-            self.diary.write(Event.ANSWERED, act, [order_id], status=202, **about, **told)
-            taken[order_id] = told["msisdn"]
+            self.diary.write(Event.ANSWERED, batch.act, [order_id], status=202, **about, **told)
+            batch.taken[order_id] = told["msisdn"]
         elif refusal["status"] in UNKNOWN:
             self._asker.lose(question, refusal["status"], refusal["code"])
             return
         else:
             self._asker.refuse(question, refusal["status"], refusal["code"])
-        del left[order_id]
+        del batch.left[order_id]
 
 
 async def _nothing() -> None:
