@@ -12,7 +12,7 @@ import msgspec
 import uvloop
 from msgspec import Struct
 
-from hlrd.app import GC_OBJECTS
+from hlrd import limits
 from loadtest.poolbench.allocation import allocate, burst
 from loadtest.poolbench.flat import BURST
 from loadtest.poolbench.meter import Figures, Meter
@@ -52,7 +52,7 @@ WORK: Final[Mapping[str, Work]] = {
 
 async def run(job: Job) -> Figures:
     meter = Meter(job.server_pid)
-    gc.set_threshold(GC_OBJECTS, 20, 50)  # as the daemon has it
+    gc.set_threshold(limits.GC_OBJECTS, 20, 50)  # as the daemon has it
     await WORK[job.name](job.address, meter, job.seconds)
     return meter.figures()
 
