@@ -6,7 +6,7 @@ from typing import Final
 
 from loadtest.torture.client import Client
 
-SHORT_TTL_S: Final = 2.0
+SHORT_TTL_S: Final = 2
 _NAMED_MAX: Final = 3
 _PAUSE_S: Final = 0.05
 """After a refusal: others must let go first."""

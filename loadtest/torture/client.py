@@ -10,7 +10,7 @@ from loadtest.settings import POOL, PROVINCE
 from loadtest.torture.asking import UNKNOWN, Asker, Question
 from loadtest.torture.diary import Act, Event
 
-TTL_S: Final = 3_600.0
+TTL_S: Final = 3_600
 """Of reservations that are not to expire: longer than any campaign."""
 
 _REPEATED: Final = 0.05
@@ -61,7 +61,7 @@ class Client:
     # Reservations.
 
     async def reserve(
-        self, count: int, *, ttl_s: float = TTL_S, pool: str = POOL, partial: bool = False
+        self, count: int, *, ttl_s: int = TTL_S, pool: str = POOL, partial: bool = False
     ) -> Reserved | None:
         """None: there are not as many."""
         wanted: dict[str, Any] = {"pool": pool, "count": count, "province": PROVINCE, "digits": 13}
