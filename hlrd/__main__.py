@@ -10,7 +10,7 @@ from typing import Annotated
 import typer
 
 from hlrd import __version__
-from hlrd.cli import orders, pool, sim
+from hlrd.cli import ne, orders, pool, sim
 from hlrd.config import ConfigError, Settings, load
 from hlrd.domain.errors import HlrdError
 
@@ -23,6 +23,7 @@ cli = typer.Typer(
 cli.add_typer(pool.pool, name="pool")
 cli.add_typer(sim.sim, name="sim")
 cli.add_typer(orders.order, name="order")
+cli.add_typer(ne.ne, name="ne")
 
 Config = Annotated[Path, typer.Option("--config", help="As hlrd.example.toml.")]
 _CONFIG = Path("hlrd.toml")
@@ -39,7 +40,7 @@ def serve(config: Config = _CONFIG) -> None:
 
     logging.set_up(settings.log_level)
     try:
-        uvloop.run(run(settings))
+        uvloop.run(run(settings, partial(load, config)))
     except BaseExceptionGroup as failures:  # the first of the daemon's works that failed ended all
         raise failures.exceptions[0] from None
 

@@ -9,6 +9,7 @@ from msgspec import Struct
 
 from hlrd.domain import trail
 from hlrd.domain.identity import Binding
+from hlrd.domain.lifecycle import TaskState
 from hlrd.domain.operation import Task
 from hlrd.domain.order import BEIJING
 from hlrd.domain.suspension import Level
@@ -16,6 +17,9 @@ from hlrd.domain.trail import TaskTrail
 from hlrd.store.record import OrderRecord
 
 _ENCODER: Final = msgspec.json.Encoder()
+
+_WAITS: Final = frozenset({TaskState.READY, TaskState.IN_DOUBT})
+"""For their NE, and not for another task or a time of their own."""
 
 
 class Resources(Struct):
@@ -46,14 +50,18 @@ class Order(Struct):
 def order(
     record: OrderRecord,
     live: Mapping[str, Any] | None,
+    *,
     masked: Callable[[Task], str | None],
+    obstacle: Callable[[str], Mapping[str, Any] | None],
 ) -> bytes:
-    """`live` is the order as it stands in memory, if it does; else the journal's word holds.
+    """`obstacle` says of an NE why what waits for it is not sent. `live` is the order as it stands
+    in memory, if it does; else the journal's word holds.
 
     Of a fallout memory knows the state only; what led to it came with its interim receipt.
     """
     document = (live or {}).get("trail") or record.trail
     tasks = [] if document is None else trail.decode(document)
+    is_live = bool(live and live.get("trail"))
     view = Order(
         id=str(record.id),
         source=record.source,
@@ -68,7 +76,13 @@ def order(
         resources=_resources(record.binding),
         order=msgspec.Raw(record.payload),
         receipts=[msgspec.Raw(receipt) for receipt in record.receipts],
-        tasks=[_with_request(task, record.binding, masked) for task in tasks],
+        tasks=[
+            {
+                **_with_request(task, record.binding, masked),
+                **(_with_obstacle(task, obstacle) if is_live else {}),
+            }
+            for task in tasks
+        ],
     )
     return _ENCODER.encode(view)
 
@@ -91,6 +105,13 @@ def _with_request(
         )
     )
     return {**task.shown(), "request": request}
+
+
+def _with_obstacle(
+    task: TaskTrail, obstacle: Callable[[str], Mapping[str, Any] | None]
+) -> Mapping[str, Any]:
+    hinders = obstacle(task.ne) if task.state in _WAITS else None
+    return {} if hinders is None else {"waits": hinders}
 
 
 def _resources(binding: Binding | None) -> Resources | None:

@@ -46,6 +46,9 @@ def _print(found: Mapping[str, Any]) -> None:
     console.print(_facts(found))
     console.print(_tasks(found["tasks"]))
     for task in found["tasks"]:
+        if task.get("waits"):
+            why = ", ".join(f"{name} {value}" for name, value in task["waits"].items())
+            console.print(f"{task['operation']} waits:", why, markup=False, highlight=False)
         if task.get("request"):
             console.print(f"{task['operation']}:", task["request"], markup=False, highlight=False)
     for receipt in found["receipts"]:

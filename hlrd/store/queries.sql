@@ -185,7 +185,8 @@ WHERE s.user_id IS NOT NULL OR b.user_id IS NOT NULL;
 
 -- name: facts_numbers
 -- Range and state of these numbers; nothing of those in no range.
-SELECT t.n, r.hlr, r.province, b.msisdn IS NOT NULL AS is_bound, h.state, h.reservation_id
+SELECT t.n, r.pool, r.hlr, r.province, b.msisdn IS NOT NULL AS is_bound, h.state,
+    h.reservation_id
 FROM unnest($1::bigint[]) WITH ORDINALITY AS t (msisdn, n)
 JOIN number_range r ON int8range(r.first, r.last, '[]') @> t.msisdn
 LEFT JOIN binding b USING (msisdn)
@@ -563,6 +564,13 @@ LEFT JOIN binding b USING (msisdn)
 LEFT JOIN number_hold h USING (msisdn)
 ORDER BY t.n;
 
+-- name: reservation_named
+-- Which of these numbers it still has, and their home.
+SELECT h.msisdn, g.hlr
+FROM number_hold h JOIN number_range g ON g.id = h.range_id
+WHERE h.msisdn = ANY($2::bigint[]) AND h.reservation_id = $1 AND h.state = 'reserved'
+  AND NOT EXISTS (SELECT FROM binding b WHERE b.msisdn = h.msisdn);
+
 -- name: reservation_taken
 -- Which of these numbers are bound, or held by somebody.
 SELECT msisdn FROM binding WHERE msisdn = ANY($1::bigint[])
@@ -571,7 +579,7 @@ SELECT msisdn FROM number_hold WHERE msisdn = ANY($1::bigint[]) AND state <> 'fr
 
 -- name: facts_reservations
 -- Reservations that orders name. Their end is told by the clock of the database.
-SELECT id, source, province, pool, digits, with_cards,
+SELECT id, source, province, with_cards,
     CASE WHEN state = 'open' AND expires_at <= now() THEN 'expired' ELSE state END AS state
 FROM reservation WHERE id = ANY($1::bigint[]);
 
@@ -617,7 +625,7 @@ SELECT count(*) FROM (SELECT FROM receipt WHERE source = $1 AND seq > $2 LIMIT 1
 
 -- name: pools
 -- Every pool.
-SELECT name FROM pool ORDER BY name;
+SELECT name, low_water FROM pool ORDER BY name;
 
 -- name: pool_add
 -- A new pool under a name that is free.
@@ -629,17 +637,37 @@ INSERT INTO number_range (pool, first, last, digits, province, hlr)
 VALUES ($1, $2, $3, $4, $5, $6) RETURNING id;
 
 -- name: range_counts
--- Every range with its numbers by state, but for those in the memory of a node.
-SELECT r.id, r.pool, r.first, r.last, r.province, r.hlr, r.last - r.first + 1 AS size,
-    (SELECT count(*) FROM binding b WHERE b.msisdn BETWEEN r.first AND r.last) AS in_use,
-    count(h.msisdn) FILTER (WHERE h.state = 'reserved') AS reserved,
-    count(h.msisdn) FILTER (WHERE h.state = 'quarantined') AS quarantined,
+-- Every range with its numbers by state, but for those in the memory of a node. Locked goes before
+-- in use, in use before any other hold.
+SELECT r.id, r.pool, r.first, r.last, r.digits, r.province, r.hlr, r.is_share,
+    (SELECT count(*) FROM binding b WHERE b.msisdn BETWEEN r.first AND r.last)
+        - count(h.msisdn) FILTER (WHERE h.state = 'locked' AND h.is_bound) AS in_use,
+    count(h.msisdn) FILTER (WHERE h.state = 'reserved' AND NOT h.is_bound) AS reserved,
+    count(h.msisdn) FILTER (WHERE h.state = 'quarantined' AND NOT h.is_bound) AS quarantined,
     count(h.msisdn) FILTER (WHERE h.state = 'locked') AS locked
 FROM number_range r
-LEFT JOIN number_hold h ON h.range_id = r.id AND h.state <> 'free'
-    AND NOT EXISTS (SELECT FROM binding b WHERE b.msisdn = h.msisdn)
+LEFT JOIN (SELECT n.msisdn, n.range_id, n.state,
+        EXISTS (SELECT FROM binding b WHERE b.msisdn = n.msisdn) AS is_bound
+    FROM number_hold n WHERE n.state <> 'free') h ON h.range_id = r.id
 GROUP BY r.id
 ORDER BY r.first;
+
+-- name: ranges
+-- Every range as it is, nothing counted.
+SELECT id, pool, first, last, digits, province, hlr, is_share FROM number_range ORDER BY first;
+
+-- name: range_overlapping
+-- A range that has some of these numbers.
+SELECT id, pool, first, last, digits, province, hlr, counter FROM number_range
+WHERE int8range(first, last, '[]') && int8range($1, $2, '[]') ORDER BY first LIMIT 1;
+
+-- name: range_adopt
+-- Numbers of a new range that were bound or held before it was there are its own.
+UPDATE number_hold SET range_id = $1 WHERE msisdn BETWEEN $2 AND $3 AND range_id IS NULL;
+
+-- name: pool_low_water
+-- Set or lift the mark of one pool.
+UPDATE pool SET low_water = $2 WHERE name = $1 RETURNING name;
 
 -- name: leases
 -- What every node has in memory.
@@ -716,12 +744,9 @@ ORDER BY c.row_no;
 -- name: card_scrap
 -- Take a card of the stock that nobody has out of it for good.
 INSERT INTO card_hold (iccid, lot_id, state, cause)
-SELECT c.iccid, c.lot_id, 'scrapped', $2 FROM sim_card c
-JOIN sim_lot l ON l.id = c.lot_id AND l.is_ready
-WHERE c.iccid = $1 AND NOT EXISTS (SELECT FROM binding b WHERE b.iccid = c.iccid)
+SELECT c.iccid, c.lot_id, 'scrapped', $2 FROM sim_card c WHERE c.iccid = $1
 ON CONFLICT (iccid) DO UPDATE SET (state, cause, lease_id, reservation_id) =
-    ('scrapped', excluded.cause, NULL, NULL) WHERE card_hold.state <> 'scrapped'
-RETURNING iccid;
+    ('scrapped', excluded.cause, NULL, NULL);
 
 -- name: import_add
 -- A vendor's file that waits for its turn, unless the same one does, runs or is in stock.
@@ -971,7 +996,87 @@ FROM number_past WHERE msisdn = $1 ORDER BY at DESC LIMIT $2;
 -- name: number_now
 -- What holds of a number besides its state.
 SELECT b.order_id, b.imsi, b.since, h.cause, h.user_id AS last_user_id, h.grade, h.reservation_id,
-    coalesce(h.in_arrears, false) AS in_arrears, h.state = 'locked' AS is_locked
+    coalesce(h.in_arrears, false) AS in_arrears
 FROM (SELECT $1::bigint AS msisdn) n
 LEFT JOIN binding b USING (msisdn)
 LEFT JOIN number_hold h USING (msisdn);
+
+-- name: halt_keep
+-- Note a hold or a drain of an NE in the place of the one before.
+INSERT INTO ne_halt (ne, kind, cause, since, until) VALUES ($1, $2, $3, $4, $5)
+ON CONFLICT (ne) DO UPDATE SET kind = $2, cause = $3, since = $4, until = $5;
+
+-- name: halt_drop
+-- The NE is released.
+DELETE FROM ne_halt WHERE ne = $1;
+
+-- name: halt_list
+-- The holds and drains that have not ended.
+SELECT ne, kind, cause, since, until FROM ne_halt WHERE until IS NULL OR until > now();
+
+-- name: share_sources
+-- National ranges of a pool that nothing was leased of, and how far from below they are touched.
+SELECT r.id, r.pool, r.first, r.last, r.digits, r.province, r.hlr, r.counter,
+    greatest(r.first - 1,
+        (SELECT max(b.msisdn) FROM binding b WHERE b.msisdn BETWEEN r.first AND r.last),
+        (SELECT max(h.msisdn) FROM number_hold h WHERE h.msisdn BETWEEN r.first AND r.last)
+    ) AS touched_to
+FROM number_range r
+WHERE r.pool = $1 AND r.province = '000' AND r.counter = 0 AND r.hlr = coalesce($2, r.hlr)
+  AND r.digits = coalesce($3, r.digits)
+  AND NOT EXISTS (SELECT FROM lease e
+      WHERE e.source_id = r.id AND e.what = 'numbers')
+ORDER BY r.first
+FOR UPDATE OF r;
+
+-- name: share_shorten
+-- What is left of a national range.
+UPDATE number_range SET last = $2 WHERE id = $1;
+
+-- name: share_drop
+-- Nothing is left of it.
+DELETE FROM number_range WHERE id = $1;
+
+-- name: share_add
+-- A range of its own for one province, or one that is national again.
+INSERT INTO number_range (pool, first, last, digits, province, hlr, is_share)
+VALUES ($1, $2, $3, $4, $5, $6, $7) RETURNING id;
+
+-- name: share_at
+-- The share that begins at this number, and how far it is touched.
+SELECT r.id, r.pool, r.first, r.last, r.digits, r.province, r.hlr, r.counter,
+    r.counter > 0
+    OR EXISTS (SELECT FROM binding b WHERE b.msisdn BETWEEN r.first AND r.last)
+    OR EXISTS (SELECT FROM number_hold h WHERE h.msisdn BETWEEN r.first AND r.last)
+    OR EXISTS (SELECT FROM lease e WHERE e.source_id = r.id AND e.what = 'numbers') AS is_touched
+FROM number_range r
+WHERE r.pool = $1 AND r.first = $2 AND r.is_share
+FOR UPDATE OF r;
+
+-- name: day_add
+-- Add what was drawn and put back to the day's count.
+INSERT INTO pool_day (pool, province, day, drawn, returned)
+SELECT t.pool, t.province, t.day, t.drawn, t.returned
+FROM unnest($1::text[], $2::text[], $3::date[], $4::bigint[], $5::bigint[])
+    AS t (pool, province, day, drawn, returned)
+JOIN pool p ON p.name = t.pool
+ON CONFLICT (pool, province, day) DO UPDATE SET
+    drawn = pool_day.drawn + excluded.drawn, returned = pool_day.returned + excluded.returned;
+
+-- name: days
+-- What was drawn and put back on these days.
+SELECT pool, province, day, drawn, returned FROM pool_day WHERE day = ANY($1::date[]);
+
+-- name: export_numbers
+-- Numbers of one range past a place that are bound or held, in order, some at a time.
+SELECT msisdn, b.user_id, b.iccid, b.since, h.state, h.until, h.cause, h.grade,
+    h.user_id AS last_user_id
+FROM (SELECT msisdn FROM (
+        (SELECT msisdn FROM binding WHERE msisdn > $1 AND msisdn <= $2 ORDER BY msisdn LIMIT $3)
+        UNION
+        (SELECT msisdn FROM number_hold WHERE msisdn > $1 AND msisdn <= $2
+         ORDER BY msisdn LIMIT $3)) AS either
+    ORDER BY msisdn LIMIT $3) AS t
+LEFT JOIN binding b USING (msisdn)
+LEFT JOIN number_hold h USING (msisdn)
+ORDER BY msisdn;

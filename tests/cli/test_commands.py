@@ -1,6 +1,7 @@
 """The command line against a real API: what staff types, and what it shows."""
 
 import asyncio
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -185,7 +186,7 @@ def test_an_error_of_ours_is_one_line_and_an_exit_code(
 def test_a_daemon_that_another_one_fenced_says_so_and_no_more(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    async def fenced(_: Settings) -> None:
+    async def fenced(_: Settings, read: Callable[[], Settings]) -> None:
         raise ExceptionGroup("unhandled errors", [Fenced("another daemon runs as node hlrd")])
 
     monkeypatch.setattr("hlrd.app.serve", fenced)
