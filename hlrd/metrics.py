@@ -169,6 +169,18 @@ POOL_RECYCLED: Final = Counter(
     ["found"],
     registry=REGISTRY,
 )
+POOL_IDLE: Final = Gauge(
+    "hlrd_pool_idle_numbers",
+    "Numbers that orders may still draw, in memory or to be leased.",
+    ["pool", "province", "hlr"],
+    registry=REGISTRY,
+)
+POOL_LOW_WATER: Final = Gauge(
+    "hlrd_pool_low_water_numbers",
+    "Mark below which the idle numbers of a province are too few; 0 for none.",
+    ["pool"],
+    registry=REGISTRY,
+)
 POOL_LEASES: Final = Counter("hlrd_pool_leases_total", "Leases taken.", ["what"], registry=REGISTRY)
 POOL_EXHAUSTED: Final = Counter(
     "hlrd_pool_exhausted_total",

@@ -98,6 +98,7 @@ class Wanted(Struct, frozen=True, gc=False):
     msisdn: MSISDN | None = None  #: named by the order, to be bound
     imsi: IMSI | None = None
     iccid: ICCID | None = None
+    reservation: int | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -116,6 +117,15 @@ class NumberFact:
     hlr: str
     province: str
     state: NumberState
+    reservation: int | None = None  #: that it is kept for
+
+
+@dataclass(frozen=True, slots=True)
+class ReservationFact:
+    source: str
+    province: str
+    has_cards: bool
+    state: str  #: open, expired, cancelled or filling; its end is told by the database's clock
 
 
 class Facts(Struct, frozen=True, gc=False):
@@ -126,6 +136,9 @@ class Facts(Struct, frozen=True, gc=False):
     card: Card | None  #: None: not in stock, or none was named
     card_is_free: bool = False
     imsi_is_free: bool = True
+    card_reservation: int | None = None  #: that the card is kept for
+    reservation: ReservationFact | None = None  #: None: none was named, or there is none
+    as_of: int = 0  #: `Allocator.holds_made` when the reading began
 
 
 class Lookup(Protocol):

@@ -59,6 +59,7 @@ NameText = Annotated[str, Meta(pattern=r"\A[A-Za-z0-9][A-Za-z0-9_.-]{0,31}\Z")]
 ECCodeText = Annotated[str, Meta(pattern=r"\A[A-Za-z0-9]{1,20}\Z")]
 TimeText = Annotated[str, Meta(pattern=r"\A[0-9]{14}\Z")]
 MonthText = Annotated[str, Meta(pattern=r"\A20[0-9]{2}(?:0[1-9]|1[0-2])\Z")]
+ReservationText = Annotated[str, Meta(pattern=r"\A[1-9][0-9]{0,17}\Z")]
 NoteText = Annotated[str, Meta(pattern=r"\A[^\x00-\x1f\x7f]{1,200}\Z")]
 LevelNumber = Annotated[int, Meta(ge=1, le=2)]
 VersionNumber = Annotated[int, Meta(ge=0, le=2**53)]
@@ -93,6 +94,10 @@ class MemberActivate(Header, tag="MEMBER_ACTIVATE", kw_only=True, forbid_unknown
     digits: Literal[11, 13] = 13
     iccid: ICCIDText | None = None  #: this very card
     lot: NameText | None = None  #: any card of this lot; neither: any card of the province
+    msisdn: MSISDNText | None = None  #: the customer's choice: idle, or of the reservation
+    reservation: ReservationText | None = (
+        None  #: gives number, pool, digits; cards if any
+    )
     services: Annotated[list[Service], Meta(min_length=1, max_length=3)] = msgspec.field(
         default_factory=lambda: [Service.GPRS, Service.SMS]
     )
@@ -109,6 +114,7 @@ class UserOpen(Header, tag="USER_OPEN", kw_only=True, forbid_unknown_fields=True
     algorithm: Literal["COMP128_1", "COMP128_2", "COMP128_3", "MILENAGE"] = "MILENAGE"
     card_type: Literal["SIM", "USIM"] = "USIM"
     services: Annotated[list[Service], Meta(min_length=1, max_length=3)]
+    reservation: ReservationText | None = None  #: that has the number, and the card if any
     arrears_level: LevelNumber | None = None  #: opened while the account is in arrears
 
 
@@ -214,7 +220,7 @@ def _normalize(order: WorkOrder) -> None:
         raise BadRequest(
             "REPLY_TO_UNKNOWN", "no receipt endpoint of that name is registered", "reply_to"
         )
-    if not isinstance(order, MemberActivate):
+    if order.msisdn is not None:
         order.msisdn = identity.parse_msisdn(order.msisdn)
     if isinstance(order, Opening):
         if order.iccid is not None:

@@ -5,6 +5,7 @@ Every function returns nothing, or raises the Refusal that upstream is told; non
 
 from collections.abc import Sequence
 from datetime import datetime
+from typing import Final
 
 from hlrd import limits
 from hlrd.domain import order as orders
@@ -18,6 +19,8 @@ from hlrd.domain.user import User
 from hlrd.engine.book import OpenOrder
 from hlrd.pool.allocator import Exhausted, Lack
 from hlrd.ports import Facts
+
+_IDLE: Final = (NumberState.IDLE, NumberState.LEASED)
 
 
 def check_source(kind: OrderKind, source: str, state_master: str) -> None:
@@ -60,14 +63,21 @@ def check_user(order: WorkOrder, user: User | None) -> None:
         raise Conflict("USER_NUMBER_MISMATCH", "the user has another number", "msisdn")
 
 
-def check_opening(order: Opening, user: User | None, facts: Facts, routes: Routes) -> None:
+def check_opening(
+    order: Opening, user: User | None, facts: Facts, routes: Routes, source: str
+) -> None:
     if user is not None:
         code = "USER_TERMINATED" if user.state is UserState.TERMINATED else "USER_EXISTS"
         raise Conflict(code, "an opening needs a user id that was never used", "user_id")
+    if order.reservation is not None:
+        _check_reserved(order, order.reservation, source, facts)
+    if order.msisdn is not None:
+        _check_number(order, facts)
     if isinstance(order, UserOpen):
         _check_named(order, facts, routes)
     elif order.iccid is not None:
-        _check_card(facts, order.province, order.services, routes)
+        _check_card(facts, order, routes)
+        _check_same_home(facts)
 
 
 def check_services(hlr: str, services: list[Service], routes: Routes) -> None:
@@ -91,38 +101,95 @@ def exhausted(drawn: Exhausted, order: MemberActivate) -> Conflict:
             return Conflict("STOCK_EXHAUSTED", text, "lot" if order.lot else "province")
         case Lack.CARD_TAKEN:
             return Conflict("CARD_TAKEN", "another order is opening with this card", "iccid")
+        case Lack.NUMBER_TAKEN:
+            return Conflict("NUMBER_TAKEN", "another order is opening with this number", "msisdn")
+        case Lack.RESERVATION:
+            text = "orders have used up what was reserved"
+            return Conflict("RESERVATION_USED_UP", text, "reservation")
 
 
-def _check_named(order: UserOpen, facts: Facts, routes: Routes) -> None:
-    """The number and the card that the order names are idle, and belong together."""
+def _check_reserved(order: Opening, reservation: str, source: str, facts: Facts) -> None:
+    """The reservation is this source's and open, and has what the order names."""
+    fact = facts.reservation
+    if fact is None or fact.state == "filling":
+        raise NotFound("RESERVATION_UNKNOWN", "there is no such reservation", "reservation")
+    if source not in (fact.source, Source.OPS):
+        text = "another source made the reservation"
+        raise NotAllowed("RESERVATION_OF_OTHER_SOURCE", text, "reservation")
+    if fact.state == "cancelled":
+        raise Conflict("RESERVATION_CANCELLED", "the reservation was cancelled", "reservation")
+    if fact.state == "expired":
+        text = "the time of the reservation is over"
+        raise Conflict("RESERVATION_EXPIRED", text, "reservation")
+    if fact.province != order.province:
+        text = "the reservation's province differs"
+        raise BadRequest("RESERVATION_OF_OTHER_PROVINCE", text, "reservation")
+    _check_has(order, int(reservation), facts, has_cards=fact.has_cards)
+
+
+def _check_has(order: Opening, reservation: int, facts: Facts, *, has_cards: bool) -> None:
+    number = facts.number
+    if number is not None and number.state in _IDLE:
+        text = "the number is not, or no more, of this reservation"
+        raise Conflict("NUMBER_NOT_OF_RESERVATION", text, "msisdn")
+    if not has_cards:
+        return
+    if isinstance(order, MemberActivate) and order.lot is not None:
+        text = "the cards come from the reservation; name no lot"
+        raise BadRequest("RESERVATION_HAS_CARDS", text, "lot")
+    if order.iccid is not None and facts.card_reservation != reservation and facts.card_is_free:
+        text = "the card is not, or no more, of this reservation"
+        raise Conflict("CARD_NOT_OF_RESERVATION", text, "iccid")
+
+
+def _check_number(order: Opening, facts: Facts) -> None:
+    """The number that the order names is idle, or reserved for the order."""
     number = facts.number
     if number is None:
         raise BadRequest("NUMBER_UNKNOWN", "the number is in no imported range", "msisdn")
-    if number.state not in (NumberState.IDLE, NumberState.LEASED):
+    if number.state is NumberState.RESERVED:
+        if order.reservation is None or number.reservation != int(order.reservation):
+            text = "the number is reserved; name its reservation if it is yours"
+            raise Conflict("NUMBER_RESERVED", text, "msisdn")
+    elif number.state not in _IDLE:
         raise Conflict("NUMBER_NOT_IDLE", f"the number is {number.state}", "msisdn")
     if number.province != order.province:
         raise BadRequest("NUMBER_OF_OTHER_PROVINCE", "the number's province differs", "msisdn")
+
+
+def _check_same_home(facts: Facts) -> None:
+    number, card = facts.number, facts.card
+    if number is not None and card is not None and card.hlr != number.hlr:
+        raise BadRequest("HOME_HLR_DIFFERS", "number and card differ in home HLR", "iccid")
+
+
+def _check_named(order: UserOpen, facts: Facts, routes: Routes) -> None:
+    """The card that the order names may be bound, and belongs to the number."""
+    assert facts.number is not None, "checked before"
     if facts.card is not None:
-        _check_card(facts, order.province, order.services, routes)
+        _check_card(facts, order, routes)
         if facts.card.imsi != order.imsi:
             raise BadRequest("IMSI_NOT_OF_CARD", "the card in stock has another IMSI", "imsi")
-        if facts.card.hlr != number.hlr:
-            raise BadRequest("HOME_HLR_DIFFERS", "number and card differ in home HLR", "iccid")
+        _check_same_home(facts)
     elif order.keyid is None:
         raise BadRequest("CARD_UNKNOWN", "the card is not in stock; send ki and keyid", "iccid")
     elif not facts.card_is_free:
         raise Conflict("CARD_NOT_IN_STOCK", "the card is in use or scrapped", "iccid")
     elif not facts.imsi_is_free:
         raise Conflict("IMSI_IN_USE", "the IMSI is bound to another card", "imsi")
-    check_services(number.hlr, order.services, routes)
+    check_services(facts.number.hlr, order.services, routes)
 
 
-def _check_card(facts: Facts, province: str, services: list[Service], routes: Routes) -> None:
+def _check_card(facts: Facts, order: Opening, routes: Routes) -> None:
     card = facts.card
     if card is None:
         raise BadRequest("CARD_UNKNOWN", "no such card in stock", "iccid")
     if not facts.card_is_free:
         raise Conflict("CARD_NOT_IN_STOCK", "the card is in use or scrapped", "iccid")
-    if card.province != province:
+    kept_for = facts.card_reservation
+    if kept_for is not None and (order.reservation is None or kept_for != int(order.reservation)):
+        text = "the card is reserved; name its reservation if it is yours"
+        raise Conflict("CARD_RESERVED", text, "iccid")
+    if card.province != order.province:
         raise BadRequest("CARD_OF_OTHER_PROVINCE", "the card's province differs", "iccid")
-    check_services(card.hlr, services, routes)
+    check_services(card.hlr, order.services, routes)

@@ -211,11 +211,12 @@ class Intake:
         if user_id in self._clashed:
             return
         waiting = self._waiting[user_id]
-        while waiting:
+        while waiting and user_id not in self._clashed:
             if not self._judge(*waiting[0]):
                 return
             waiting.popleft()
-        del self._waiting[user_id]
+        if not waiting:
+            del self._waiting[user_id]
 
     def _judge(self, arrival: _Arrival, facts: Facts) -> bool:
         """False: it must wait for a number or a card."""
@@ -223,6 +224,9 @@ class Intake:
         lane = self._book.lanes[entry.user_id]
         if facts.repeat is not None:
             self._settle_repeat(entry, facts.repeat)
+            return True
+        if facts.as_of != self._allocator.holds_made and _names_what_may_be_held(entry.order):
+            self._judge_again(arrival)
             return True
         try:
             self._check(entry, lane, facts)
@@ -250,7 +254,7 @@ class Intake:
         ahead = [earlier for earlier in lane.queue if earlier.id < entry.id] if lane.queue else ()
         eligibility.check_in_flight(kind, ahead, self._parking.count_of(entry.user_id))
         if isinstance(order, Opening):
-            eligibility.check_opening(order, lane.user, facts, self._routes)
+            eligibility.check_opening(order, lane.user, facts, self._routes, entry.source)
         else:
             eligibility.check_user(order, lane.user)
 
@@ -278,6 +282,10 @@ class Intake:
         )
 
     def _draw(self, order: MemberActivate, facts: Facts) -> Drawn | Pending | Exhausted:
+        if order.msisdn is not None:
+            return self._draw_card_for(MSISDN(order.msisdn), order, facts)
+        if order.reservation is not None:
+            return self._draw_reserved(int(order.reservation), order, facts)
         if order.iccid is None:
             return self._allocator.draw(
                 pool=order.pool, province=order.province, digits=order.digits, lot=order.lot
@@ -285,11 +293,41 @@ class Intake:
         assert facts.card is not None, "checked before"
         return self._allocator.draw_for(facts.card, pool=order.pool, digits=order.digits)
 
+    def _draw_card_for(
+        self, msisdn: MSISDN, order: MemberActivate, facts: Facts
+    ) -> Drawn | Pending | Exhausted:
+        if order.iccid is not None:
+            assert facts.card is not None, "checked before"
+            if self._allocator.take(msisdn=msisdn, iccid=facts.card.iccid):
+                return Drawn(msisdn, facts.card)
+            raise _taken()
+        assert facts.number is not None, "checked before"
+        has_cards = facts.reservation is not None and facts.reservation.has_cards
+        return self._allocator.draw_card_for(
+            msisdn,
+            province=order.province,
+            hlr=facts.number.hlr,
+            lot=order.lot,
+            reservation=int(order.reservation) if order.reservation and has_cards else None,
+        )
+
+    def _draw_reserved(
+        self, reservation: int, order: MemberActivate, facts: Facts
+    ) -> Drawn | Pending | Exhausted:
+        assert facts.reservation is not None, "checked before"
+        return self._allocator.draw_reserved(
+            reservation,
+            province=order.province,
+            has_cards=facts.reservation.has_cards,
+            lot=order.lot,
+            card=facts.card,
+        )
+
     def _take(self, entry: OpenOrder, order: UserOpen, facts: Facts) -> Binding:
         assert facts.number is not None, "checked before"
         msisdn, iccid, imsi = MSISDN(order.msisdn), ICCID(order.iccid), IMSI(order.imsi)
         if not self._allocator.take(msisdn=msisdn, iccid=iccid):
-            raise Conflict("NUMBER_OR_CARD_TAKEN", "another order is opening with it", "msisdn")
+            raise _taken()
         if facts.card is not None:
             sealed = facts.card.key
         else:
@@ -334,14 +372,18 @@ class Intake:
             lane.user = None
         if clash is Clash.ORDER:
             lane.is_known = False  # what we believed of this user is not what the journal holds
-        if clash is Clash.ORDER or (clash is not Clash.USER and _is_drawn(entry.order)):
-            self._arriving[entry.id].is_again = True
-            self._count_clashed(entry.user_id, 1)
-            self._lookup.resolve(_wanted(entry))
+        if clash is Clash.ORDER or _was_drawn(clash, entry.order):
+            self._judge_again(self._arriving[entry.id])
             return
         if lane.arriving > 1 or len(lane.queue) > 1:
             self._read_again(lane)
         self._settle_refused(entry, Conflict(*REFUSAL_OF_CLASH[clash]))
+
+    def _judge_again(self, arrival: _Arrival) -> None:
+        """By new facts; those of its user behind it wait."""
+        arrival.is_again = True
+        self._count_clashed(arrival.order.user_id, 1)
+        self._lookup.resolve(_wanted(arrival.order))
 
     def _count_clashed(self, user_id: UserId, change: int) -> None:
         count = self._clashed.pop(user_id, 0) + change
@@ -434,17 +476,43 @@ def _wanted(entry: OpenOrder) -> Wanted:
     if isinstance(order, UserOpen):
         return Wanted(
             entry.id, entry.source, order.order_id, entry.user_id,
-            MSISDN(order.msisdn), IMSI(order.imsi), ICCID(order.iccid),
+            MSISDN(order.msisdn), IMSI(order.imsi), ICCID(order.iccid), _reservation_of(order),
         )  # fmt: skip
-    if isinstance(order, MemberActivate) and order.iccid is not None:
+    if isinstance(order, MemberActivate) and (order.iccid or order.msisdn or order.reservation):
         return Wanted(
-            entry.id, entry.source, order.order_id, entry.user_id, iccid=ICCID(order.iccid)
+            entry.id,
+            entry.source,
+            order.order_id,
+            entry.user_id,
+            msisdn=MSISDN(order.msisdn) if order.msisdn else None,
+            iccid=ICCID(order.iccid) if order.iccid else None,
+            reservation=_reservation_of(order),
         )
     return Wanted(entry.id, entry.source, order.order_id, entry.user_id)
 
 
-def _is_drawn(order: WorkOrder) -> bool:
-    return isinstance(order, MemberActivate) and order.iccid is None
+def _reservation_of(order: Opening) -> int | None:
+    return None if order.reservation is None else int(order.reservation)
+
+
+def _was_drawn(clash: Clash, order: WorkOrder) -> bool:
+    """What another has, so that it may be drawn again."""
+    if not isinstance(order, MemberActivate):
+        return False
+    if clash is Clash.NUMBER:
+        return order.msisdn is None
+    return clash is Clash.CARD and order.iccid is None
+
+
+def _names_what_may_be_held(order: WorkOrder) -> bool:
+    """Number or card: a reservation or a lock may be younger than the facts. What is drawn from
+    memory is safe, since whoever holds it takes it from there first.
+    """
+    return isinstance(order, Opening) and (order.msisdn is not None or order.iccid is not None)
+
+
+def _taken() -> Conflict:
+    return Conflict("NUMBER_OR_CARD_TAKEN", "another order is opening with it", "msisdn")
 
 
 def _other_content() -> Conflict:

@@ -6,13 +6,15 @@ leaves the hand. The database's unique keys hold the same rule a second time.
 """
 
 from bisect import bisect_right, insort
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from enum import Enum, StrEnum
 from operator import itemgetter
-from typing import NamedTuple, TypeAlias
+from typing import Any, NamedTuple, TypeAlias
 
+from hlrd import limits
 from hlrd.domain.identity import ICCID, MSISDN, Card
+from hlrd.pool.kept import Keep, Kept, Page
 from hlrd.pool.lease import CardGrant, NumberGrant, Settled, What, Wish
 from hlrd.pool.ledger import Ledger
 from hlrd.pool.ranges import NumberRange
@@ -41,6 +43,8 @@ class Lack(StrEnum):
     NUMBERS = "numbers"  #: no idle number in the pool for that province, length (and HLR)
     CARDS = "cards"  #: no card in stock with the home HLR of an idle number
     CARD_TAKEN = "cardTaken"  #: the named card is in the hands of another order
+    NUMBER_TAKEN = "numberTaken"  #: the named number is in the hands of another order
+    RESERVATION = "reservation"  #: orders have confirmed all that was reserved
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,6 +52,29 @@ class Exhausted:
     """Nothing to draw and nothing to wait for. Nothing is held."""
 
     what: Lack
+
+
+class Picked(NamedTuple):
+    """For a reservation: in hand until its hold is durable (`held`), put back or dropped."""
+
+    number: int
+    range_id: int
+    iccid: ICCID | None
+
+
+class Flow(NamedTuple):
+    """Idle numbers, in memory or leasable, and what was drawn and put back since the start."""
+
+    pool: str
+    province: str
+    hlr: str
+    idle: int = 0
+    drawn: int = 0
+    returned: int = 0
+
+    def plus(self, idle: int, drawn: int, returned: int) -> "Flow":
+        counts = (self.idle + idle, self.drawn + drawn, self.returned + returned)
+        return Flow(self.pool, self.province, self.hlr, *counts)
 
 
 class _Choice(NamedTuple):
@@ -65,7 +92,7 @@ class Allocator:
     """Synchronous and pure. `chance` gives floats in [0, 1), as `random.Random().random`.
 
     What is drawn or taken is *in hand* until exactly one of
-    `bound` (its binding is durable: forgotten here),
+    `bound` (its binding is durable: forgotten here), `held` (its hold is: the same),
     `put_back` (its order was refused before the journal took it: idle again, in memory),
     `drop` (the journal said that another has it: never offered again).
     A binding rolled back at close is *not* put back: the closing transaction writes number and card
@@ -84,6 +111,9 @@ class Allocator:
         self._racks: dict[tuple[str, str], Rack] = {}  #: by province and HLR
         self._choices: dict[_Key, list[_Choice]] = {}
         self._leased_cards: dict[ICCID, tuple[Card, Shelf[ICCID]]] = {}  #: idle or in hand
+        self._keep = Keep()
+        self.holds_made = 0
+        """Times that numbers or cards were held: what was read of any before may be outdated."""
 
     # What there is.
 
@@ -98,6 +128,12 @@ class Allocator:
         )
         self._pools.add(pool)
         insort(self._firsts, (number_range.first, number_range.id))
+        self._choices.clear()
+
+    def remove_range(self, number_range: NumberRange) -> None:
+        """One that nothing was ever leased of is no more, or has become another."""
+        self._numbers.remove(number_range.id)
+        self._firsts.remove((number_range.first, number_range.id))
         self._choices.clear()
 
     def add_lot(self, lot: Lot, *, recycled: int = 0) -> None:
@@ -160,6 +196,109 @@ class Allocator:
         self._take_card(card.iccid)
         return Drawn(MSISDN(str(numbers.draw(self._chance))), card)
 
+    def draw_card_for(
+        self,
+        msisdn: MSISDN,
+        *,
+        province: str,
+        hlr: str,
+        lot: str | None = None,
+        reservation: int | None = None,
+    ) -> Drawn | Pending | Exhausted:
+        """A card for the named number, of `lot`, of a reservation that has cards, or any; takes the
+        number as well.
+        """
+        if int(msisdn) in self._numbers.in_hand:
+            return Exhausted(Lack.NUMBER_TAKEN)
+        kept = None if reservation is None else self._keep.open(reservation)
+        card = self._draw_card(province, hlr, lot, kept)
+        if isinstance(card, Card):
+            self.take(msisdn=msisdn)
+            return Drawn(msisdn, card)
+        return card
+
+    def draw_reserved(
+        self,
+        reservation: int,
+        *,
+        province: str,
+        has_cards: bool,
+        lot: str | None = None,
+        card: Card | None = None,
+    ) -> Drawn | Pending | Exhausted:
+        """A random number of the reservation, with a card of it, the named one, or one in stock."""
+        if card is not None and card.iccid in self._cards.in_hand:
+            return Exhausted(Lack.CARD_TAKEN)
+        kept = self._keep.open(reservation)
+        homes = kept.numbers if card is None else kept.numbers.keys() & {card.hlr}
+        weights = {hlr: len(kept.numbers[hlr]) for hlr in homes}
+        if card is None:
+            cards = kept if has_cards else None
+            weights = {
+                hlr: min(count, self._cards_left(province, hlr, lot, cards))
+                for hlr, count in weights.items()
+            }
+        hlr = self._choose_home(weights)
+        if hlr is None:
+            return self._lack_of_reserved(kept, lot)
+        drawn = card or self._draw_card(province, hlr, lot, kept if has_cards else None)
+        if not isinstance(drawn, Card):
+            return drawn
+        number = kept.numbers[hlr].draw(self._chance)
+        self._numbers.in_hand[number] = None
+        if card is not None:
+            self._take_card(card.iccid)
+        return Drawn(MSISDN(str(number)), drawn)
+
+    def _lack_of_reserved(self, kept: Kept, lot: str | None) -> Pending | Exhausted:
+        if self._keep.has_more(kept):
+            return Pending.PENDING
+        if not kept.left:
+            return Exhausted(Lack.RESERVATION)
+        return Exhausted(Lack.CARDS if lot is None or lot in self._lots else Lack.LOT)
+
+    def _draw_card(
+        self, province: str, hlr: str, lot: str | None, kept: Kept | None
+    ) -> Card | Pending | Exhausted:
+        if kept is not None:
+            return self._draw_kept_card(kept, hlr)
+        if not self._cards_left(province, hlr, lot, None):
+            return Exhausted(Lack.CARDS if lot is None or lot in self._lots else Lack.LOT)
+        shelf = self._racks[province, hlr].serving() if lot is None else self._lots[lot][1]
+        if shelf is None:
+            return Pending.PENDING
+        shelf.want()
+        if not shelf.idle:
+            return Pending.PENDING
+        return self._leased_cards[shelf.draw(self._chance)][0]
+
+    def _draw_kept_card(self, kept: Kept, hlr: str) -> Card | Pending | Exhausted:
+        if not kept.cards.get(hlr):
+            return Pending.PENDING if self._keep.has_more(kept) else Exhausted(Lack.RESERVATION)
+        card = self._keep.draw_card(kept, hlr, self._chance)
+        self._cards.in_hand[card.iccid] = None
+        return card
+
+    def _cards_left(self, province: str, hlr: str, lot: str | None, kept: Kept | None) -> int:
+        """An upper bound of the cards that a draw may still come to."""
+        if kept is not None:
+            return len(kept.cards.get(hlr, ()))
+        if lot is None:
+            rack = self._racks.get((province, hlr))
+            return rack.idle if rack else 0
+        found = self._lots.get(lot)
+        if found is None or (found[0].province, found[0].hlr) != (province, hlr):
+            return 0
+        return 0 if found[1].is_used_up else found[0].quantity
+
+    def _choose_home(self, weights: Mapping[str, int]) -> str | None:
+        point = int(self._chance() * sum(weights.values()))
+        for hlr, weight in weights.items():
+            if point < weight:
+                return hlr
+            point -= weight
+        return None
+
     def _find_choices(self, key: _Key) -> list[_Choice]:
         racks = self._racks
         return [
@@ -192,6 +331,80 @@ class Allocator:
     def _lack_of_numbers(self, key: _Key) -> Exhausted:
         return Exhausted(Lack.NUMBERS if key[0] in self._pools else Lack.POOL)
 
+    # For reservations.
+
+    def pick(
+        self,
+        *,
+        pool: str,
+        province: str,
+        digits: int,
+        hlr: str | None,
+        lot: str | None,
+        with_card: bool,
+    ) -> Picked | Pending | Exhausted:
+        """As `draw`, with a card only if wanted; leaves a reserve in memory for orders."""
+        key = (pool, province, digits)
+        shelves = self._shelves.get(key, {})
+        weights = {
+            home: min(shelf.tally.idle, self._cards_left(province, home, lot, None))
+            if with_card
+            else shelf.tally.idle
+            for home, shelf in shelves.items()
+            if hlr in (None, home)
+        }
+        home = self._choose_home(weights)
+        if home is None:
+            has_numbers = any(shelves[home].tally.idle for home in weights)
+            return Exhausted(Lack.CARDS) if has_numbers else self._lack_of_numbers(key)
+        if not self._can_spare(shelves[home]):
+            return Pending.PENDING
+        iccid = None
+        if with_card:
+            card = self.pick_card(province=province, hlr=home, lot=lot)
+            if not isinstance(card, Card):
+                return card
+            iccid = card.iccid
+        number = shelves[home].draw(self._chance)
+        return Picked(number, self.range_of(number) or 0, iccid)
+
+    def pick_card(self, *, province: str, hlr: str, lot: str | None) -> Card | Pending | Exhausted:
+        """Any card in stock of that home, in hand."""
+        rack = self._racks.get((province, hlr))
+        shelf = rack.serving() if lot is None and rack else None
+        if lot is not None and lot in self._lots:
+            shelf = self._lots[lot][1]
+        if shelf is not None and not self._can_spare(shelf):
+            return Pending.PENDING
+        return self._draw_card(province, hlr, lot, None)
+
+    @staticmethod
+    def _can_spare(shelf: Shelf[Any]) -> bool:
+        shelf.want()
+        if shelf.remaining or shelf.awaits:
+            return len(shelf.idle) > limits.LEASE_LOW_WATER // 2
+        return bool(shelf.idle)
+
+    def held(self, *, msisdn: MSISDN | None = None, iccid: ICCID | None = None) -> None:
+        """As `bound`, when it is a hold that is durable: what lookups said of it is outdated."""
+        self.holds_made += 1
+        self._let_go(msisdn, iccid)
+
+    def range_of(self, number: int) -> int | None:
+        place = bisect_right(self._firsts, number, key=itemgetter(0))
+        return self._firsts[place - 1][1] if place else None
+
+    def kept_wanted(self) -> list[Kept]:
+        """Reservations whose orders wait; answer each by `on_page`, then draw again."""
+        return self._keep.wanted()
+
+    def on_page(self, page: Page) -> None:
+        self._keep.on_page(page, self._numbers.in_hand, self._cards.in_hand)
+
+    def forget_reservation(self, reservation: int) -> None:
+        """Its numbers and cards are drawn no more; those in hand stay there."""
+        self._keep.close(reservation)
+
     # Named items.
 
     def take(self, *, msisdn: MSISDN | None = None, iccid: ICCID | None = None) -> bool:
@@ -200,19 +413,21 @@ class Allocator:
         if number in self._numbers.in_hand or iccid in self._cards.in_hand:
             return False
         if number is not None:
+            self._keep.numbers.take(number)
             self._numbers.take(number, self._shelf_below(number))
         if iccid is not None:
             self._take_card(iccid)
         return True
 
     def _take_card(self, iccid: ICCID) -> None:
+        self._keep.cards.take(iccid)
         leased = self._leased_cards.get(iccid)
         self._cards.take(iccid, leased and leased[1])
 
     def _shelf_below(self, number: int) -> Shelf[int] | None:
         """Ranges do not overlap: only the last that begins at `number` or below can have it."""
-        place = bisect_right(self._firsts, number, key=itemgetter(0))
-        return self._numbers.shelf_of(self._firsts[place - 1][1]) if place else None
+        range_id = self.range_of(number)
+        return None if range_id is None else self._numbers.shelf_of(range_id)
 
     # Out of the hand.
 
@@ -228,15 +443,22 @@ class Allocator:
         """Refused before anything became durable: idle again."""
         if msisdn is not None:
             self._numbers.put_back(int(msisdn))
+            self._keep.numbers.put_back(int(msisdn))
         if iccid is not None:
             self._cards.put_back(iccid)
+            self._keep.put_back_card(iccid)
 
     def _let_go(self, msisdn: MSISDN | None, iccid: ICCID | None) -> None:
         if msisdn is not None:
-            self._numbers.let_go(int(msisdn))
+            number = int(msisdn)
+            self._numbers.let_go(number)
+            if self._keep.numbers.lent:
+                self._keep.numbers.let_go(number)
         if iccid is not None:
             self._cards.let_go(iccid)
             self._leased_cards.pop(iccid, None)
+            if self._keep.cards.lent:
+                self._keep.forget_card(iccid)
 
     # Leases.
 
@@ -288,6 +510,11 @@ class Allocator:
                 self._leased_cards.pop(iccid, None)
         return [*self._numbers.settled(), *cards]
 
+    @property
+    def is_giving(self) -> bool:
+        """Whether anything is in hand."""
+        return bool(self._numbers.in_hand or self._cards.in_hand)
+
     # For the gauges.
 
     def numbers_in_memory(self) -> dict[str, int]:
@@ -296,6 +523,16 @@ class Allocator:
         for (pool, _, _), shelves in self._shelves.items():
             counts[pool] += sum(len(shelf.idle) for shelf in shelves.values())
         return counts
+
+    def flows(self) -> list[Flow]:
+        """Of each pool, province and home HLR. O(1) in their numbers."""
+        flows: dict[tuple[str, str, str], Flow] = {}
+        for (pool, province, _), shelves in self._shelves.items():
+            for hlr, shelf in shelves.items():
+                key, tally = (pool, province, hlr), shelf.tally
+                flow = flows.get(key) or Flow(*key)
+                flows[key] = flow.plus(tally.idle, tally.drawn, tally.returned)
+        return list(flows.values())
 
     def cards_in_memory(self) -> int:
         return sum(len(shelf.idle) for _, shelf in self._lots.values())

@@ -5,7 +5,7 @@ One read is in flight at a time, so the answers keep the order of asking.
 
 import asyncio
 from collections import deque
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import NamedTuple, Protocol
 
 from hlrd import limits
@@ -31,7 +31,9 @@ class _Unpark(NamedTuple):
 class LookupReader:
     """Implements `ports.Lookup`. `attach` before the first question, then keep `run` running."""
 
-    def __init__(self, dsn: str) -> None:
+    def __init__(self, dsn: str, holds_made: Callable[[], int] = lambda: 0) -> None:
+        """`holds_made`: `Allocator.holds_made`, as of which facts are read."""
+        self._holds_made = holds_made
         self._link = Link(dsn, "lookup")
         self._asked: deque[Wanted | _Unpark] = deque()
         self._has_work = asyncio.Event()
@@ -70,7 +72,7 @@ class LookupReader:
         else:
             wanted = self._take_wanted()
             found = await self._link.stubbornly(
-                lambda connection: facts.resolve(connection, wanted)
+                lambda connection: facts.resolve(connection, wanted, self._holds_made())
             )
             self._engine.on_resolved(found)
 

@@ -6,7 +6,7 @@ from typing import Final
 from hlrd.domain.identity import UserId
 from hlrd.domain.lifecycle import OrderState
 from hlrd.domain.user import User
-from hlrd.ports import Facts, NumberFact, Repeat, StoredOrder, Wanted
+from hlrd.ports import Facts, NumberFact, Repeat, ReservationFact, StoredOrder, Wanted
 from hlrd.store.connection import Connection, Record
 from hlrd.store.queries import query
 from hlrd.store.rows import binding_of, card_of, number_of, stored_order_of, user_of
@@ -16,18 +16,20 @@ _USERS: Final = query("facts_users")
 _NUMBERS: Final = query("facts_numbers")
 _CARDS: Final = query("facts_cards")
 _IMSIS: Final = query("facts_imsis")
+_RESERVATIONS: Final = query("facts_reservations")
 _STORED: Final = query("stored_orders")
 
 
-async def resolve(connection: Connection, wanted: Sequence[Wanted]) -> list[Facts]:
-    """The facts of each, in order."""
+async def resolve(connection: Connection, wanted: Sequence[Wanted], as_of: int = 0) -> list[Facts]:
+    """The facts of each, in order. `as_of`: as in `Facts`."""
     repeats = await _read_repeats(connection, wanted)
     users = await _read_users(connection, wanted)
     numbers = await _read_numbers(connection, wanted)
     cards = await _read_cards(connection, wanted)
     imsis_taken = await _read_taken_imsis(connection, wanted)
-    if not (repeats or users or numbers or cards):
-        return [Facts(one.token, None, None, None, None) for one in wanted]
+    reservations = await _read_reservations(connection, wanted)
+    if not (repeats or users or numbers or cards or reservations):
+        return [Facts(one.token, None, None, None, None, as_of=as_of) for one in wanted]
     return [
         Facts(
             token=one.token,
@@ -37,6 +39,9 @@ async def resolve(connection: Connection, wanted: Sequence[Wanted]) -> list[Fact
             card=card_of(cards[place]) if place in cards else None,
             card_is_free=place in cards and cards[place]["is_free"],
             imsi_is_free=place not in imsis_taken,
+            card_reservation=cards[place]["reservation_id"] if place in cards else None,
+            reservation=reservations.get(one.reservation),
+            as_of=as_of,
         )
         for place, one in enumerate(wanted)
     ]
@@ -89,6 +94,18 @@ async def _read_cards(connection: Connection, wanted: Sequence[Wanted]) -> Mappi
         return {}
     rows = await connection.fetch(_CARDS, [wanted[place].iccid for place in places])
     return {places[row["n"] - 1]: row for row in rows}
+
+
+async def _read_reservations(
+    connection: Connection, wanted: Sequence[Wanted]
+) -> Mapping[int | None, ReservationFact]:
+    asked = {one.reservation for one in wanted if one.reservation is not None}
+    if not asked:
+        return {}
+    return {
+        row["id"]: ReservationFact(row["source"], row["province"], row["with_cards"], row["state"])
+        for row in await connection.fetch(_RESERVATIONS, list(asked))
+    }
 
 
 async def _read_taken_imsis(connection: Connection, wanted: Sequence[Wanted]) -> set[int]:

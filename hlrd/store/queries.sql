@@ -185,8 +185,7 @@ WHERE s.user_id IS NOT NULL OR b.user_id IS NOT NULL;
 
 -- name: facts_numbers
 -- Range and state of these numbers; nothing of those in no range.
-SELECT t.n, r.pool, r.hlr, r.province, b.msisdn IS NOT NULL AS is_bound, h.state,
-    h.reservation_id
+SELECT t.n, r.hlr, r.province, b.msisdn IS NOT NULL AS is_bound, h.state, h.reservation_id
 FROM unnest($1::bigint[]) WITH ORDINALITY AS t (msisdn, n)
 JOIN number_range r ON int8range(r.first, r.last, '[]') @> t.msisdn
 LEFT JOIN binding b USING (msisdn)

@@ -4,7 +4,8 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
 
-from hlrd.domain.identity import Binding, Card
+from hlrd.domain.identity import Binding
+from hlrd.domain.lifecycle import ImportState
 
 
 @dataclass(frozen=True, slots=True)
@@ -34,6 +35,7 @@ class RangeRow:
     last: str
     province: str
     hlr: str
+    is_share: bool = False  #: cut from a national range
 
 
 @dataclass(frozen=True, slots=True)
@@ -41,6 +43,56 @@ class PoolRow:
     name: str
     ranges: Sequence[RangeRow] = ()
     numbers: Mapping[str, int] = field(default_factory=dict)  #: by NumberState
+    low_water: int | None = None  #: idle numbers of a province below it are too few
+    counted_at: datetime | None = None  #: the ranges are as of now, the states as of then
+
+
+@dataclass(frozen=True, slots=True)
+class StockRow:
+    """The numbers of a pool that are alike: one line of the stock report."""
+
+    pool: str
+    province: str
+    hlr: str
+    digits: int
+    numbers: Mapping[str, int]  #: by NumberState
+
+
+@dataclass(frozen=True, slots=True)
+class Report:
+    counted_at: datetime | None
+    rows: Sequence[StockRow]
+
+
+@dataclass(frozen=True, slots=True)
+class PastRow:
+    """One thing that is over in the life of a number."""
+
+    event: str  #: NumberEvent
+    since: datetime | None  #: when what ended had begun
+    at: datetime
+    user_id: str | None
+    iccid: str | None
+    order_id: str | None  #: the order that bound it
+    reservation_id: str | None
+    operator_id: str | None  #: staff, where it was staff
+    cause: str | None
+
+
+@dataclass(frozen=True, slots=True)
+class History:
+    """What holds of a number, and what it went through, the latest first."""
+
+    number: "NumberRow"
+    since: datetime | None  #: of its binding
+    imsi: str | None
+    order_id: str | None  #: the order that bound it
+    last_user_id: str | None  #: while nobody has it
+    cause: str | None  #: of the hold
+    in_arrears: bool  #: its last user left owing
+    grade: str | None
+    reservation_id: str | None
+    past: Sequence[PastRow]
 
 
 @dataclass(frozen=True, slots=True)
@@ -62,16 +114,86 @@ class LotRow:
     province: str
     hlr: str
     quantity: int
-    cards: Mapping[str, int] = field(default_factory=dict)  #: by CardState
+    cards: Mapping[str, int]  #: by CardState
+    counted_at: datetime  #: a count walks every binding, so it is made now and then
 
 
 @dataclass(frozen=True, slots=True)
-class Delivery:
-    """A vendor's file of cards, read whole and good, its keys sealed."""
+class CardRow:
+    """One card of the stock; never its key."""
 
-    name: str
-    vendor: str
+    iccid: str
+    imsi: str
+    lot: str
     province: str
     hlr: str
+    state: str  #: CardState
+    msisdn: str | None = None  #: while a user has it
+    user_id: str | None = None
+    cause: str | None = None  #: why scrapped
+
+
+@dataclass(frozen=True, slots=True)
+class Upload:
+    """A vendor's file that is on disk, and the home that staff gave it."""
+
     file_hash: bytes  #: SHA-256
-    cards: Sequence[Card]
+    file_bytes: int
+    province: str
+    hlr: str
+    operator_id: str
+
+
+@dataclass(frozen=True, slots=True)
+class ImportRow:
+    """A vendor's file on its way into the stock."""
+
+    id: int
+    file_hash: bytes
+    file_bytes: int
+    lot: str | None  #: as its header names it, once read
+    province: str
+    hlr: str
+    operator_id: str
+    state: ImportState
+    rows: int | None  #: cards, as the header announces them
+    checked: int
+    loaded: int
+    faults: int
+    left_s: float | None  #: until its end, as estimated with the last chunk
+    code: str | None  #: why refused, as docs/api.md lists it
+    cause: str | None
+    started_at: datetime
+    ended_at: datetime | None
+    lot_id: int | None = None
+
+    @property
+    def is_over(self) -> bool:
+        return self.state in (ImportState.DONE, ImportState.REFUSED)
+
+
+@dataclass(frozen=True, slots=True)
+class ReservedNumber:
+    msisdn: str
+    hlr: str
+    user_id: str | None = None  #: whose order confirmed it
+
+
+@dataclass(frozen=True, slots=True)
+class ReservationRow:
+    id: str
+    source: str
+    key: str
+    state: str  #: filling, open, cancelled or expired, by the clock of the database
+    operator_id: str
+    pool: str
+    province: str
+    digits: int
+    hlr: str | None
+    grade: str | None
+    with_cards: bool
+    asked: int
+    granted: int | None  #: None while it is filled
+    confirmed: int | None  #: numbers in use by its orders; None in a list
+    created_at: datetime
+    expires_at: datetime

@@ -13,6 +13,7 @@ from hlrd.store.connection import Record
 
 _HELD: Final = {
     "free": NumberState.IDLE,
+    "reserved": NumberState.RESERVED,
     "quarantined": NumberState.QUARANTINED,
     "locked": NumberState.LOCKED,
 }
@@ -80,7 +81,12 @@ def reasons_text(reasons: Reasons) -> str:
 
 def number_of(row: Record) -> NumberFact:
     state = NumberState.IN_USE if row["is_bound"] else _HELD[row["state"] or "free"]
-    return NumberFact(hlr=row["hlr"], province=row["province"], state=state)
+    return NumberFact(
+        hlr=row["hlr"],
+        province=row["province"],
+        state=state,
+        reservation=row["reservation_id"] if state is NumberState.RESERVED else None,
+    )
 
 
 def stored_order_of(row: Record) -> StoredOrder:

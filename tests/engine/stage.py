@@ -112,6 +112,7 @@ class FakeAllocator:
         self.script: list[Pending | Exhausted] = []
         self.held: list[str] = []
         self.dropped: list[str] = []
+        self.holds_made = 0
         self._count = 0
 
     def draw(self, **_: object) -> Drawn | Pending | Exhausted:
@@ -125,6 +126,19 @@ class FakeAllocator:
             return self.script.pop(0)
         self._count += 1
         return self._hold(named)
+
+    def draw_reserved(
+        self, _: int, *, card: Card | None = None, **__: object
+    ) -> Drawn | Pending | Exhausted:
+        return self.draw() if card is None else self.draw_for(card)
+
+    def draw_card_for(self, msisdn: MSISDN, **_: object) -> Drawn | Pending | Exhausted:
+        if self.script:
+            return self.script.pop(0)
+        self._count += 1
+        drawn = Drawn(msisdn, card(self._count))
+        self.held += [msisdn, drawn.card.iccid]
+        return drawn
 
     def _hold(self, named: Card) -> Drawn:
         msisdn = MSISDN(f"10647000{self._count:05d}")
