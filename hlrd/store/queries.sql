@@ -266,20 +266,28 @@ RETURNING old.counter AS start, old.count, old.size - old.counter - old.count AS
 INSERT INTO lease (what, source_id, start, count, epoch) VALUES ($1, $2, $3, $4, $5) RETURNING id;
 
 -- name: lease_pick_numbers
--- Take up to $2 numbers of a range off the free list.
-UPDATE number_hold SET lease_id = $3 WHERE msisdn IN (
-    SELECT h.msisdn FROM number_hold h
-    WHERE h.range_id = $1 AND h.state = 'free' AND h.lease_id IS NULL AND h.grade IS NULL
-      AND NOT EXISTS (SELECT FROM binding b WHERE b.msisdn = h.msisdn)
-    LIMIT $2 FOR UPDATE SKIP LOCKED)
+-- Take up to $2 numbers of a range off the free list, from a random place on, so that those which
+-- came first are not drawn first. One that was bound by name meanwhile is taken as well: no draw
+-- gets it, and its row goes when the lease ends.
+WITH point AS MATERIALIZED (SELECT random() AS place), after AS MATERIALIZED (
+    SELECT msisdn FROM number_hold
+    WHERE range_id = $1 AND state = 'free' AND lease_id IS NULL AND grade IS NULL
+      AND place >= (SELECT place FROM point)
+    ORDER BY place LIMIT $2 FOR UPDATE SKIP LOCKED), before AS MATERIALIZED (
+    SELECT msisdn FROM number_hold
+    WHERE range_id = $1 AND state = 'free' AND lease_id IS NULL AND grade IS NULL
+      AND place < (SELECT place FROM point)
+    ORDER BY place LIMIT $2 - (SELECT count(*) FROM after) FOR UPDATE SKIP LOCKED)
+UPDATE number_hold SET lease_id = $3
+WHERE msisdn IN (SELECT msisdn FROM after UNION ALL SELECT msisdn FROM before)
 RETURNING msisdn;
 
 -- name: lease_pick_cards
--- Take up to $2 cards of a lot off the free list.
+-- Take up to $2 cards of a lot off the free list; one that was bound by name meanwhile is taken as
+-- well, as with numbers.
 UPDATE card_hold SET lease_id = $3 WHERE iccid IN (
     SELECT h.iccid FROM card_hold h
     WHERE h.lot_id = $1 AND h.state = 'free' AND h.lease_id IS NULL
-      AND NOT EXISTS (SELECT FROM binding b WHERE b.iccid = h.iccid)
     LIMIT $2 FOR UPDATE SKIP LOCKED)
 RETURNING iccid;
 

@@ -37,7 +37,10 @@ DROP INDEX number_hold_until;
 CREATE INDEX number_hold_due ON number_hold (range_id, until)
     WHERE state = 'quarantined' AND NOT in_arrears;
 DROP INDEX number_hold_free;
-CREATE INDEX number_hold_free ON number_hold (range_id)
+-- Where it lies on the free list: by chance, so that a lease does not take what came first, and
+-- nobody can tell which numbers are leased together.
+ALTER TABLE number_hold ADD COLUMN place double precision NOT NULL DEFAULT random();
+CREATE INDEX number_hold_free ON number_hold (range_id, place)
     WHERE state = 'free' AND lease_id IS NULL AND grade IS NULL;
 CREATE INDEX number_hold_grade ON number_hold (range_id, grade)
     WHERE state = 'free' AND grade IS NOT NULL;
