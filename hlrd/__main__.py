@@ -10,7 +10,7 @@ from typing import Annotated
 import typer
 
 from hlrd import __version__
-from hlrd.cli import ne, orders, pool, sim
+from hlrd.cli import ne, orders, pool, simimport
 from hlrd.config import ConfigError, Settings, load
 from hlrd.domain.errors import HlrdError
 
@@ -21,7 +21,7 @@ cli = typer.Typer(
     help="Service provisioning: work orders in, commands to network elements, receipts out.",
 )
 cli.add_typer(pool.pool, name="pool")
-cli.add_typer(sim.sim, name="sim")
+cli.add_typer(simimport.sim, name="sim")
 cli.add_typer(orders.order, name="order")
 cli.add_typer(ne.ne, name="ne")
 

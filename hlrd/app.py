@@ -4,21 +4,25 @@ import asyncio
 import gc
 import os
 import signal
+from collections.abc import Callable
 from contextlib import AsyncExitStack, suppress
+from functools import partial
 from itertools import count
+from pathlib import Path
 from random import Random
 from typing import Any, Final
 
 import structlog
 
 from adapters import DIALECTS, shipped_replies
-from hlrd import __version__, metrics
+from hlrd import __version__, limits, metrics
 from hlrd.api.admin import admin_app
 from hlrd.api.auth import Tokens
 from hlrd.api.listen import listen
 from hlrd.api.public import public_app
 from hlrd.api.seam import Status
 from hlrd.config import ConfigError, NESettings, Settings
+from hlrd.domain.errors import HlrdError
 from hlrd.domain.plan import Routes
 from hlrd.engine.engine import Engine
 from hlrd.ne.adapter import Account, Adapter
@@ -29,16 +33,25 @@ from hlrd.pool.allocator import Allocator
 from hlrd.pool.grade import Grades, Rule
 from hlrd.pool.vault import KeyVault
 from hlrd.runtime import pulse
+from hlrd.runtime.cards import CardDesk
 from hlrd.runtime.clock import SystemClock
+from hlrd.runtime.daybook import Daybook
+from hlrd.runtime.desk import NumberDesk
+from hlrd.runtime.imports.desk import ImportDesk, Means
+from hlrd.runtime.imports.spool import Spool
 from hlrd.runtime.journal import JournalWriter
 from hlrd.runtime.lease import LeaseKeeper
 from hlrd.runtime.lookup import LookupReader
 from hlrd.runtime.node import NodeLease, first_order_id
 from hlrd.runtime.outcomes import Outcomes
 from hlrd.runtime.receipts import ReceiptReader
+from hlrd.runtime.recycle import Recycler
+from hlrd.runtime.reservations import Reservations
 from hlrd.runtime.stocktake import keep_counting
 from hlrd.store import embedded
 from hlrd.store.connection import connect, open_pool
+from hlrd.store.halts import HaltStore
+from hlrd.store.imports import ImportBook
 from hlrd.store.migrate import migrate
 from hlrd.store.pools import NumberPools
 from hlrd.store.reader import OrderReader
@@ -47,10 +60,6 @@ from hlrd.store.stock import SIMStock
 _log = structlog.get_logger(__name__)
 
 RELATIONS_DIALECT: Final = "dsmp"
-GC_OBJECTS: Final = 100_000
-"""New objects between two looks for garbage cycles. An order makes none, so the default of 700
-would walk the open orders for nothing: measured, a tenth of the daemon's time."""
-
 READ_CONNECTIONS_MAX: Final = 8
 """For what people and upstream systems read; the path of an order has connections of its own."""
 
@@ -87,13 +96,17 @@ def replies(ne: NESettings) -> Replies:
     return Replies(shipped, read_replies(document, str(ne.replies)))
 
 
-async def serve(settings: Settings) -> None:
-    """Run until SIGTERM or SIGINT, then drain; a second signal ends the process at once."""
+async def serve(settings: Settings, read: Callable[[], Settings]) -> None:
+    """Run until SIGTERM or SIGINT, then drain; a second signal ends the process at once. SIGHUP
+    reads the settings again.
+    """
     stopping = asyncio.Event()
     _on_signals(stopping)
     server = await asyncio.to_thread(embedded.start, settings.database)
     try:
-        await Daemon(settings, server.dsn).run(stopping)
+        daemon = Daemon(settings, server.dsn)
+        asyncio.get_running_loop().add_signal_handler(signal.SIGHUP, daemon.reload, read)
+        await daemon.run(stopping)
     finally:
         await asyncio.to_thread(server.stop, only_if_unused=True)
 
@@ -104,12 +117,41 @@ class Daemon:
         self._dsn = dsn
         self._node = NodeLease(dsn, settings.node)
         self._status = Status(ready=False, reason="starting")
+        self._drivers: dict[str, Driver[Any]] = {}
         self._clock = SystemClock()
         self._chance = Random()
-        keys = {name: bytes.fromhex(k.get_secret_value()) for name, k in settings.keys.keys.items()}
-        self._vault = KeyVault(keys, settings.keys.current, os.urandom)
+        self._keys = {
+            name: bytes.fromhex(key.get_secret_value()) for name, key in settings.keys.keys.items()
+        }
+        self._vault = KeyVault(self._keys, settings.keys.current, os.urandom)
         self._routes = routes(settings)
         self._grades = Grades(Rule(rule.grade, rule.tail) for rule in settings.grades)
+
+    def reload(self, read: Callable[[], Settings]) -> None:
+        """Let the network elements go on by what `read` gives; the rest needs a restart. Settings
+        that are of no use change nothing."""
+        try:
+            wanted = read()
+            adapters = self._adapters_anew(wanted)
+        except HlrdError as error:
+            _log.error("settings_not_reloaded", error=str(error))
+            return
+        for ne in wanted.ne:
+            if ne.name in self._drivers:
+                self._drivers[ne.name].adopt(ne, adapters[ne.name])
+        left = [
+            name
+            for name in type(wanted).model_fields
+            if name != "ne" and getattr(wanted, name) != getattr(self._settings, name)
+        ]
+        _log.info("settings_reloaded", need_restart=left)
+
+    def _adapters_anew(self, wanted: Settings) -> dict[str, Adapter[Any]]:
+        dialects = {ne.name: ne.dialect for ne in self._settings.ne}
+        if {ne.name: ne.dialect for ne in wanted.ne} != dialects:
+            raise ConfigError("ne: other names or dialects need a restart")
+        routes(wanted)
+        return {ne.name: adapter(ne) for ne in wanted.ne}
 
     async def run(self, stopping: asyncio.Event) -> None:
         metrics.INFO.labels(__version__).set(1)
@@ -135,10 +177,10 @@ class Daemon:
             last_seq=await node.last_seq(),
             quarantine_days=settings.orders.quarantine_days,
         )
-        lookup = LookupReader(self._dsn)
         allocator = Allocator(self._chance.random)
+        lookup = LookupReader(self._dsn, lambda: allocator.holds_made)
         outcomes = Outcomes()
-        drivers = {ne.name: self._driver(ne, outcomes) for ne in settings.ne}
+        drivers = self._drivers = {ne.name: self._driver(ne, outcomes) for ne in settings.ne}
         first_own_id = first_order_id(epoch)
         engine = Engine(
             clock=self._clock,
@@ -153,25 +195,66 @@ class Daemon:
             order_ids=count(first_own_id),
             first_own_id=first_own_id,
         )
+
+        def on_leased() -> None:
+            engine.on_leased()
+            reservations.leased()
+
         leases = LeaseKeeper(
             self._dsn,
             node=settings.node,
             epoch=epoch,
             allocator=allocator,
-            on_leased=engine.on_leased,
+            on_leased=on_leased,
             grades=self._grades,
+        )
+        reservations = Reservations(
+            self._dsn,
+            node=settings.node,
+            epoch=epoch,
+            allocator=allocator,
+            grades=self._grades,
+            new_secret=partial(os.urandom, 32),
+            on_page=engine.on_leased,
+            on_freed=leases.freed,
         )
         pool = await open_pool(self._dsn, "api", READ_CONNECTIONS_MAX)
         stack.push_async_callback(pool.close)
+        halts = HaltStore(pool)
+        for ne, halt in (await halts.standing()).items():
+            if ne in drivers:
+                drivers[ne].halt(halt)
         receipts = ReceiptReader(pool, journal.durable_up_to)
         journal.attach(engine, on_receipts=receipts.arrived, on_freed=leases.freed)
         lookup.attach(engine)
         outcomes.attach(engine)
+        await reservations.recover()
         await leases.recover()
         async for open_orders in node.open_orders():
             engine.recover(open_orders)
+        recycler = self._recycler(epoch, engine, leases)
+        numbers = NumberDesk(
+            self._dsn,
+            node=settings.node,
+            epoch=epoch,
+            allocator=allocator,
+            recycler=recycler,
+            change_ranges=leases.change_ranges,
+            on_freed=leases.freed,
+        )
+        stack.callback(numbers.close)
         pools = NumberPools(pool, leases.refresh)
-        stock = SIMStock(pool, leases.refresh)
+        daybook = Daybook(allocator, pools, self._clock.wall)
+        stock = SIMStock(pool)
+        cards = CardDesk(self._dsn, node=settings.node, epoch=epoch, allocator=allocator)
+        stack.callback(cards.close)
+        imports = ImportDesk(
+            ImportBook(pool),
+            Spool(self._spool_folder(), self._vault),
+            self._means(epoch),
+            is_busy=lambda: allocator.is_giving or journal.backlog() > 0,
+            on_imported=leases.refresh,
+        )
         app = public_app(
             tokens=Tokens((t.source, t.token.get_secret_value()) for t in settings.tokens),
             status=self._ready,
@@ -180,9 +263,14 @@ class Daemon:
             orders=OrderReader(pool),
             receipts=receipts,
             pools=pools,
+            numbers=numbers,
+            forecasts=daybook,
             stock=stock,
+            cards=cards,
+            imports=imports,
+            reservations=reservations,
             elements=drivers.values(),
-            vault=self._vault,
+            halts=halts,
         )
         async with asyncio.TaskGroup() as group:
             works = [
@@ -193,6 +281,10 @@ class Daemon:
                     journal.run(),
                     lookup.run(),
                     leases.run(),
+                    reservations.run(),
+                    imports.run(),
+                    *map(recycler.run, recycler.hlrs),
+                    daybook.run(),
                     node.run(engine.lowest_open_id),
                     pulse.drive_timers(engine),
                     pulse.refresh_gauges(engine),
@@ -203,13 +295,39 @@ class Daemon:
             engine.refill()
             await self._listen(stack, app, admin=False)
             gc.freeze()  # what start-up built stays
-            gc.set_threshold(GC_OBJECTS, 20, 50)
+            gc.set_threshold(limits.GC_OBJECTS, 20, 50)
             self._status = Status(ready=True)
             _log.info("ready", node=settings.node, epoch=epoch, open_orders=engine.open_orders())
             await stopping.wait()
             await self._drain(engine, journal, list(drivers.values()))
             for work in works:
                 work.cancel()
+
+    def _spool_folder(self) -> Path:
+        settings = self._settings
+        beside = settings.database.data_dir.parent / "imports"
+        return (settings.imports.folder or beside).expanduser().resolve()
+
+    def _means(self, epoch: int) -> Means:
+        settings = self._settings
+        return Means(
+            dsn=self._dsn,
+            node=settings.node,
+            epoch=epoch,
+            keys=self._keys,
+            current=settings.keys.current,
+            log_level=settings.log_level,
+        )
+
+    def _recycler(self, epoch: int, engine: Engine, leases: LeaseKeeper) -> Recycler:
+        return Recycler(
+            self._dsn,
+            node=self._settings.node,
+            epoch=epoch,
+            hlrs=self._routes.templates,
+            inquire=engine.inquire,
+            on_freed=leases.freed,
+        )
 
     async def _drain(
         self, engine: Engine, journal: JournalWriter, drivers: list[Driver[Any]]

@@ -22,6 +22,7 @@ _MACHINES: Final[tuple[tuple[str, str, Mapping[Any, Any]], ...]] = (
     ("User", "UserState", lifecycle.USER),
     ("Number", "NumberState", lifecycle.NUMBER),
     ("Card", "CardState", lifecycle.CARD),
+    ("Import of a SIM lot", "ImportState", lifecycle.IMPORT),
 )
 
 

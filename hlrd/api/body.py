@@ -1,8 +1,8 @@
 """Request bodies: bounded in bytes, in time, and in what all of them together hold in memory."""
 
 import asyncio
-from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
+from collections.abc import AsyncIterator, Collection, Iterator
+from contextlib import asynccontextmanager, contextmanager
 from typing import Final
 
 from aiohttp import hdrs, web
@@ -15,6 +15,9 @@ from hlrd.domain.errors import Unavailable
 JSON: Final = "application/json"
 NDJSON: Final = "application/x-ndjson"
 CSV: Final = "text/csv"
+
+UTF_8: Final = "utf-8"
+CHINESE: Final = (UTF_8, "gbk", "gb2312", "gb18030")
 
 _ENCODINGS: Final = frozenset({"", "identity", "gzip", "deflate"})
 
@@ -34,7 +37,7 @@ class Bodies:
 
     @asynccontextmanager
     async def read(self, request: web.Request) -> AsyncIterator[bytes]:
-        expected = _expected_bytes(request)
+        expected = expected_bytes(request, limits.BODY_BYTES_MAX)
         if self._bytes_held + expected > self._bytes_max:
             raise Unavailable("BODIES_FULL", "too many bodies are being read at once", 1.0)
         self._bytes_held += expected
@@ -44,25 +47,51 @@ class Bodies:
             self._bytes_held -= expected
 
     async def _read(self, request: web.Request) -> bytes:
-        try:
+        with _reading(request, self._read_timeout_s):
             async with asyncio.timeout(self._read_timeout_s):
                 return await request.read()
-        except TimeoutError:
-            raise TooSlow(
-                "BODY_TOO_SLOW", f"the body took longer than {self._read_timeout_s:g} s"
-            ) from None
-        except (HttpProcessingError, web.RequestPayloadError, ConnectionError) as error:
-            request.content.feed_eof()  # or aiohttp reads on after the answer, and fails again
-            raise BrokenBody("BODY_BROKEN", "the body does not end as its headers say") from error
 
 
-def media_type(request: web.Request, *allowed: str) -> str:
-    """The body's type, if it is one of these, in UTF-8, and packed in a way that hlrd unpacks."""
+async def stream(
+    request: web.Request, bytes_max: int, *, read_timeout_s: float = limits.BODY_READ_TIMEOUT_S
+) -> AsyncIterator[bytes]:
+    """A body for the disk, part by part, as it comes. Each part has `read_timeout_s`, and all of
+    them together `limits.SIM_UPLOAD_TIMEOUT_S`."""
+    received = 0
+    deadline = asyncio.get_running_loop().time() + limits.SIM_UPLOAD_TIMEOUT_S
+    with _reading(request, read_timeout_s):
+        while True:
+            async with asyncio.timeout(read_timeout_s):
+                part = await request.content.readany()
+            if not part and request.content.at_eof():
+                return
+            received += len(part)
+            if received > bytes_max:
+                raise web.HTTPRequestEntityTooLarge(bytes_max, received)
+            if asyncio.get_running_loop().time() > deadline:
+                raise TimeoutError
+            yield part
+
+
+@contextmanager
+def _reading(request: web.Request, timeout_s: float) -> Iterator[None]:
+    try:
+        yield
+    except TimeoutError:
+        raise TooSlow("BODY_TOO_SLOW", f"the body took longer than {timeout_s:g} s") from None
+    except (HttpProcessingError, web.RequestPayloadError, ConnectionError) as error:
+        request.content.feed_eof()  # or aiohttp reads on after the answer, and fails again
+        raise BrokenBody("BODY_BROKEN", "the body does not end as its headers say") from error
+
+
+def media_type(request: web.Request, *allowed: str, charsets: Collection[str] = (UTF_8,)) -> str:
+    """The body's type, if it is one of these, in one of these character sets, and packed in a way
+    that hlrd unpacks."""
     if request.content_type not in allowed:
         raise WrongMediaType("MEDIA_TYPE", f"Content-Type must be {' or '.join(allowed)}")
-    charset = (request.charset or "utf-8").lower()
-    if charset not in ("utf-8", "utf8"):
-        raise WrongMediaType("CHARSET", "the body must be UTF-8")
+    charset = (request.charset or UTF_8).lower().replace("utf8", UTF_8)
+    if charset not in charsets:
+        raise WrongMediaType("CHARSET", f"the body must be {' or '.join(charsets).upper()}")
     if request.headers.get(hdrs.CONTENT_ENCODING, "").strip().lower() not in _ENCODINGS:
         raise unpackable()
     return request.content_type
@@ -72,9 +101,10 @@ def unpackable() -> WrongMediaType:
     return WrongMediaType("CONTENT_ENCODING", "Content-Encoding must be gzip, deflate or none")
 
 
-def _expected_bytes(request: web.Request) -> int:
+def expected_bytes(request: web.Request, bytes_max: int) -> int:
+    """What the headers announce, or else the most there may be."""
     if request.content_length is None or hdrs.CONTENT_ENCODING in request.headers:
-        return limits.BODY_BYTES_MAX
-    if request.content_length > limits.BODY_BYTES_MAX:
-        raise web.HTTPRequestEntityTooLarge(limits.BODY_BYTES_MAX, request.content_length)
+        return bytes_max
+    if request.content_length > bytes_max:
+        raise web.HTTPRequestEntityTooLarge(bytes_max, request.content_length)
     return request.content_length

@@ -25,7 +25,6 @@ _PATH: Final = "/v1/work-orders"
 _ID_MAX: Final = 2**63 - 1
 T = TypeVar("T")
 
-_PREFER: Final = "Prefer"
 _APPLIED: Final = "Preference-Applied"
 
 
@@ -98,7 +97,9 @@ class WorkOrders:
 
     def _shown(self, record: OrderRecord, *, status: int = 200) -> web.Response:
         live = self._desk.show(record.id)
-        return as_json(view.order(record, live, self._elements.masked), status=status)
+        elements = self._elements
+        document = view.order(record, live, masked=elements.masked, obstacle=elements.obstacle)
+        return as_json(document, status=status)
 
     async def _record(self, request: web.Request) -> OrderRecord:
         text = request.match_info["id"]
@@ -117,7 +118,7 @@ class WorkOrders:
 
     async def _post_one(self, request: web.Request, submission: Submission) -> web.Response:
         order = submission.order
-        wish = None if order is None else wait.wanted(request.headers.get(_PREFER), order)
+        wish = None if order is None else wait.wanted(request.headers.get(wait.PREFER), order)
         if wish is None:
             (settled,) = await _settled(self._submit([submission]))
             return _one(settled)

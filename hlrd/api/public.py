@@ -10,22 +10,30 @@ from hlrd.api.auth import Tokens, authenticate
 from hlrd.api.body import Bodies
 from hlrd.api.edge import edge
 from hlrd.api.elements import Elements
+from hlrd.api.imports import ImportRoutes
+from hlrd.api.numbers import NumberRoutes
 from hlrd.api.orders import WorkOrders
 from hlrd.api.patience import Patience
 from hlrd.api.pools import PoolRoutes
 from hlrd.api.receipts import ReceiptRoutes
+from hlrd.api.reservations import ReservationRoutes
 from hlrd.api.seam import (
+    CardDesk,
     Desk,
     Element,
+    Forecasts,
+    Halts,
+    Imports,
     Intake,
+    NumberDesk,
     NumberPools,
     Orders,
     Receipts,
+    Reservations,
     SIMStock,
     Status,
 )
 from hlrd.api.sims import SIMRoutes
-from hlrd.ports import Vault
 
 
 def public_app(
@@ -37,9 +45,14 @@ def public_app(
     orders: Orders,
     receipts: Receipts,
     pools: NumberPools,
+    numbers: NumberDesk,
+    forecasts: Forecasts,
     stock: SIMStock,
-    vault: Vault,
+    cards: CardDesk,
+    imports: Imports,
+    reservations: Reservations,
     elements: Iterable[Element],
+    halts: Halts,
     bodies: Bodies | None = None,
 ) -> web.Application:
     """While `status` is not ready, orders are refused at once instead of waiting for a journal."""
@@ -47,7 +60,7 @@ def public_app(
         middlewares=[edge, authenticate(tokens)], client_max_size=limits.BODY_BYTES_MAX
     )
     bodies = bodies or Bodies()
-    network = Elements(elements)
+    network = Elements(elements, halts=halts, bodies=bodies)
     patience = Patience()
     app.on_shutdown.append(patience.end)
     app.add_routes(
@@ -62,8 +75,19 @@ def public_app(
                 patience=patience,
             ).routes(),
             *ReceiptRoutes(receipts, patience).routes(),
-            *PoolRoutes(pools=pools, elements=network, bodies=bodies).routes(),
-            *SIMRoutes(stock=stock, elements=network, vault=vault, bodies=bodies).routes(),
+            *PoolRoutes(
+                pools=pools,
+                numbers=numbers,
+                forecasts=forecasts,
+                elements=network,
+                bodies=bodies,
+            ).routes(),
+            *NumberRoutes(pools=pools, numbers=numbers, bodies=bodies).routes(),
+            *ReservationRoutes(reservations=reservations, bodies=bodies).routes(),
+            *SIMRoutes(stock=stock, cards=cards, bodies=bodies).routes(),
+            *ImportRoutes(
+                imports=imports, stock=stock, elements=network, patience=patience
+            ).routes(),
             *network.routes(),
             web.get("/openapi.yaml", _openapi, allow_head=False),
         ]

@@ -4,15 +4,35 @@ Whatever is read here may already be out of date when the client sees it, except
 `Intake` answered without a refusal is durable.
 """
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import AsyncIterator, Callable, Mapping, Sequence
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Protocol
 
-from hlrd.domain.identity import MSISDN
+from hlrd.domain.identity import ICCID, MSISDN
 from hlrd.domain.operation import Task
+from hlrd.ne.halts import Halt
+from hlrd.pool.forecast import Forecast
 from hlrd.pool.ranges import Span
+from hlrd.pool.reservation import Asked
+from hlrd.pool.simheader import BadLine
 from hlrd.ports import Answer, Submission
-from hlrd.store.record import Delivery, LotRow, NumberRow, OrderRecord, PoolRow
+from hlrd.store.desk import Work
+from hlrd.store.record import (
+    CardRow,
+    ExportRow,
+    History,
+    ImportRow,
+    LotRow,
+    NumberRow,
+    OrderRecord,
+    PoolRow,
+    RangeRow,
+    Report,
+    ReservationRow,
+    ReservedNumber,
+)
+from hlrd.store.shares import Share
 
 
 class Intake(Protocol):
@@ -62,28 +82,144 @@ class NumberPools(Protocol):
         """Conflict if the name is taken."""
         ...
 
-    async def add_range(self, span: Span) -> None:
-        """NotFound for the pool; Conflict if a number of the range is in any range already."""
+    async def add_range(self, span: Span) -> bool:
+        """False: exactly this range is there. NotFound for the pool; Conflict if a number of the
+        range is in another range already."""
+        ...
+
+    async def set_low_water(self, name: str, numbers: int | None) -> None:
+        """None lifts the mark. NotFound for the pool."""
         ...
 
     async def pools(self) -> Sequence[PoolRow]: ...
 
     async def pool(self, name: str) -> PoolRow | None: ...
 
+    async def report(self) -> Report: ...
+
+    def export(self, name: str, state: str | None) -> AsyncIterator[Sequence[ExportRow]]:
+        """Numbers that are bound or held, in order, page by page."""
+        ...
+
     async def number(self, msisdn: MSISDN) -> NumberRow | None: ...
+
+    async def history(self, msisdn: MSISDN) -> History | None: ...
+
+
+class NumberDesk(Protocol):
+    """Staff's work on numbers; implemented by `runtime.desk`. Refuses what does not fit."""
+
+    async def lock(self, work: Work) -> None: ...
+
+    async def unlock(self, work: Work) -> None: ...
+
+    async def recycle(self, msisdn: MSISDN, operator_id: str, *, waives: bool) -> object: ...
+
+    async def recycle_due(self, operator_id: str) -> object: ...
+
+    async def share(self, share: Share, operator_id: str) -> Sequence[RangeRow]: ...
+
+    async def unshare(self, pool: str, first: MSISDN, operator_id: str) -> RangeRow: ...
+
+
+class Forecasts(Protocol):
+    async def forecast(self) -> Sequence[Forecast]: ...
 
 
 class SIMStock(Protocol):
-    async def import_lot(self, delivery: Delivery) -> None:
-        """All cards or none. The same file again changes nothing.
-
-        Conflict if the name is another file's, or a card is in stock already.
-        """
-        ...
-
     async def lots(self) -> Sequence[LotRow]: ...
 
     async def lot(self, name: str) -> LotRow | None: ...
+
+    async def card(self, iccid: ICCID) -> CardRow | None:
+        """None if it is not of the stock."""
+        ...
+
+    async def cards(self, lot: str) -> AsyncIterator[Sequence[CardRow]] | None:
+        """All cards of a lot, page by page; None if there is no such lot."""
+        ...
+
+
+class Reservations(Protocol):
+    """Implemented by `runtime.reservations`. `source`: only this one's; None: anybody's."""
+
+    async def reserve(self, asked: Asked) -> tuple[ReservationRow, bool]:
+        """And whether it was there before, under the same key. A refusal holds nothing."""
+        ...
+
+    async def read(self, reservation: int, source: str | None) -> ReservationRow:
+        """NotFound, as all the others."""
+        ...
+
+    async def page(self, source: str | None, before: int, limit: int) -> list[ReservationRow]:
+        """The newest first."""
+        ...
+
+    async def numbers(self, reservation: int, after: int, limit: int) -> list[ReservedNumber]:
+        """Ascending."""
+        ...
+
+    async def extend(self, reservation: int, source: str | None, ttl_s: int) -> ReservationRow:
+        """Conflict once it has ended."""
+        ...
+
+    async def cancel(self, reservation: int, source: str | None) -> ReservationRow:
+        """Conflict once it has expired."""
+        ...
+
+    async def choose(
+        self, reservation: int, source: str | None, numbers: Sequence[MSISDN], ttl_s: int
+    ) -> ReservationRow:
+        """Conflict once it has ended, or for a number that it does not have."""
+        ...
+
+
+class CardDesk(Protocol):
+    async def scrap(self, iccid: ICCID, *, cause: str, operator_id: str) -> None:
+        """For good. NotFound if it is not of the stock; Conflict if somebody has it."""
+        ...
+
+
+class Imports(Protocol):
+    """Imports of SIM lots; implemented by `runtime.imports.desk`."""
+
+    async def receive(
+        self,
+        parts: AsyncIterator[bytes],
+        *,
+        bytes_expected: int,
+        province: str,
+        hlr: str,
+        operator_id: str,
+    ) -> ImportRow:
+        """The import of this file, which may go on or be done already."""
+        ...
+
+    async def until_over(self, row: ImportRow) -> ImportRow: ...
+
+    async def get(self, id: int) -> ImportRow | None: ...
+
+    async def newest(self) -> Sequence[ImportRow]: ...
+
+    async def cancel(self, id: int, operator_id: str) -> ImportRow:
+        """NotFound; Conflict if it is over."""
+        ...
+
+    async def faults(self, row: ImportRow, most: int) -> list[BadLine]:
+        """The first of them, by line."""
+        ...
+
+    def error_file(self, row: ImportRow) -> Path | None:
+        """None if it has none."""
+        ...
+
+
+class Halts(Protocol):
+    """Keeps what people said of network elements over a restart."""
+
+    async def keep(self, ne: str, halt: Halt) -> None: ...
+
+    async def drop(self, ne: str) -> None: ...
 
 
 class Element(Protocol):
@@ -93,6 +229,14 @@ class Element(Protocol):
 
     def show(self) -> Mapping[str, object]:
         """Dialect, address, sessions, window, breaker: ready for JSON, no password."""
+        ...
+
+    def halt(self, halt: Halt | None, /) -> None:
+        """Keep from it by a person's word, or by none any more."""
+        ...
+
+    def obstacle(self) -> Mapping[str, object] | None:
+        """Why a task that waits for it is not sent now; None when it is about to be."""
         ...
 
     def masked(self, task: Task, /) -> str:

@@ -1,53 +1,45 @@
-"""SIM lots: import, show, counts by state. Never a key in an answer."""
+"""SIM lots and cards: shown, exported, scrapped. Never a key in an answer."""
 
-import asyncio
-import hashlib
-from io import BytesIO
+from collections.abc import Sequence
 from typing import Final
 
-from aiohttp import web
+from aiohttp import hdrs, web
 from msgspec import Struct
 
-from hlrd import limits
 from hlrd.api import body
 from hlrd.api.auth import demand
-from hlrd.api.body import CSV, Bodies
-from hlrd.api.elements import Elements, ElementText
-from hlrd.api.problem import BadContent, Fault
-from hlrd.api.seam import SIMStock
+from hlrd.api.body import CSV, JSON, Bodies
+from hlrd.api.seam import CardDesk, SIMStock
 from hlrd.api.shown import demand_reader, shown
-from hlrd.api.typed import parse
-from hlrd.domain.errors import BadRequest, NotFound
-from hlrd.domain.order import PROVINCES, ProvinceText, Source
-from hlrd.pool.simfile import SIMFile, gather
-from hlrd.pool.simheader import BadLine, SIMFileRefused
-from hlrd.ports import Vault
-from hlrd.store.record import Delivery
+from hlrd.api.typed import parse_json
+from hlrd.domain.errors import NotFound
+from hlrd.domain.identity import ICCID, parse_iccid
+from hlrd.domain.order import NoteText, OperatorText, Source
+from hlrd.store.record import CardRow
 
 _LOTS: Final = "/v1/sim-lots"
+_CARDS: Final = "/v1/sim-cards"
+_EXPORTED: Final = ("iccid", "imsi", "state", "msisdn")
 
 
-class Home(Struct, forbid_unknown_fields=True):
-    """Query of POST /v1/sim-lots: what a vendor's file does not say."""
-
-    province: ProvinceText
-    hlr: ElementText
+class Scrap(Struct, forbid_unknown_fields=True):
+    cause: NoteText
+    operator_id: OperatorText
 
 
 class SIMRoutes:
-    def __init__(
-        self, *, stock: SIMStock, elements: Elements, vault: Vault, bodies: Bodies
-    ) -> None:
+    def __init__(self, *, stock: SIMStock, cards: CardDesk, bodies: Bodies) -> None:
         self._stock = stock
-        self._vault = vault
-        self._elements = elements
+        self._cards = cards
         self._bodies = bodies
 
     def routes(self) -> list[web.RouteDef]:
         return [
             web.get(_LOTS, self.lots, allow_head=False),
-            web.post(_LOTS, self.import_lot),
             web.get(_LOTS + "/{name}", self.lot, allow_head=False),
+            web.get(_LOTS + "/{name}/cards.csv", self.export, allow_head=False),
+            web.get(_CARDS + "/{iccid}", self.card, allow_head=False),
+            web.post(_CARDS + "/{iccid}/scrap", self.scrap),
         ]
 
     async def lots(self, request: web.Request) -> web.Response:
@@ -56,51 +48,59 @@ class SIMRoutes:
 
     async def lot(self, request: web.Request) -> web.Response:
         demand_reader(request)
-        name = request.match_info["name"]
-        if "\0" in name:  # which PostgreSQL takes for no text at all
-            raise NotFound("LOT_UNKNOWN", "no SIM lot has this name")
-        return await self._lot(name)
-
-    async def import_lot(self, request: web.Request) -> web.Response:
-        demand(request, Source.OPS)
-        home = parse(request, Home)
-        if home.province not in PROVINCES:
-            raise BadRequest("PROVINCE_UNKNOWN", "not a company code (docs/api.md)", "province")
-        self._elements.refuse_unknown_hlr(home.hlr)
-        body.media_type(request, CSV)
-        async with self._bodies.read(request) as document:
-            delivery = await self._delivery(document, home)
-            await self._stock.import_lot(delivery)
-        return await self._lot(delivery.name, created=True)
-
-    async def _delivery(self, document: bytes, home: Home) -> Delivery:
-        """Sealing a large lot takes a second, so other requests get their turn in between."""
-        try:
-            file = SIMFile(BytesIO(document))
-            parsed = []
-            for card in file.cards(self._vault, hlr=home.hlr, province=home.province):
-                parsed.append(card)
-                if len(parsed) % limits.DECODE_SLICE_ORDERS == 0:
-                    await asyncio.sleep(0)
-            cards = gather(parsed)
-        except SIMFileRefused as refused:
-            faults = [Fault(_place(bad), bad.reason) for bad in refused.bad_lines]
-            raise BadContent("LOT_INVALID", str(refused), faults) from None
-        return Delivery(
-            name=file.header.lot,
-            vendor=file.header.vendor,
-            province=home.province,
-            hlr=home.hlr,
-            file_hash=hashlib.sha256(document).digest(),
-            cards=cards,
-        )
-
-    async def _lot(self, name: str, *, created: bool = False) -> web.Response:
-        found = await self._stock.lot(name)
+        found = await self._stock.lot(_name_of(request))
         if found is None:
-            raise NotFound("LOT_UNKNOWN", "no SIM lot has this name")
-        return shown(found, location=f"{_LOTS}/{name}" if created else None)
+            raise _unknown_lot()
+        return shown(found)
+
+    async def export(self, request: web.Request) -> web.StreamResponse:
+        demand_reader(request)
+        pages = await self._stock.cards(_name_of(request))
+        if pages is None:
+            raise _unknown_lot()
+        response = web.StreamResponse(headers={hdrs.CONTENT_TYPE: CSV})
+        await response.prepare(request)
+        await response.write(_line(_EXPORTED))
+        async for page in pages:
+            await response.write(b"".join(map(_exported, page)))
+        await response.write_eof()
+        return response
+
+    async def card(self, request: web.Request) -> web.Response:
+        demand_reader(request)
+        return await self._card(parse_iccid(request.match_info["iccid"]))
+
+    async def scrap(self, request: web.Request) -> web.Response:
+        demand(request, Source.OPS)
+        iccid = parse_iccid(request.match_info["iccid"])
+        body.media_type(request, JSON)
+        async with self._bodies.read(request) as document:
+            wanted = parse_json(document, Scrap)
+        await self._cards.scrap(iccid, cause=wanted.cause, operator_id=wanted.operator_id)
+        return await self._card(iccid)
+
+    async def _card(self, iccid: ICCID) -> web.Response:
+        found = await self._stock.card(iccid)
+        if found is None:
+            raise NotFound("CARD_UNKNOWN", "this card is not of the stock", "iccid")
+        return shown(found)
 
 
-def _place(bad: BadLine) -> str:
-    return f"[{bad.line}].{bad.column}" if bad.column else f"[{bad.line}]"
+def _name_of(request: web.Request) -> str:
+    name = request.match_info["name"]
+    if "\0" in name:  # which PostgreSQL takes for no text at all
+        raise _unknown_lot()
+    return name
+
+
+def _unknown_lot() -> NotFound:
+    return NotFound("LOT_UNKNOWN", "no SIM lot has this name")
+
+
+def _exported(card: CardRow) -> bytes:
+    return _line((card.iccid, card.imsi, card.state, card.msisdn or ""))
+
+
+def _line(values: Sequence[str]) -> bytes:
+    """None of them needs quotes."""
+    return f"{','.join(values)}\n".encode("ascii")

@@ -1,5 +1,6 @@
 """Queries and small JSON bodies, typed both ways; a misspelt parameter is refused, not ignored."""
 
+from collections.abc import Mapping
 from typing import TypeVar
 
 import msgspec
@@ -22,8 +23,10 @@ def parse(request: web.Request, shape: type[T]) -> T:
         raise refusal_of(error) from None
 
 
-def as_json(document: bytes, *, status: int = 200) -> web.Response:
-    return web.Response(body=document, status=status, content_type=JSON)
+def as_json(
+    document: bytes, *, status: int = 200, headers: Mapping[str, str] | None = None
+) -> web.Response:
+    return web.Response(body=document, status=status, content_type=JSON, headers=headers)
 
 
 def parse_json(document: bytes, shape: type[T]) -> T:

@@ -8,6 +8,7 @@ from typing import Final
 from hlrd import limits
 from hlrd.domain.order import WorkOrder
 
+PREFER: Final = "Prefer"
 _WAIT: Final = re.compile(r'\A\s*wait\s*=\s*"?([0-9]{1,6})"?\s*(?:;.*)?\Z', re.IGNORECASE)
 
 
@@ -19,7 +20,7 @@ class Wait:
 
 def wanted(prefer: str | None, order: WorkOrder) -> Wait | None:
     """None: answer as soon as the order is durable."""
-    asked = _preferred_s(prefer)
+    asked = preferred_s(prefer)
     if asked is not None:
         seconds = min(asked, int(limits.SYNC_WAIT_S_MAX))
         return Wait(float(seconds), f"wait={seconds}") if seconds else None
@@ -29,7 +30,8 @@ def wanted(prefer: str | None, order: WorkOrder) -> Wait | None:
     return None
 
 
-def _preferred_s(prefer: str | None) -> int | None:
+def preferred_s(prefer: str | None) -> int | None:
+    """What the header asks for, however long."""
     for preference in (prefer or "").split(","):
         found = _WAIT.match(preference)
         if found:

@@ -1,9 +1,12 @@
 """The HTTP API as the command line uses it: one request, its JSON, or the daemon's own words."""
 
 import asyncio
+import io
 import os
-from collections.abc import Mapping
-from typing import Annotated, Any, Final
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Annotated, Any, BinaryIO, Final
 from urllib.parse import quote
 
 import aiohttp
@@ -19,6 +22,8 @@ TOKEN_VARIABLE: Final = "HLRD_TOKEN"
 OWNER: Final = f"Asks the daemon, with the token in {TOKEN_VARIABLE}."
 
 _TIMEOUT: Final = aiohttp.ClientTimeout(total=120, sock_connect=5)
+_LARGE: Final = aiohttp.ClientTimeout(total=None, sock_connect=5, sock_read=300)
+_PART_BYTES: Final = 65_536
 
 Url = Annotated[str, typer.Option("--url", envvar=URL_VARIABLE, help="Where the daemon listens.")]
 
@@ -46,31 +51,80 @@ class Client:
         return asyncio.run(self._call("GET", path, query))
 
     def post(self, path: str, body: Mapping[str, str]) -> Any:
-        document = orjson.dumps(body)
-        return asyncio.run(self._call("POST", path, None, document, "application/json"))
+        headers = {hdrs.CONTENT_TYPE: "application/json"}
+        return asyncio.run(self._call("POST", path, body=orjson.dumps(body), headers=headers))
 
-    def post_csv(self, path: str, query: Mapping[str, str], document: bytes) -> Any:
-        return asyncio.run(self._call("POST", path, query, document, "text/csv"))
+    def delete(self, path: str, query: Mapping[str, str]) -> Any:
+        return asyncio.run(self._call("DELETE", path, query))
+
+    def upload(
+        self, path: str, query: Mapping[str, str], file: Path, on_sent: Callable[[int], None]
+    ) -> Any:
+        """POST a CSV of any size, without waiting for what comes of it. `on_sent`: bytes so far."""
+        headers: dict[str, str] = {hdrs.CONTENT_TYPE: "text/csv", "Prefer": "wait=0"}
+        try:
+            with _Watched(file, on_sent) as content:
+                return asyncio.run(
+                    self._call("POST", path, query, body=content, headers=headers, bounds=_LARGE)
+                )
+        except OSError as error:
+            raise CallFailed(f"cannot read {file}: {error.strerror}") from error
+
+    def download(self, path: str, file: BinaryIO) -> None:
+        """An answer of any size."""
+        asyncio.run(self._download(path, file))
 
     async def _call(
         self,
         method: str,
         path: str,
-        query: Mapping[str, str] | None,
-        body: bytes | None = None,
-        content_type: str | None = None,
+        query: Mapping[str, str] | None = None,
+        *,
+        body: "bytes | _Watched | None" = None,
+        headers: Mapping[str, str] | None = None,
+        bounds: aiohttp.ClientTimeout = _TIMEOUT,
     ) -> Any:
-        headers = {**self._headers, **({hdrs.CONTENT_TYPE: content_type} if content_type else {})}
-        try:
+        sent: dict[str, str] = {**self._headers, **(headers or {})}
+        with _failures_of(self._url):
             async with (
-                aiohttp.ClientSession(timeout=_TIMEOUT) as http,
+                aiohttp.ClientSession(timeout=bounds) as http,
                 http.request(
-                    method, self._url + path, params=query, data=body, headers=headers
+                    method, self._url + path, params=query, data=body, headers=sent
                 ) as response,
             ):
                 return _content(response.status, await response.read())
-        except (aiohttp.ClientError, TimeoutError, ValueError) as error:
-            raise CallFailed(f"no answer from {self._url}: {error}") from error
+
+    async def _download(self, path: str, file: BinaryIO) -> None:
+        with _failures_of(self._url):
+            async with (
+                aiohttp.ClientSession(timeout=_LARGE) as http,
+                http.get(self._url + path, headers=self._headers) as response,
+            ):
+                if response.status >= 400:
+                    _content(response.status, await response.read())
+                async for part in response.content.iter_chunked(_PART_BYTES):
+                    file.write(part)
+
+
+class _Watched(io.BufferedReader):
+    """A file that tells how far it was read."""
+
+    def __init__(self, path: Path, on_read: Callable[[int], None]) -> None:
+        super().__init__(io.FileIO(path))
+        self._on_read = on_read
+
+    def read(self, size: int | None = -1, /) -> bytes:
+        content = super().read(size)
+        self._on_read(self.tell())
+        return content
+
+
+@contextmanager
+def _failures_of(url: str) -> Iterator[None]:
+    try:
+        yield
+    except (aiohttp.ClientError, TimeoutError, ValueError) as error:
+        raise CallFailed(f"no answer from {url}: {error}") from error
 
 
 def _content(status: int, document: bytes) -> Any:

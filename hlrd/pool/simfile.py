@@ -1,56 +1,73 @@
 """A card vendor's file: a header block, then one card a line, each Ki under a transport key.
 
-`docs/pool.md` shows one. Read as a stream, so a file of a million cards costs its identities, not
-its text. A bad line is named by line, column and reason, and never quoted, since it holds a Ki.
+`docs/pool.md` shows one. Read as a stream. A bad line is named by line, column and reason, and
+never quoted, since it holds a Ki.
 """
 
-from collections.abc import Iterable, Iterator, Mapping
-from typing import BinaryIO
+from collections.abc import Iterator, Mapping
+from typing import NamedTuple, Protocol
 
 from hlrd import limits
 from hlrd.domain.errors import BadRequest
-from hlrd.domain.identity import Card, CardKey, parse_iccid, parse_imsi
-from hlrd.pool.doubles import Doubles
-from hlrd.pool.simheader import BadLine, Line, SIMFileRefused, read_header, split
-from hlrd.ports import Vault
+from hlrd.domain.identity import ICCID, IMSI, CardKey, parse_iccid, parse_imsi
+from hlrd.pool.simheader import BadLine, Line, read_header, split
+
+
+class LineSource(Protocol):
+    """A binary file, as far as it is read here."""
+
+    def readline(self, size: int, /) -> bytes: ...
+
+
+class ReadCard(NamedTuple):
+    """One good line."""
+
+    line: int  #: from 1
+    iccid: ICCID
+    imsi: IMSI
+    key: CardKey
 
 
 class SIMFile:
     """One file, read once from start to end."""
 
-    __slots__ = ("_lines", "header")
+    __slots__ = ("_lines", "header", "rows")
 
-    def __init__(self, file: BinaryIO) -> None:
+    def __init__(self, file: LineSource) -> None:
         """Reads the header block; raises SIMFileRefused if it cannot be used."""
         self._lines = _lines(file)
         self.header = read_header(self._lines)
+        self.rows = 0  #: lines of cards read so far, good and bad
 
-    def cards(self, vault: Vault, *, hlr: str, province: str) -> Iterator[Card | BadLine]:
-        """Card after card, its key sealed; a BadLine in the place of each bad one, and for each
-        fault of the whole. The file is good only if no BadLine came at all.
+    def cards(self) -> Iterator[ReadCard | BadLine]:
+        """Card after card; a BadLine in the place of each bad one. Ends early behind one card more
+        than may be in a file. Doubles are not looked for (`Doubles`).
         """
-        doubles, rows = Doubles(), 0
         for number, line in self._lines:
             if line is not None and not line.strip():
                 continue
-            rows += 1
-            if rows > limits.SIM_FILE_ROWS_MAX:
+            self.rows += 1
+            if self.rows > limits.SIM_FILE_ROWS_MAX:
                 yield BadLine(number, "", f"more than {limits.SIM_FILE_ROWS_MAX} cards; split it")
                 return
             try:
-                card = self._card(self._row(line), vault, hlr=hlr, province=province)
+                yield self._card(number, self._row(line))
             except BadRequest as error:
                 yield BadLine(number, error.field.upper(), error.detail)
-            else:
-                doubles.add(number, card.iccid, card.imsi)
-                yield card
-        yield from self._faults_of_the_whole(rows, doubles)
 
-    def _card(self, row: Mapping[str, str], vault: Vault, *, hlr: str, province: str) -> Card:
+    def wrong_quantity(self) -> BadLine | None:
+        """Once all cards were read: whether there are as many as announced."""
+        announced = self.header.quantity
+        if self.rows == announced:
+            return None
+        reason = f"{announced} cards announced, {self.rows} found"
+        return BadLine(self.header.quantity_line, "QUANTITY", reason)
+
+    def _card(self, number: int, row: Mapping[str, str]) -> ReadCard:
         header = self.header
         iccid, imsi = parse_iccid(row["ICCID"]), parse_imsi(row["IMSI"])
         key = CardKey(row["KI"], header.k4sno, header.algorithm, header.card_type)
-        return Card(iccid, imsi, hlr, province, vault.seal(imsi, key))
+        return ReadCard(number, iccid, imsi, key)
 
     def _row(self, line: bytes | None) -> Mapping[str, str]:
         if line is None:
@@ -64,31 +81,8 @@ class SIMFile:
             raise _bad(f"{len(columns)} columns are named, {len(values)} found")
         return dict(zip(columns, values, strict=True))
 
-    def _faults_of_the_whole(self, rows: int, doubles: Doubles) -> Iterator[BadLine]:
-        if rows != self.header.quantity:
-            reason = f"{self.header.quantity} cards announced, {rows} found"
-            yield BadLine(self.header.quantity_line, "QUANTITY", reason)
-        for line, first, column in doubles.found():
-            yield BadLine(line, column, f"the same as in line {first}")
 
-
-def gather(parsed: Iterable[Card | BadLine]) -> list[Card]:
-    """All cards of a file, or SIMFileRefused."""
-    cards, bad_lines, count = [], [], 0
-    for card in parsed:
-        if isinstance(card, Card):
-            cards.append(card)
-            continue
-        count += 1
-        cards.clear()
-        if count <= limits.SIM_FILE_FAULTS_MAX:
-            bad_lines.append(card)
-    if count:
-        raise SIMFileRefused(sorted(bad_lines), count)
-    return cards
-
-
-def _lines(file: BinaryIO) -> Iterator[Line]:
+def _lines(file: LineSource) -> Iterator[Line]:
     longest, number = limits.SIM_FILE_LINE_BYTES_MAX, 0
     while line := file.readline(longest + 1):
         number += 1

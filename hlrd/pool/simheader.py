@@ -35,16 +35,19 @@ class BadLine:
 
 
 class SIMFileRefused(HlrdError):
-    """Nothing of the file is taken. `bad_lines`: the first `limits.SIM_FILE_FAULTS_MAX`, by line;
-    `count`: all.
-    """
+    """The header block is not usable; nothing of the file is taken."""
 
-    def __init__(self, bad_lines: Sequence[BadLine], count: int) -> None:
-        first = bad_lines[0]
-        place = f"line {first.line} {first.column}".rstrip()
-        super().__init__(f"{count} faults in the file, the first in {place}: {first.reason}")
+    def __init__(self, bad_lines: Sequence[BadLine]) -> None:
+        """By line."""
+        super().__init__(summary(len(bad_lines), bad_lines[0]))
         self.bad_lines = bad_lines
-        self.count = count
+
+
+def summary(count: int, first: BadLine) -> str:
+    """Of all faults of a file."""
+    place = f"line {first.line} {first.column}".rstrip()
+    faults = "1 fault" if count == 1 else f"{count} faults"
+    return f"{faults} in the file, the first in {place}: {first.reason}"
 
 
 @dataclass(frozen=True, slots=True)
@@ -57,6 +60,7 @@ class Header:
     card_type: str
     columns: Sequence[str]
     quantity_line: int  #: where the quantity stands
+    lot_line: int
 
 
 def read_header(lines: Iterator[Line]) -> Header:
@@ -70,7 +74,7 @@ def read_header(lines: Iterator[Line]) -> Header:
     fields.last = texts[-1][0]
     header = fields.header(_columns(fields, *texts[-1]))
     if fields.faults:
-        raise SIMFileRefused(sorted(fields.faults), len(fields.faults))
+        raise SIMFileRefused(sorted(fields.faults))
     return header
 
 
@@ -78,6 +82,8 @@ def split(text: str) -> list[str] | None:
     """The values of one line; None if its quotes do not match. No value crosses lines, so a stray
     quote cannot swallow the cards behind it.
     """
+    if '"' not in text:
+        return [value.strip() for value in text.split(",")] if text.strip() else []
     try:
         return [value.strip() for value in next(csv.reader((text,), strict=True), [])]
     except csv.Error:
@@ -89,14 +95,14 @@ def _block(lines: Iterator[Line]) -> list[tuple[int, bytes]]:
     for number, line in lines:
         if line is None:
             reason = f"longer than {limits.SIM_FILE_LINE_BYTES_MAX} bytes"
-            raise SIMFileRefused([BadLine(number, "", reason)], 1)
+            raise SIMFileRefused([BadLine(number, "", reason)])
         block.append((number, line))
         if line.lstrip(_BEFORE_TEXT).upper().startswith(b"ICCID"):
             return block
         if number == HEADER_LINES_MAX:
             break
     reason = f"none of the first {HEADER_LINES_MAX} lines names the columns {','.join(COLUMNS)}"
-    raise SIMFileRefused([BadLine(1, "", reason)], 1)
+    raise SIMFileRefused([BadLine(1, "", reason)])
 
 
 def _decoded(block: list[tuple[int, bytes]]) -> list[tuple[int, str]]:
@@ -106,7 +112,7 @@ def _decoded(block: list[tuple[int, bytes]]) -> list[tuple[int, str]]:
             return [(number, line.decode(encoding)) for number, line in block]
         except UnicodeDecodeError:
             continue
-    raise SIMFileRefused([BadLine(1, "", "the header block is neither UTF-8 nor GBK")], 1)
+    raise SIMFileRefused([BadLine(1, "", "the header block is neither UTF-8 nor GBK")])
 
 
 def _columns(fields: "_Fields", number: int, text: str) -> list[str]:
@@ -157,8 +163,12 @@ class _Fields:
             algorithm=self._one_of("ALGORITHM", ALGORITHMS),
             card_type=self._one_of("CARD_TYPE", CARD_TYPES),
             columns=columns,
-            quantity_line=self._values.get("QUANTITY", (self.last, ""))[0],
+            quantity_line=self._line_of("QUANTITY"),
+            lot_line=self._line_of("LOT"),
         )
+
+    def _line_of(self, name: str) -> int:
+        return self._values.get(name, (self.last, ""))[0]
 
     def _text(self, name: str) -> tuple[int, str]:
         number, text = self._values.get(name, (self.last, ""))

@@ -4,7 +4,7 @@ What is stored cannot be moved to another card, nor be passed off as sealed unde
 are associated data. No error, repr or log of this module carries key material.
 """
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from typing import Final
 
 from cryptography.exceptions import InvalidTag
@@ -49,13 +49,47 @@ class KeyVault:
         ciphertext = self._ciphers[self._current].encrypt(nonce, _pack(key), about)
         return SealedKey(self._current, nonce + ciphertext)
 
-    def open(self, imsi: IMSI, sealed: SealedKey) -> CardKey:
+    def seal_all(self, cards: Iterable[tuple[IMSI, CardKey]]) -> list[bytes]:
+        """The ciphertexts of many, under the current key; one draw of random bytes for all."""
+        given = list(cards)
+        nonces = self._random_bytes(NONCE_BYTES * len(given))
+        encrypt, current = self._ciphers[self._current].encrypt, self._current
+        sealed = []
+        for at, (imsi, key) in zip(range(0, len(nonces), NONCE_BYTES), given, strict=True):
+            nonce = nonces[at : at + NONCE_BYTES]
+            sealed.append(nonce + encrypt(nonce, _pack(key), _associated_data(imsi, current)))
+        return sealed
+
+    @property
+    def current(self) -> str:
+        """The id that new keys are sealed under."""
+        return self._current
+
+    def seal_block(self, block: bytes, about: bytes) -> SealedKey:
+        """Anything else that may hold keys; `about` says what it is, and opens it again."""
+        nonce = self._random_bytes(NONCE_BYTES)
+        ciphertext = self._ciphers[self._current].encrypt(nonce, block, about)
+        return SealedKey(self._current, nonce + ciphertext)
+
+    def open_block(self, key_id: str, ciphertext: bytes, about: bytes) -> bytes:
         """Raises KeyUnreadable."""
-        cipher = self._ciphers.get(sealed.key_id)
+        nonce = ciphertext[:NONCE_BYTES]
+        try:
+            return self._cipher(key_id).decrypt(nonce, ciphertext[NONCE_BYTES:], about)
+        except (InvalidTag, ValueError):
+            raise KeyUnreadable(f"what is sealed under {key_id!r} does not open") from None
+
+    def _cipher(self, key_id: str) -> AESGCM:
+        cipher = self._ciphers.get(key_id)
         if cipher is None:
             raise KeyUnreadable(
-                f"a card key is sealed under {sealed.key_id!r}, which is not in keys.keys; add it"
+                f"a card key is sealed under {key_id!r}, which is not in keys.keys; add it"
             )
+        return cipher
+
+    def open(self, imsi: IMSI, sealed: SealedKey) -> CardKey:
+        """Raises KeyUnreadable."""
+        cipher = self._cipher(sealed.key_id)
         nonce, ciphertext = sealed.ciphertext[:NONCE_BYTES], sealed.ciphertext[NONCE_BYTES:]
         try:
             packed = cipher.decrypt(nonce, ciphertext, _associated_data(imsi, sealed.key_id))

@@ -65,6 +65,23 @@ class Report:
 
 
 @dataclass(frozen=True, slots=True)
+class ExportRow:
+    """One number that is bound or held."""
+
+    msisdn: str
+    state: str  #: NumberState
+    province: str
+    hlr: str
+    grade: str
+    user_id: str  #: who has it
+    iccid: str
+    since: datetime | None  #: of the binding
+    quarantined_until: datetime | None
+    last_user_id: str  #: while nobody has it
+    cause: str  #: of the hold
+
+
+@dataclass(frozen=True, slots=True)
 class PastRow:
     """One thing that is over in the life of a number."""
 

@@ -1,71 +1,122 @@
-"""SIM lots: import, and what is where."""
+"""SIM lots and cards: what is where. Never a key in what this reads."""
 
-from collections.abc import Awaitable, Callable, Sequence
+import asyncio
+from collections.abc import AsyncIterator, Mapping, Sequence
+from datetime import UTC, datetime
+from time import monotonic
 from typing import Final
 
-from hlrd.domain.errors import Conflict
-from hlrd.domain.identity import Card
-from hlrd.domain.lifecycle import CardState
+from hlrd.domain.identity import ICCID
+from hlrd.domain.lifecycle import CARD, CardEvent, CardState, advance
 from hlrd.store.connection import Connection, Pool, Record
-from hlrd.store.errors import KeyTaken, translated
+from hlrd.store.errors import translated
 from hlrd.store.queries import query
-from hlrd.store.record import Delivery, LotRow
+from hlrd.store.record import CardRow, LotRow
 
+_BEGIN: Final = query("begin_fenced")
 _LOTS: Final = query("lots")
-_LOT_BY_FILE: Final = query("lot_by_file")
-_ADD_LOT: Final = query("lot_add")
-_CARDS_IN_STOCK: Final = query("cards_in_stock")
+_COUNTS: Final = query("lot_counts")
+_CARD: Final = query("card")
+_LOT_CARDS: Final = query("lot_cards")
+_SCRAP: Final = query("card_scrap")
 
-_SLICE: Final = 5_000  # cards worked on between two turns of the event loop
-_NAMED_MAX: Final = 100  # cards named in one refusal
-_CARD_COLUMNS: Final = ("lot_id", "row_no", "iccid", "imsi", "key_id", "sealed_key")
-
-
-async def _nobody() -> None:
-    """Nobody to tell of an import: a process of its own, whose daemon sees it at its next look."""
+_PAGE_CARDS: Final = 5_000
+_COUNT_CHEAP_S: Final = 0.5
+_COUNT_REST: Final = 10
+_COUNT_TIMEOUT_S: Final = 300.0
+"""A count over tens of millions of bindings; nobody but the stocktake waits for it."""
 
 
 class SIMStock:
-    def __init__(self, pool: Pool, on_imported: Callable[[], Awaitable[None]] = _nobody) -> None:
-        """`on_imported`: `LeaseKeeper.refresh` in a daemon, so that orders may draw at once."""
+    def __init__(self, pool: Pool) -> None:
         self._pool = pool
-        self._on_imported = on_imported
+        self._counts: Mapping[int, Record] = {}
+        self._counted_at: datetime | None = None
+        self._count_took_s = 0.0
+        self._counted = monotonic()
+        self._counting = asyncio.Lock()
 
-    async def import_lot(self, delivery: Delivery) -> None:
-        """All cards or none. The same file again changes nothing.
-
-        Conflict if the name is another file's, the file came for another home, or a card is in
-        stock already.
-        """
-        with translated():
-            async with self._pool.acquire() as connection, connection.transaction():
-                known = await connection.fetchrow(_LOT_BY_FILE, delivery.file_hash)
-                if known is not None:
-                    _refuse_other_home(known, delivery)
-                    return
-                await _refuse_known(connection, delivery.cards)
-                await _load(connection, delivery)
-        await self._on_imported()
+    async def count(self) -> Sequence[LotRow]:
+        """Count the cards of all lots by state. Walks every binding: for the stocktake."""
+        async with self._counting:
+            await self._count()
+        return await self.lots()
 
     async def lots(self) -> Sequence[LotRow]:
+        """As counted a moment ago; a large stock as the last stocktake counted it, and a lot that
+        is newer than that with all cards in stock."""
         return await self._lots(None)
 
     async def lot(self, name: str) -> LotRow | None:
         return next(iter(await self._lots(name)), None)
 
-    async def _lots(self, name: str | None) -> list[LotRow]:
+    async def card(self, iccid: ICCID) -> CardRow | None:
+        """None if it is not of the stock."""
         with translated():
-            return [_lot_of(row) for row in await self._pool.fetch(_LOTS, name)]
+            row = await self._pool.fetchrow(_CARD, iccid)
+        return None if row is None else _card_of(dict(row))
+
+    async def cards(self, lot: str) -> AsyncIterator[Sequence[CardRow]] | None:
+        """All cards of a lot, page by page, each as of when it is read; None: no such lot."""
+        with translated():
+            row = await self._pool.fetchrow(_LOTS, lot)
+        return None if row is None else self._pages(row)
+
+    async def _lots(self, name: str | None) -> list[LotRow]:
+        async with self._counting:
+            if self._counted_at is None or self._is_recount_cheap():
+                await self._count()
+        with translated():
+            rows = await self._pool.fetch(_LOTS, name)
+        assert self._counted_at is not None
+        return [_lot_of(row, self._counts.get(row["id"]), self._counted_at) for row in rows]
+
+    async def _count(self) -> None:
+        begun, started = datetime.now(UTC), monotonic()
+        with translated():
+            rows = await self._pool.fetch(_COUNTS, timeout=_COUNT_TIMEOUT_S)
+        self._counts = {row["id"]: row for row in rows}
+        self._counted_at, self._counted = begun, monotonic()
+        self._count_took_s = self._counted - started
+
+    def _is_recount_cheap(self) -> bool:
+        """So that whoever asks again and again costs PostgreSQL a tenth of its time at most."""
+        old_s = monotonic() - self._counted
+        return self._count_took_s < _COUNT_CHEAP_S and old_s > _COUNT_REST * self._count_took_s
+
+    async def _pages(self, lot: Record) -> AsyncIterator[Sequence[CardRow]]:
+        for first in range(0, lot["quantity"], _PAGE_CARDS):
+            with translated():
+                rows = await self._pool.fetch(_LOT_CARDS, lot["id"], first, _PAGE_CARDS)
+            yield [_card_of({**lot, "lot": lot["name"], **row}) for row in rows]
 
 
-def _lot_of(row: Record) -> LotRow:
-    elsewhere = row["in_use"] + row["scrapped"] + row["leased"]
+async def scrap(connection: Connection, iccid: ICCID, cause: str) -> CardState | None:
+    """Take a card out of the stock for good; its state then, None if it is not of the stock. The
+    allocator must not have it any more. Once or twice is the same.
+    """
+    await connection.execute(_BEGIN)
+    row = await connection.fetchrow(_CARD, iccid)
+    state = None if row is None else _state_of(dict(row))
+    if state is not None and (state, CardEvent.SCRAPPED) in CARD:
+        await connection.execute(_SCRAP, iccid, cause)
+        state = advance(CARD, state, CardEvent.SCRAPPED)
+    await connection.execute("COMMIT")
+    return state
+
+
+def _lot_of(row: Record, count: Record | None, counted_at: datetime) -> LotRow:
+    in_use, scrapped, reserved, leased = (
+        (count["in_use"], count["scrapped"], count["reserved"], count["leased"])
+        if count
+        else (0, 0, 0, 0)
+    )
     counts = {
-        CardState.IN_STOCK: row["quantity"] - elsewhere,
-        CardState.LEASED: row["leased"],
-        CardState.RESERVED: 0,
-        CardState.IN_USE: row["in_use"],
-        CardState.SCRAPPED: row["scrapped"],
+        CardState.IN_STOCK: row["quantity"] - in_use - scrapped - reserved - leased,
+        CardState.LEASED: leased,
+        CardState.RESERVED: reserved,
+        CardState.IN_USE: in_use,
+        CardState.SCRAPPED: scrapped,
     }
     return LotRow(
         name=row["name"],
@@ -73,65 +124,30 @@ def _lot_of(row: Record) -> LotRow:
         province=row["province"],
         hlr=row["hlr"],
         quantity=row["quantity"],
-        cards={str(state): count for state, count in counts.items()},
+        cards={str(state): cards for state, cards in counts.items()},
+        counted_at=counted_at,
     )
 
 
-def _refuse_other_home(known: Record, delivery: Delivery) -> None:
-    if (known["province"], known["hlr"]) != (delivery.province, delivery.hlr):
-        raise Conflict(
-            "LOT_EXISTS",
-            f"this file was imported before, for province {known['province']} and {known['hlr']}",
-            "province" if known["province"] != delivery.province else "hlr",
-        )
-
-
-async def _load(connection: Connection, delivery: Delivery) -> None:
-    lot_id = await connection.fetchval(
-        _ADD_LOT,
-        delivery.name,
-        delivery.vendor,
-        delivery.province,
-        delivery.hlr,
-        len(delivery.cards),
-        delivery.file_hash,
+def _card_of(row: Mapping[str, object]) -> CardRow:
+    msisdn, state = row["msisdn"], _state_of(row)
+    cause = row.get("cause")
+    return CardRow(
+        iccid=str(row["iccid"]),
+        imsi=f"{row['imsi']:015}",
+        lot=str(row["lot"]),
+        province=str(row["province"]),
+        hlr=str(row["hlr"]),
+        state=state,
+        msisdn=None if msisdn is None else str(msisdn),
+        user_id=None if row.get("user_id") is None else str(row["user_id"]),
+        cause=str(cause) if cause and state is CardState.SCRAPPED else None,
     )
-    if lot_id is None:
-        raise Conflict("LOT_EXISTS", f"lot {delivery.name} came with another file before", "name")
-    try:
-        with translated():
-            for start in range(0, len(delivery.cards), _SLICE):
-                await _copy_cards(connection, lot_id, start, delivery.cards[start : start + _SLICE])
-    except KeyTaken as error:
-        raise Conflict(
-            "CARD_IN_STOCK", "another import has just added one of these cards; import again"
-        ) from error
 
 
-async def _copy_cards(
-    connection: Connection, lot_id: int, first_row: int, cards: Sequence[Card]
-) -> None:
-    rows = [
-        (lot_id, row_no, card.iccid, int(card.imsi), card.key.key_id, card.key.ciphertext)
-        for row_no, card in enumerate(cards, first_row)
-    ]
-    await connection.copy_records_to_table("sim_card", records=rows, columns=_CARD_COLUMNS)
-
-
-async def _refuse_known(connection: Connection, cards: Sequence[Card]) -> None:
-    """Duplicates against the stock, by their place in the file (from 1)."""
-    places: list[int] = []
-    for start in range(0, len(cards), _SLICE):
-        part = cards[start : start + _SLICE]
-        rows = await connection.fetch(
-            _CARDS_IN_STOCK, [card.iccid for card in part], [int(card.imsi) for card in part]
-        )
-        places += [start + row["n"] for row in rows]
-    if places:
-        named = ", ".join(f"{n} ({cards[n - 1].iccid})" for n in places[:_NAMED_MAX])
-        more = f" and {len(places) - _NAMED_MAX} more" if len(places) > _NAMED_MAX else ""
-        raise Conflict(
-            "CARD_IN_STOCK",
-            f"nothing was imported: {len(places)} cards are in stock or in use already,"
-            f" by place in the file: {named}{more}",
-        )
+def _state_of(row: Mapping[str, object]) -> CardState:
+    if row["is_bound"]:
+        return CardState.IN_USE
+    if row["state"] in (CardState.SCRAPPED, CardState.RESERVED):
+        return CardState(str(row["state"]))
+    return CardState.LEASED if row["is_leased"] else CardState.IN_STOCK

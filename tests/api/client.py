@@ -1,11 +1,12 @@
 """The API on a real socket with fakes behind it, and a client that speaks for one source."""
 
 import asyncio
-import os
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 from io import BytesIO
+from pathlib import Path
+from tempfile import TemporaryDirectory
 from typing import Any
 
 import aiohttp
@@ -16,10 +17,20 @@ from hlrd.api.auth import Tokens
 from hlrd.api.body import Bodies
 from hlrd.api.listen import listen
 from hlrd.api.public import public_app
-from hlrd.api.seam import NumberPools, SIMStock, Status
+from hlrd.api.seam import Imports, NumberPools, SIMStock, Status
 from hlrd.domain.order import Source
-from hlrd.pool.vault import KeyVault
-from tests.api.fakes import Book, FakeElement, FakePools, FakeReceipts, FakeStock
+from tests.api.fakes import (
+    Book,
+    FakeCardDesk,
+    FakeElement,
+    FakeForecasts,
+    FakeHalts,
+    FakeImports,
+    FakeNumberDesk,
+    FakePools,
+    FakeReceipts,
+    FakeStock,
+)
 
 
 def token(source: Source) -> str:
@@ -45,13 +56,20 @@ class World:
     status: Status = field(default_factory=lambda: Status(ready=True))
     receipts: FakeReceipts = field(default_factory=FakeReceipts)
     pools: FakePools = field(default_factory=FakePools)
+    numbers: FakeNumberDesk = field(default_factory=FakeNumberDesk)
     stock: FakeStock = field(default_factory=FakeStock)
+    folder: TemporaryDirectory[str] = field(default_factory=TemporaryDirectory)  #: of error files
     bodies: Bodies = field(default_factory=Bodies)
+    element: FakeElement = field(default_factory=FakeElement)
+    halts: FakeHalts = field(default_factory=FakeHalts)
     app: web.Application = field(default_factory=web.Application)
     runner: web.AppRunner | None = None
     host: str = "127.0.0.1"
     port: int = 0
     http: aiohttp.ClientSession | None = None
+
+    def __post_init__(self) -> None:
+        self.imports = FakeImports(self.stock, Path(self.folder.name))
 
     async def ask(
         self,
@@ -93,6 +111,7 @@ async def a_world(
     bodies: Bodies | None = None,
     pools: NumberPools | None = None,
     stock: SIMStock | None = None,
+    imports: Imports | None = None,
 ) -> AsyncIterator[World]:
     world = World(bodies=bodies or Bodies())
     world.app = public_app(
@@ -103,9 +122,13 @@ async def a_world(
         orders=world.book,
         receipts=world.receipts,
         pools=pools or world.pools,
+        numbers=world.numbers,
+        forecasts=FakeForecasts(),
         stock=stock or world.stock,
-        vault=KeyVault({"k1": bytes(32)}, "k1", os.urandom),
-        elements=[FakeElement()],
+        cards=FakeCardDesk(world.stock),
+        imports=imports or world.imports,
+        elements=[world.element],
+        halts=world.halts,
         bodies=world.bodies,
     )
     world.runner = runner = await listen(
@@ -118,6 +141,7 @@ async def a_world(
             yield world
     finally:
         await runner.cleanup()
+        world.folder.cleanup()
 
 
 def a_member_activation(**fields: object) -> dict[str, object]:

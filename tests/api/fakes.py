@@ -1,10 +1,14 @@
 """The parts behind the API, in memory and under the test's hand."""
 
 import asyncio
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import AsyncIterator, Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
+from hashlib import sha256
+from io import BytesIO
 from itertools import count
+from pathlib import Path
+from typing import Any
 
 import orjson
 
@@ -12,11 +16,32 @@ from hlrd.domain import order as orders
 from hlrd.domain import trail
 from hlrd.domain.errors import Conflict, NotFound, Refusal
 from hlrd.domain.identity import ICCID, IMSI, MSISDN, Binding, SealedKey, UserId
+from hlrd.domain.lifecycle import ImportState
 from hlrd.domain.operation import Task
 from hlrd.domain.order import WorkOrder
+from hlrd.ne.halts import Halt
+from hlrd.pool import simfaults
+from hlrd.pool.forecast import Forecast
 from hlrd.pool.ranges import Span
+from hlrd.pool.simfaults import Faults
+from hlrd.pool.simfile import ReadCard, SIMFile
+from hlrd.pool.simheader import BadLine, SIMFileRefused, summary
 from hlrd.ports import Answer, Submission
-from hlrd.store.record import Delivery, LotRow, NumberRow, OrderRecord, PoolRow, RangeRow
+from hlrd.store.desk import Work
+from hlrd.store.record import (
+    CardRow,
+    ExportRow,
+    History,
+    ImportRow,
+    LotRow,
+    NumberRow,
+    OrderRecord,
+    PoolRow,
+    RangeRow,
+    Report,
+    StockRow,
+)
+from hlrd.store.shares import Share
 
 NOON = datetime(2026, 11, 21, 12, tzinfo=UTC)
 
@@ -72,6 +97,10 @@ class Book:
         self.holds = False
         while self._held:
             self._held.pop(0)()
+
+    def wait(self, order: int) -> None:
+        """Its task is in the lane of its NE."""
+        self.live[order] = {"state": "executing", "trail": a_trail("ready")}
 
     def close(self, order: int, result: str = "succeeded") -> None:
         record = self.records[order]
@@ -209,17 +238,45 @@ class FakeReceipts:
 @dataclass
 class FakePools:
     ranges: dict[str, list[RangeRow]] = field(default_factory=dict)
+    low_waters: dict[str, int | None] = field(default_factory=dict)
 
     async def create_pool(self, name: str) -> None:
         if name in self.ranges:
             raise Conflict("POOL_EXISTS", "a pool of this name exists", "name")
         self.ranges[name] = []
 
-    async def add_range(self, span: Span) -> None:
+    async def add_range(self, span: Span) -> bool:
         if span.pool not in self.ranges:
             raise NotFound("POOL_UNKNOWN", "no pool has this name")
         row = RangeRow(str(span.first), str(span.last), span.province, span.hlr)
+        if row in self.ranges[span.pool]:
+            return False
         self.ranges[span.pool].append(row)
+        return True
+
+    async def set_low_water(self, name: str, numbers: int | None) -> None:
+        if name not in self.ranges:
+            raise NotFound("POOL_UNKNOWN", "no pool has this name")
+        self.low_waters[name] = numbers
+
+    async def report(self) -> Report:
+        rows = [
+            StockRow(name, row.province, row.hlr, 13, self._pool(name).numbers)
+            for name, ranges in self.ranges.items()
+            for row in ranges
+        ]
+        return Report(None, rows)
+
+    async def export(self, name: str, state: str | None) -> AsyncIterator[Sequence[ExportRow]]:
+        for row in self.ranges[name]:
+            for found in ("inUse", "locked"):
+                if state in (None, found):
+                    who = ("9", "8986", None, None, "", 'a "cause", and more')
+                    yield [ExportRow(row.first, found, row.province, row.hlr, "", *who)]
+
+    async def history(self, msisdn: MSISDN) -> History | None:
+        number = await self.number(msisdn)
+        return number and History(number, None, None, None, None, None, False, None, None, [])
 
     async def pools(self) -> Sequence[PoolRow]:
         return [self._pool(name) for name in self.ranges]
@@ -236,33 +293,251 @@ class FakePools:
 
     def _pool(self, name: str) -> PoolRow:
         size = sum(int(row.last) - int(row.first) + 1 for row in self.ranges[name])
-        return PoolRow(name, self.ranges[name], {"idle": size})
+        return PoolRow(name, self.ranges[name], {"idle": size}, self.low_waters.get(name))
+
+
+@dataclass
+class FakeNumberDesk:
+    """Remembers what it was asked; shares are cut out of nothing."""
+
+    done: list[tuple[object, ...]] = field(default_factory=list)
+
+    async def lock(self, work: Work) -> None:
+        self.done.append(("lock", work))
+
+    async def unlock(self, work: Work) -> None:
+        self.done.append(("unlock", work))
+
+    async def recycle(self, msisdn: MSISDN, operator_id: str, *, waives: bool) -> object:
+        self.done.append(("recycle", msisdn, operator_id, waives))
+        return {"msisdn": msisdn, "found": "recycled", "detail": ""}
+
+    async def recycle_due(self, operator_id: str) -> object:
+        self.done.append(("recycleDue", operator_id))
+        return {"counts": {"recycled": 1}, "numbers": []}
+
+    async def share(self, share: Share, operator_id: str) -> Sequence[RangeRow]:
+        self.done.append(("share", share, operator_id))
+        return [RangeRow("1064800000000", "1064800000009", share.province, "hlr1", True)]
+
+    async def unshare(self, pool: str, first: MSISDN, operator_id: str) -> RangeRow:
+        self.done.append(("unshare", pool, first, operator_id))
+        return RangeRow(first, first, "000", "hlr1")
+
+
+@dataclass
+class FakeForecasts:
+    async def forecast(self) -> Sequence[Forecast]:
+        by_hlr = {"hlr1": 10}
+        return [
+            Forecast(pool, "200", 10, by_hlr, 1, 2, 4.0, 2.5, 20, is_low=True)
+            for pool in ("iot", "other")
+        ]
 
 
 @dataclass
 class FakeStock:
-    deliveries: dict[str, Delivery] = field(default_factory=dict)
-
-    async def import_lot(self, delivery: Delivery) -> None:
-        self.deliveries[delivery.name] = delivery
+    lot_rows: dict[str, LotRow] = field(default_factory=dict)
+    card_rows: dict[str, CardRow] = field(default_factory=dict)
 
     async def lots(self) -> Sequence[LotRow]:
-        return [self._lot(one) for one in self.deliveries.values()]
+        return list(self.lot_rows.values())
 
     async def lot(self, name: str) -> LotRow | None:
-        return self._lot(self.deliveries[name]) if name in self.deliveries else None
+        return self.lot_rows.get(name)
 
-    def _lot(self, one: Delivery) -> LotRow:
-        count = len(one.cards)
-        return LotRow(one.name, one.vendor, one.province, one.hlr, count, {"inStock": count})
+    async def card(self, iccid: ICCID) -> CardRow | None:
+        return self.card_rows.get(iccid)
+
+    async def cards(self, lot: str) -> AsyncIterator[Sequence[CardRow]] | None:
+        return self._pages(lot) if lot in self.lot_rows else None
+
+    async def _pages(self, lot: str) -> AsyncIterator[Sequence[CardRow]]:
+        for row in self.card_rows.values():
+            if row.lot == lot:
+                yield [row]
+
+
+@dataclass
+class FakeCardDesk:
+    stock: FakeStock
+
+    async def scrap(self, iccid: ICCID, *, cause: str, operator_id: str) -> None:
+        row = self.stock.card_rows.get(iccid)
+        if row is None:
+            raise NotFound("CARD_UNKNOWN", "this card is not of the stock", "iccid")
+        cause = f"{cause} ({operator_id})"
+        self.stock.card_rows[iccid] = replace(row, state="scrapped", cause=cause)
+
+
+@dataclass
+class FakeImports:
+    """Checks at once; an import that is held goes on only when the test says so."""
+
+    stock: FakeStock
+    folder: Path
+    holds: bool = False
+    files: dict[int, bytes] = field(default_factory=dict)
+    rows: dict[int, ImportRow] = field(default_factory=dict)
+    _over: asyncio.Event = field(default_factory=asyncio.Event)
+
+    async def receive(
+        self,
+        parts: AsyncIterator[bytes],
+        *,
+        bytes_expected: int,
+        province: str,
+        hlr: str,
+        operator_id: str,
+    ) -> ImportRow:
+        document = b"".join([part async for part in parts])
+        assert len(document) <= bytes_expected
+        row = an_import_row(
+            len(self.rows) + 1,
+            file_hash=sha256(document).digest(),
+            file_bytes=len(document),
+            province=province,
+            hlr=hlr,
+            operator_id=operator_id,
+        )
+        self.rows[row.id], self.files[row.id] = row, document
+        return row
+
+    async def until_over(self, row: ImportRow) -> ImportRow:
+        if self.holds:
+            await self._over.wait()
+        if not self.rows[row.id].is_over:
+            self._import(row)
+        return self.rows[row.id]
+
+    def release(self) -> None:
+        self._over.set()
+
+    def _import(self, row: ImportRow) -> None:
+        try:
+            file = SIMFile(BytesIO(self.files[row.id]))
+        except SIMFileRefused as refused:
+            return self._refuse(row, list(refused.bad_lines))
+        read = list(file.cards())
+        bad = [each for each in read if isinstance(each, BadLine)]
+        wrong = file.wrong_quantity()
+        if bad or wrong:
+            return self._refuse(row, sorted([*bad, *([wrong] if wrong else [])]))
+        lot = file.header.lot
+        for card in read:
+            if isinstance(card, ReadCard):
+                self.stock.card_rows[card.iccid] = CardRow(
+                    card.iccid, card.imsi, lot, row.province, row.hlr, "inStock"
+                )
+        self.stock.lot_rows[lot] = LotRow(
+            lot, file.header.vendor, row.province, row.hlr, len(read), {"inStock": len(read)}, NOON
+        )
+        self.rows[row.id] = replace(
+            row, state=ImportState.DONE, lot=lot, loaded=len(read), ended_at=NOON
+        )
+        return None
+
+    def _refuse(self, row: ImportRow, bad: list[BadLine]) -> None:
+        faults = Faults()
+        faults.add_all(bad)
+        with (self.folder / f"{row.id}.csv").open("w") as file:
+            faults.write(file)
+        self.rows[row.id] = replace(
+            row,
+            state=ImportState.REFUSED,
+            code="LOT_INVALID",
+            cause=summary(len(bad), bad[0]),
+            faults=len(bad),
+            ended_at=NOON,
+        )
+
+    async def get(self, id: int) -> ImportRow | None:
+        return self.rows.get(id)
+
+    async def newest(self) -> Sequence[ImportRow]:
+        return list(reversed(self.rows.values()))
+
+    async def cancel(self, id: int, operator_id: str) -> ImportRow:
+        row = self.rows.get(id)
+        if row is None:
+            raise NotFound("IMPORT_UNKNOWN", "no import has this id")
+        if row.is_over:
+            raise Conflict("IMPORT_OVER", "nothing is left to cancel")
+        cause = f"cancelled by {operator_id}"
+        self.rows[id] = replace(
+            row, state=ImportState.REFUSED, code="IMPORT_CANCELLED", cause=cause
+        )
+        self.release()
+        return self.rows[id]
+
+    async def faults(self, row: ImportRow, most: int) -> list[BadLine]:
+        with (self.folder / f"{row.id}.csv").open() as file:
+            return simfaults.read(file, most)
+
+    def error_file(self, row: ImportRow) -> Path | None:
+        path = self.folder / f"{row.id}.csv"
+        return path if path.is_file() else None
+
+
+def an_import_row(id: int, **changes: Any) -> ImportRow:
+    values: dict[str, Any] = {
+        "file_hash": bytes(32),
+        "file_bytes": 0,
+        "lot": None,
+        "province": "200",
+        "hlr": "hlr1",
+        "operator_id": "op1",
+        "state": ImportState.WAITING,
+        "rows": None,
+        "checked": 0,
+        "loaded": 0,
+        "faults": 0,
+        "left_s": None,
+        "code": None,
+        "cause": None,
+        "started_at": NOON,
+        "ended_at": None,
+        **changes,
+    }
+    return ImportRow(id=id, **values)
+
+
+@dataclass
+class FakeHalts:
+    kept: dict[str, Halt] = field(default_factory=dict)
+
+    async def keep(self, ne: str, halt: Halt) -> None:
+        self.kept[ne] = halt
+
+    async def drop(self, ne: str) -> None:
+        self.kept.pop(ne, None)
 
 
 @dataclass
 class FakeElement:
     name: str = "hlr1"
 
+    standing: Halt | None = None
+    hinders: Mapping[str, object] | None = None
+
     def show(self) -> Mapping[str, object]:
-        return {"dialect": "huawei_hlr", "sessions": {"ready": 4}}
+        return {
+            "dialect": "huawei_hlr",
+            "address": "127.0.0.1:7776",
+            "state": "sending" if self.standing is None else "held",
+            "sessions": {"idle": 4},
+            "sessions_max": 16,
+            "in_flight": 0,
+            "waiting": 0,
+            "breaker": {"state": "closed", "faults": 0},
+            "halt": None if self.standing is None else {"cause": self.standing.cause},
+        }
+
+    def halt(self, halt: Halt | None, /) -> None:
+        self.standing = halt
+
+    def obstacle(self) -> Mapping[str, object] | None:
+        return self.hinders
 
     def masked(self, task: Task, /) -> str:
         return f"ADD KI:IMSI={task.binding.imsi};"

@@ -1,26 +1,27 @@
 """The routes of pools and lots on the real store, so that the fake's manners are the store's."""
 
 from collections.abc import AsyncIterator
+from pathlib import Path
 
 import pytest
 
 from hlrd.domain.order import Source
-from hlrd.store.connection import open_pool
 from hlrd.store.pools import NumberPools
-from hlrd.store.stock import SIMStock
 from tests.api.client import World, a_world
 from tests.api.test_pools import RANGE, post
 from tests.api.test_sims import KI, a_card, a_lot, post_lot
+from tests.runtime.imports.rig import importing
 
 pytestmark = pytest.mark.postgres
 
 
 @pytest.fixture
-async def world(dsn: str) -> AsyncIterator[World]:
-    pool = await open_pool(dsn, "test", 2)
-    async with a_world(pools=NumberPools(pool), stock=SIMStock(pool)) as world:
+async def world(dsn: str, tmp_path: Path) -> AsyncIterator[World]:
+    async with (
+        importing(dsn, tmp_path) as rig,
+        a_world(pools=NumberPools(rig.pool), stock=rig.stock, imports=rig.desk) as world,
+    ):
         yield world
-    await pool.close()
 
 
 async def test_a_pool_with_a_range_counts_its_numbers(world: World) -> None:
@@ -30,7 +31,7 @@ async def test_a_pool_with_a_range_counts_its_numbers(world: World) -> None:
     outside = await world.ask("GET", "/v1/numbers/1064900000100", source=Source.OPS)
 
     assert (created.status, filled.status) == (201, 201)
-    assert filled.json["ranges"] == [RANGE]
+    assert filled.json["ranges"] == [{**RANGE, "is_share": False}]
     assert filled.json["numbers"]["idle"] == 100
     assert (number.json["pool"], number.json["state"]) == ("iot", "idle")
     assert (outside.status, outside.json["code"]) == (404, "NUMBER_UNKNOWN")
@@ -43,7 +44,7 @@ async def test_what_is_there_already_is_409(world: World) -> None:
 
     replies = [
         await post(world, "/v1/pools", {"name": "iot"}),
-        await post(world, "/v1/pools/iot/ranges", RANGE),
+        await post(world, "/v1/pools/iot/ranges", {**RANGE, "last": "1064900000050"}),
         await post_lot(world, a_lot(a_card(2))),
         await post_lot(world, a_lot(a_card(1), LOT="L2")),
     ]

@@ -1,6 +1,4 @@
-"""SIM lots: who may, what is checked, what is shown."""
-
-import hashlib
+"""SIM lots and cards: who may, what is shown, what goes out of the stock."""
 
 import pytest
 
@@ -23,22 +21,35 @@ def a_lot(*lines: str, quantity: int | None = None, **header: str) -> str:
     return "\n".join([*(f"{k},{v}" for k, v in block.items()), "ICCID,IMSI,KI", *lines, ""])
 
 
+def iccid(number: int) -> str:
+    """With a letter in it, so without a check digit."""
+    return f"8986A9{number:013d}"
+
+
 def a_card(number: int = 0, **values: str) -> str:
-    row = {"iccid": f"898699{number:013d}", "imsi": f"46099{number:010d}", "ki": f"{KI}{number}"}
+    row = {"iccid": iccid(number), "imsi": f"46099{number:010d}", "ki": f"{KI}{number}"}
     return ",".join({**row, **values}.values())
 
 
-async def post_lot(world: World, lot: str, query: str = "province=200&hlr=hlr1") -> Reply:
+async def post_lot(
+    world: World, lot: str, query: str = "province=200&hlr=hlr1", prefer: str | None = None
+) -> Reply:
+    headers = {"Content-Type": "text/csv", **({"Prefer": prefer} if prefer else {})}
     return await world.ask(
         "POST",
         f"/v1/sim-lots?{query}",
         data=lot.encode(),
-        headers={"Content-Type": "text/csv"},
+        headers=headers,
         source=Source.OPS,
     )
 
 
-async def test_a_lot_is_imported_and_its_keys_are_never_shown(world: World) -> None:
+async def scrap(world: World, card: str, **body: str) -> Reply:
+    wanted = {"cause": "bent", "operator_id": "zhang3", **body}
+    return await world.ask("POST", f"/v1/sim-cards/{card}/scrap", json=wanted, source=Source.OPS)
+
+
+async def test_a_lot_is_shown_and_its_keys_never_are(world: World) -> None:
     imported = await post_lot(world, a_lot(a_card(1), a_card(2)))
 
     shown = await world.ask("GET", "/v1/sim-lots/L1", source=Source.ESOP)
@@ -49,68 +60,69 @@ async def test_a_lot_is_imported_and_its_keys_are_never_shown(world: World) -> N
     assert imported.json == shown.json == listed.json["lots"][0]
     assert shown.json == {
         "name": "L1", "vendor": "Test", "province": "200", "hlr": "hlr1", "quantity": 2,
-        "cards": {"inStock": 2},
+        "cards": {"inStock": 2}, "counted_at": "2026-11-21T12:00:00Z",
     }  # fmt: skip
     assert KI.encode() not in imported.body + shown.body + listed.body
 
 
-async def test_keys_are_sealed_before_they_are_handed_on(world: World) -> None:
-    lot = a_lot(a_card(1))
-    await post_lot(world, lot)
+async def test_a_lot_is_exported_card_by_card_without_a_key(world: World) -> None:
+    await post_lot(world, a_lot(a_card(1), a_card(2)))
 
-    delivery = world.stock.deliveries["L1"]
-    assert delivery.file_hash == hashlib.sha256(lot.encode()).digest()
-    (card,) = delivery.cards
-    assert bytes.fromhex(f"{KI}1") not in card.key.ciphertext
-    assert (card.hlr, card.province) == ("hlr1", "200")
+    exported = await world.ask("GET", "/v1/sim-lots/L1/cards.csv", source=Source.ESOP)
 
-
-async def test_every_bad_line_is_named_and_none_is_quoted(world: World) -> None:
-    reply = await post_lot(
-        world, a_lot(a_card(1), a_card(2, iccid="8986"), a_card(3, ki=KI), quantity=4)
-    )
-
-    assert (reply.status, reply.json["code"]) == (400, "LOT_INVALID")
-    assert [error["field"] for error in reply.json["errors"]] == [
-        "[3].QUANTITY",
-        "[9].ICCID",
-        "[10].KI",
+    assert exported.headers["Content-Type"] == "text/csv"
+    assert exported.body.decode().splitlines() == [
+        "iccid,imsi,state,msisdn",
+        f"{iccid(1)},460990000000001,inStock,",
+        f"{iccid(2)},460990000000002,inStock,",
     ]
-    assert KI.encode() not in reply.body
-    assert world.stock.deliveries == {}
 
 
-async def test_a_lot_larger_than_a_slice_is_whole(world: World) -> None:
-    cards = [a_card(0, iccid=f"898699{n:013d}", imsi=f"46099{n:010d}") for n in range(1_200)]
-    reply = await post_lot(world, a_lot(*cards))
+async def test_a_card_is_shown_and_scrapped_with_its_cause(world: World) -> None:
+    await post_lot(world, a_lot(a_card(1)))
 
-    assert reply.json["quantity"] == 1_200
+    before = await world.ask("GET", f"/v1/sim-cards/{iccid(1).lower()}", source=Source.ESOP)
+    scrapped = await scrap(world, iccid(1))
+    after = await world.ask("GET", f"/v1/sim-cards/{iccid(1)}", source=Source.ESOP)
 
-
-@pytest.mark.parametrize(
-    ("lot", "query", "code"),
-    [
-        ("x", "province=200&hlr=hlr1", "LOT_INVALID"),
-        (a_lot(), "province=200&hlr=hlr1", "LOT_INVALID"),
-        (a_lot(a_card(), LOT="a b"), "province=200&hlr=hlr1", "LOT_INVALID"),
-        (a_lot(a_card()), "province=999&hlr=hlr1", "PROVINCE_UNKNOWN"),
-        (a_lot(a_card()), "province=200&hlr=hlr9", "HLR_UNKNOWN"),
-        (a_lot(a_card()), "province=200", "FIELD_MISSING"),
-    ],
-)
-async def test_a_lot_that_is_none_is_refused(world: World, lot: str, query: str, code: str) -> None:
-    reply = await post_lot(world, lot, query)
-
-    assert (reply.status, reply.json["code"]) == (400, code)
-    assert world.stock.deliveries == {}
+    assert (before.json["state"], before.json["lot"], before.json["hlr"]) == (
+        "inStock", "L1", "hlr1",
+    )  # fmt: skip
+    assert scrapped.json == after.json
+    assert (after.json["state"], after.json["cause"]) == ("scrapped", "bent (zhang3)")
+    assert KI.encode() not in before.body + after.body
 
 
-async def test_a_lot_that_is_not_there_is_404(world: World) -> None:
-    assert (await world.ask("GET", "/v1/sim-lots/L9", source=Source.OPS)).status == 404
+async def test_what_is_not_there_is_404(world: World) -> None:
+    paths = ["/v1/sim-lots/L9", "/v1/sim-lots/L9/cards.csv", "/v1/sim-lots/a%00b"]
+    codes = [(await world.ask("GET", path, source=Source.OPS)).json["code"] for path in paths]
+    card = await world.ask("GET", f"/v1/sim-cards/{iccid(1)}", source=Source.OPS)
+    none = await world.ask("GET", "/v1/sim-cards/12", source=Source.OPS)
+
+    assert codes == ["LOT_UNKNOWN"] * 3
+    assert (card.status, card.json["code"]) == (404, "CARD_UNKNOWN")
+    assert (none.status, none.json["code"]) == (400, "ICCID_INVALID")
+    assert (await scrap(world, iccid(1))).json["code"] == "CARD_UNKNOWN"
 
 
-READS = ["/v1/sim-lots", "/v1/sim-lots/L1"]
-WRITES = ["/v1/sim-lots?province=200&hlr=hlr1"]
+@pytest.mark.parametrize("body", [{"cause": ""}, {"cause": "a\nb"}, {"operator_id": "a b"}])
+async def test_a_card_is_scrapped_by_somebody_and_for_a_cause(
+    world: World, body: dict[str, str]
+) -> None:
+    await post_lot(world, a_lot(a_card(1)))
+
+    reply = await scrap(world, iccid(1), **body)
+
+    assert (reply.status, reply.json["field"]) == (400, *body)
+    assert world.stock.card_rows[iccid(1)].state == "inStock"
+
+
+READS = [
+    "/v1/sim-lots",
+    "/v1/sim-lots/L1",
+    "/v1/sim-lots/L1/cards.csv",
+    f"/v1/sim-cards/{iccid(1)}",
+]
 
 
 @pytest.mark.parametrize("source", list(Source))
@@ -118,6 +130,5 @@ async def test_who_may_see_and_who_may_change_the_stock(world: World, source: So
     for path in READS:
         reply = await world.ask("GET", path, source=source)
         assert (reply.status == 403) == (source not in (Source.OPS, Source.ESOP))
-    for path in WRITES:
-        reply = await world.ask("POST", path, source=source, data=b"")
-        assert (reply.status == 403) == (source is not Source.OPS)
+    reply = await world.ask("POST", f"/v1/sim-cards/{iccid(1)}/scrap", source=source, data=b"")
+    assert (reply.status == 403) == (source is not Source.OPS)

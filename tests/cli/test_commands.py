@@ -15,7 +15,6 @@ from hlrd.config import Settings
 from hlrd.domain.errors import Fenced
 from hlrd.domain.order import Source
 from tests.api.client import World, a_member_activation, a_world, token
-from tests.api.test_sims import KI, a_card, a_lot
 
 EXAMPLE = Path(__file__).parent.parent.parent / "hlrd.example.toml"
 RANGES = "first,last,province,hlr\n1064900000000,1064900001999,200,hlr1\n"
@@ -71,31 +70,6 @@ async def test_the_help_says_where_the_token_comes_from() -> None:
         told = [await run(world, group, "--help") for group in ("pool", "sim", "order")]
 
     assert all("HLRD_TOKEN" in one.output for one in told)
-
-
-async def test_a_lot_is_imported_and_shows_no_key(tmp_path: Path) -> None:
-    file = tmp_path / "lot.csv"
-    file.write_text(a_lot(*(a_card(number) for number in range(5))))
-
-    async with a_world() as world:
-        imported = await run(world, "sim", "import", str(file), "--province=200", "--hlr=hlr1")
-        listed = await run(world, "sim", "list")
-
-    assert imported.exit_code == 0
-    assert "L1 Test 200 hlr1 5 0 0 0" in said(listed)
-    assert KI not in imported.output + listed.output
-
-
-async def test_a_bad_lot_is_explained_by_line(tmp_path: Path) -> None:
-    file = tmp_path / "lot.csv"
-    file.write_text(a_lot(a_card(1), a_card(2, ki=KI)))
-
-    async with a_world() as world:
-        result = await run(world, "sim", "import", str(file), "--province=200", "--hlr=hlr1")
-
-    assert isinstance(result.exception, CallFailed)
-    assert "\n  [9].KI: a Ki is 32 hexadecimal digits" in str(result.exception)
-    assert KI not in str(result.exception)
 
 
 async def test_an_order_is_shown_by_either_id() -> None:

@@ -4,7 +4,7 @@ from hashlib import sha256
 
 from hlrd.domain.identity import ICCID, IMSI, Card, SealedKey, luhn_digit
 from hlrd.pool.ranges import Span
-from hlrd.store.record import Delivery
+from hlrd.store.connection import Connection
 
 
 def a_span(size: int, *, pool: str = "iot", first: int = 1064800000000) -> Span:
@@ -22,7 +22,26 @@ def a_card(n: int) -> Card:
     )
 
 
-def a_delivery(size: int, *, name: str = "lot1", first: int = 0) -> Delivery:
+async def stock_up(
+    database: Connection, size: int, *, name: str = "lot1", first: int = 0, is_ready: bool = True
+) -> int:
+    """A lot of cards, as an import leaves it; its id."""
     cards = [a_card(first + n) for n in range(size)]
-    digest = sha256(repr(cards).encode()).digest()
-    return Delivery(name, "vendor", "200", "hlr1", digest, cards)
+    lot_id: int = await database.fetchval(
+        "INSERT INTO sim_lot (name, vendor, province, hlr, quantity, file_hash, is_ready)"
+        " VALUES ($1, 'vendor', '200', 'hlr1', $2, $3, $4) RETURNING id",
+        name,
+        size,
+        sha256(name.encode()).digest(),
+        is_ready,
+    )
+    rows = [
+        (lot_id, n, card.iccid, int(card.imsi), card.key.key_id, card.key.ciphertext)
+        for n, card in enumerate(cards)
+    ]
+    await database.copy_records_to_table(
+        "sim_card",
+        records=rows,
+        columns=("lot_id", "row_no", "iccid", "imsi", "key_id", "sealed_key"),
+    )
+    return lot_id

@@ -12,10 +12,9 @@ from hlrd.runtime.node import NodeLease
 from hlrd.store.audit import audit
 from hlrd.store.connection import Connection, Pool, open_pool
 from hlrd.store.pools import NumberPools
-from hlrd.store.stock import SIMStock
 from tests.runtime.proxy import proxied
 from tests.runtime.records import until
-from tests.runtime.stock import a_delivery, a_span
+from tests.runtime.stock import a_span, stock_up
 
 pytestmark = pytest.mark.postgres
 
@@ -37,7 +36,8 @@ async def pools(dsn: str) -> AsyncIterator[NumberPools]:
     pools = NumberPools(pool)
     await pools.create_pool("iot")
     await pools.add_range(a_span(SIZE))
-    await SIMStock(pool).import_lot(a_delivery(SIZE))
+    async with pool.acquire() as connection:
+        await stock_up(connection, SIZE)
     yield pools
     await pool.close()
 

@@ -3,8 +3,7 @@ import pytest
 from hlrd.store.audit import audit
 from hlrd.store.connection import Connection, open_pool
 from hlrd.store.pools import NumberPools
-from hlrd.store.stock import SIMStock
-from tests.runtime.stock import a_delivery, a_span
+from tests.runtime.stock import a_span, stock_up
 
 pytestmark = pytest.mark.postgres
 
@@ -15,7 +14,8 @@ async def stock(dsn: str) -> None:
     pools = NumberPools(pool)
     await pools.create_pool("iot")
     await pools.add_range(a_span(100))
-    await SIMStock(pool).import_lot(a_delivery(10))
+    async with pool.acquire() as connection:
+        await stock_up(connection, 10)
     await pool.close()
 
 

@@ -1,0 +1,100 @@
+"""The process that imports one SIM lot: `python -m hlrd.runtime.imports.process`.
+
+A process of its own, at the lowest priority, so that a million cards cost the daemon's event loop
+and its interpreter lock nothing. It reads what to do from its standard input, and behind that how
+busy the daemon is. When the pipe ends, the daemon is gone, and so is this process, at any point.
+"""
+
+import asyncio
+import os
+import sys
+import threading
+from pathlib import Path
+from time import monotonic
+from typing import Final
+
+import msgspec
+import structlog
+
+from hlrd import limits
+from hlrd.domain.lifecycle import ImportState
+from hlrd.pool.vault import KeyVault
+from hlrd.runtime import logging
+from hlrd.runtime.imports.assignment import BUSY, OUT_OF_REACH, Assignment
+from hlrd.runtime.imports.work import Importer
+from hlrd.store.connection import BY_KEY, connect, writing_as
+from hlrd.store.errors import StoreUnavailable
+from hlrd.store.loading import Loader, Withdrawn
+
+_NICE: Final = 19
+_READ_BYTES: Final = 65_536
+
+_log: Final = structlog.get_logger(__name__)
+
+
+class Pace:
+    """How long to rest, by how busy the daemon says it is; until it says so, as if it were."""
+
+    def __init__(self) -> None:
+        self.is_busy = True
+        self._worked_since = monotonic()
+
+    def begin(self) -> None:
+        self._worked_since = monotonic()
+
+    async def rest(self) -> None:
+        """After each chunk, as long as the chunk was worth."""
+        worked_s = monotonic() - self._worked_since
+        await asyncio.sleep(limits.SIM_IMPORT_REST * worked_s if self.is_busy else 0)
+        self.begin()
+
+    def listen(self, pipe: int) -> None:
+        """In a thread. Ends the process with the pipe."""
+        while said := os.read(pipe, _READ_BYTES):
+            self.is_busy = said.endswith(BUSY)
+        os._exit(1)
+
+
+async def work(assignment: Assignment, pace: Pace) -> None:
+    row = assignment.row
+    vault = KeyVault(assignment.keys, assignment.current, os.urandom)
+    session = writing_as(assignment.node, assignment.epoch)
+    connection = await connect(assignment.dsn, "import", **BY_KEY, **session)
+    importer = Importer(row, Loader(connection, row), vault, pace, errors=Path(assignment.errors))
+    try:
+        if row.state is ImportState.REMOVING:
+            await importer.remove()
+        else:
+            await importer.run(Path(assignment.spooled))
+    except Withdrawn:
+        _log.info("sim_import_withdrawn", id=row.id)
+    finally:
+        connection.terminate()
+
+
+def main() -> None:
+    os.nice(_NICE)
+    assignment = msgspec.json.decode(_first_line(sys.stdin.fileno()), type=Assignment)
+    logging.set_up(assignment.log_level)
+    pace = Pace()
+    threading.Thread(target=pace.listen, args=(sys.stdin.fileno(),), daemon=True).start()
+    try:
+        asyncio.run(work(assignment, pace))
+    except StoreUnavailable as error:
+        _log.warning("sim_import_store_unavailable", id=assignment.row.id, error=str(error))
+        sys.exit(OUT_OF_REACH)
+
+
+def _first_line(pipe: int) -> bytes:
+    """Unbuffered: what stands behind it is for `Pace`."""
+    line = b""
+    while not line.endswith(b"\n"):
+        byte = os.read(pipe, 1)
+        if not byte:
+            sys.exit("this is started by the daemon, which says on standard input what to do")
+        line += byte
+    return line
+
+
+if __name__ == "__main__":
+    main()
