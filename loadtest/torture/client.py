@@ -96,7 +96,7 @@ class Client:
         )
         if answer is None:
             return None
-        made = Reserved(str(answer["id"]), answer["numbers"])
+        made = Reserved(str(answer["id"]), [each["msisdn"] for each in answer["numbers"]])
         given: dict[str, Any] = {"reservation": made.id, "numbers": made.numbers}
         self.diary.write(Event.ANSWERED, Act.RESERVE, [key], status=201, **given)
         return made
@@ -104,7 +104,7 @@ class Client:
     async def choose(self, reserved: Reserved, numbers: Sequence[str]) -> None:
         about = {"reservation": reserved.id, "numbers": numbers}
         path = f"/v1/reservations/{reserved.id}/choose"
-        body = {"numbers": numbers, "ttl_s": TTL_S, "operator_id": _OPERATOR}
+        body = {"numbers": numbers, "ttl_s": TTL_S}
         question = Question(Act.CHOOSE, [self._asker.new_id()], "POST", path, body, about)
         if await self._asker.ask(question) is not None:
             self._asker.note(Event.ANSWERED, question, 200)
