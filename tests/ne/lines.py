@@ -99,5 +99,18 @@ class Lines(Adapter[str]):
         return Outcome(verdict, word)
 
 
+class NumberedLines(Lines):
+    """#<number> DO …   ->   OK #<number> DO …, several under way at once; PING as it was."""
+
+    depth = 4
+
+    def numbered(self, request: bytes, number: int) -> bytes:
+        return b"#%d " % number + request
+
+    def number_of(self, reply: str) -> int | None:
+        tag = reply.partition(" ")[2].partition(" ")[0]
+        return int(tag[1:]) if tag.startswith("#") else None
+
+
 def an_account(port: int, *, user: str = "hlrd", read_back: str = "query") -> Account:
     return Account("127.0.0.1", port, user, "not shown", {"readBack": read_back})

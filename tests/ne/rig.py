@@ -19,6 +19,7 @@ from hlrd.domain.identity import (
 )
 from hlrd.domain.operation import Cause, Operation, Task
 from hlrd.domain.outcome import Outcome, Verdict
+from hlrd.ne.adapter import Adapter
 from hlrd.ne.driver import Driver
 from hlrd.ports import Command, Intent
 from tests.ne.lines import Lines, an_account
@@ -112,6 +113,7 @@ class Rig:
         *,
         user: str = "hlrd",
         read_back: str = "query",
+        adapter: Adapter[Any] | None = None,
         **changes: Any,
     ) -> None:
         self.answers: dict[int, list[Outcome]] = {}
@@ -121,7 +123,7 @@ class Rig:
         self.vault = GlassVault()
         self.driver = Driver(
             some_settings(port, **changes),
-            Lines(an_account(port, user=user, read_back=read_back)),
+            adapter or Lines(an_account(port, user=user, read_back=read_back)),
             vault=self.vault,
             clock=RealClock(),
             chance=Random(1),
