@@ -1,25 +1,36 @@
-"""Number pools: ranges added, numbers shown, counts by state."""
+"""Number pools: ranges added and shared out, counts, report, forecast, export."""
 
-from typing import Annotated, Final
+import csv
+from collections.abc import Sequence
+from dataclasses import astuple, fields
+from io import StringIO
+from typing import Annotated, Final, TypeVar
 
-from aiohttp import web
+from aiohttp import hdrs, web
 from msgspec import Meta, Struct
 
 from hlrd.api import body
 from hlrd.api.auth import demand
-from hlrd.api.body import JSON, Bodies
+from hlrd.api.body import CSV, JSON, Bodies
 from hlrd.api.elements import Elements, ElementText
-from hlrd.api.seam import NumberPools
+from hlrd.api.seam import Forecasts, NumberDesk, NumberPools
 from hlrd.api.shown import demand_reader, shown
-from hlrd.api.typed import parse_json
+from hlrd.api.typed import parse, parse_json
 from hlrd.domain import identity
-from hlrd.domain.errors import NotFound
-from hlrd.domain.order import NameText, ProvinceText, Source
+from hlrd.domain.errors import BadRequest, NotFound
+from hlrd.domain.lifecycle import NumberState
+from hlrd.domain.order import PROVINCES, NameText, OperatorText, ProvinceText, Source
 from hlrd.pool.ranges import parse_range
+from hlrd.store.record import ExportRow
+from hlrd.store.shares import NATIONAL, Share
 
 _POOLS: Final = "/v1/pools"
+_POOL: Final = _POOLS + "/{name}"
+_EXPORTED: Final = tuple(field.name for field in fields(ExportRow))
 
 NumberText = Annotated[str, Meta(max_length=20)]
+Count = Annotated[int, Meta(ge=1, le=10**13)]
+T = TypeVar("T")
 
 
 class NewPool(Struct, forbid_unknown_fields=True):
@@ -35,43 +46,81 @@ class NewRange(Struct, forbid_unknown_fields=True):
     hlr: ElementText
 
 
+class LowWater(Struct, forbid_unknown_fields=True):
+    numbers: Count | None  #: null lifts the mark
+
+
+class NewShare(Struct, forbid_unknown_fields=True):
+    province: ProvinceText
+    numbers: Count
+    operator_id: OperatorText
+    hlr: ElementText | None = None
+    digits: int | None = None
+
+
+class TakeBack(Struct, forbid_unknown_fields=True):
+    operator_id: OperatorText
+
+
+class Filter(Struct, forbid_unknown_fields=True):
+    """Query of the report and the forecast."""
+
+    pool: str | None = None
+
+
+class Export(Struct, forbid_unknown_fields=True):
+    state: NumberState | None = None
+
+
 class PoolRoutes:
-    def __init__(self, *, pools: NumberPools, elements: Elements, bodies: Bodies) -> None:
+    def __init__(
+        self,
+        *,
+        pools: NumberPools,
+        numbers: NumberDesk,
+        forecasts: Forecasts,
+        elements: Elements,
+        bodies: Bodies,
+    ) -> None:
         self._pools = pools
+        self._numbers = numbers
+        self._forecasts = forecasts
         self._elements = elements
         self._bodies = bodies
 
     def routes(self) -> list[web.RouteDef]:
         return [
+            web.get("/v1/stock/report", self.report, allow_head=False),
+            web.get("/v1/stock/forecast", self.forecast, allow_head=False),
             web.get(_POOLS, self.pools, allow_head=False),
             web.post(_POOLS, self.create_pool),
-            web.get(_POOLS + "/{name}", self.pool, allow_head=False),
-            web.post(_POOLS + "/{name}/ranges", self.add_range),
-            web.get("/v1/numbers/{msisdn}", self.number, allow_head=False),
+            web.get(_POOL, self.pool, allow_head=False),
+            web.post(_POOL + "/ranges", self.add_range),
+            web.put(_POOL + "/low-water", self.set_low_water),
+            web.get(_POOL + "/shares", self.shares, allow_head=False),
+            web.post(_POOL + "/shares", self.share),
+            web.post(_POOL + "/shares/{first}/take-back", self.unshare),
+            web.get(_POOL + "/numbers.csv", self.export, allow_head=False),
         ]
+
+    # Pools.
 
     async def pools(self, request: web.Request) -> web.Response:
         demand_reader(request)
         return shown({"pools": await self._pools.pools()})
 
     async def create_pool(self, request: web.Request) -> web.Response:
-        demand(request, Source.OPS)
-        body.media_type(request, JSON)
-        async with self._bodies.read(request) as document:
-            wanted = parse_json(document, NewPool)
+        wanted = await self._read(request, NewPool)
         await self._pools.create_pool(wanted.name)
         return await self._pool(wanted.name, created=True)
 
     async def pool(self, request: web.Request) -> web.Response:
         demand_reader(request)
-        return await self._pool(request.match_info["name"])
+        return await self._pool(_name_of(request))
 
     async def add_range(self, request: web.Request) -> web.Response:
-        demand(request, Source.OPS)
-        body.media_type(request, JSON)
-        async with self._bodies.read(request) as document:
-            wanted = parse_json(document, NewRange)
-        pool = request.match_info["name"]
+        wanted = await self._read(request, NewRange)
+        pool = _name_of(request)
         span = parse_range(
             pool=pool,
             first=wanted.first,
@@ -80,18 +129,101 @@ class PoolRoutes:
             hlr=wanted.hlr,
         )
         self._elements.refuse_unknown_hlr(wanted.hlr)
-        await self._pools.add_range(span)
-        return await self._pool(pool, created=True)
+        is_new = await self._pools.add_range(span)
+        return await self._pool(pool, created=is_new)
 
-    async def number(self, request: web.Request) -> web.Response:
+    async def set_low_water(self, request: web.Request) -> web.Response:
+        wanted = await self._read(request, LowWater)
+        name = _name_of(request)
+        await self._pools.set_low_water(name, wanted.numbers)
+        return await self._pool(name)
+
+    # Shares.
+
+    async def shares(self, request: web.Request) -> web.Response:
         demand_reader(request)
-        found = await self._pools.number(identity.parse_msisdn(request.match_info["msisdn"]))
+        found = await self._pools.pool(_name_of(request))
         if found is None:
-            raise NotFound("NUMBER_UNKNOWN", "this number is in no range of any pool")
-        return shown(found)
+            raise _unknown_pool()
+        return shown({"shares": [row for row in found.ranges if row.is_share]})
+
+    async def share(self, request: web.Request) -> web.Response:
+        wanted = await self._read(request, NewShare)
+        _refuse_home(wanted.province)
+        name = _name_of(request)
+        if await self._pools.pool(name) is None:
+            raise _unknown_pool()
+        share = Share(name, wanted.province, wanted.numbers, wanted.hlr, wanted.digits)
+        return shown({"shares": await self._numbers.share(share, wanted.operator_id)})
+
+    async def unshare(self, request: web.Request) -> web.Response:
+        wanted = await self._read(request, TakeBack)
+        first = identity.parse_msisdn(request.match_info["first"])
+        return shown(await self._numbers.unshare(_name_of(request), first, wanted.operator_id))
+
+    # What there is.
+
+    async def report(self, request: web.Request) -> web.Response:
+        demand_reader(request)
+        wanted = parse(request, Filter)
+        report = await self._pools.report()
+        rows = [row for row in report.rows if wanted.pool in (None, row.pool)]
+        return shown({"counted_at": report.counted_at, "rows": rows})
+
+    async def forecast(self, request: web.Request) -> web.Response:
+        demand_reader(request)
+        wanted = parse(request, Filter)
+        rows = await self._forecasts.forecast()
+        return shown({"rows": [row for row in rows if wanted.pool in (None, row.pool)]})
+
+    async def export(self, request: web.Request) -> web.StreamResponse:
+        demand_reader(request)
+        wanted, name = parse(request, Export), _name_of(request)
+        if await self._pools.pool(name) is None:
+            raise _unknown_pool()
+        response = web.StreamResponse(headers={hdrs.CONTENT_TYPE: CSV})
+        await response.prepare(request)
+        await response.write(_lines([_EXPORTED]))
+        async for page in self._pools.export(name, wanted.state):
+            await response.write(_lines([_exported(row) for row in page]))
+        await response.write_eof()
+        return response
+
+    async def _read(self, request: web.Request, shape: type[T]) -> T:
+        demand(request, Source.OPS)
+        body.media_type(request, JSON)
+        async with self._bodies.read(request) as document:
+            return parse_json(document, shape)
 
     async def _pool(self, name: str, *, created: bool = False) -> web.Response:
         found = await self._pools.pool(name)
         if found is None:
-            raise NotFound("POOL_UNKNOWN", "no pool has this name")
+            raise _unknown_pool()
         return shown(found, location=f"{_POOLS}/{name}" if created else None)
+
+
+def _name_of(request: web.Request) -> str:
+    name = request.match_info["name"]
+    if "\0" in name:  # which PostgreSQL takes for no text at all
+        raise _unknown_pool()
+    return name
+
+
+def _unknown_pool() -> NotFound:
+    return NotFound("POOL_UNKNOWN", "no pool has this name")
+
+
+def _refuse_home(province: str) -> None:
+    if province not in PROVINCES or province == NATIONAL:
+        detail = "not the company code of a province (docs/api.md)"
+        raise BadRequest("PROVINCE_UNKNOWN", detail, "province")
+
+
+def _exported(row: ExportRow) -> tuple[str, ...]:
+    return tuple("" if value is None else str(value) for value in astuple(row))
+
+
+def _lines(rows: Sequence[Sequence[str]]) -> bytes:
+    text = StringIO()
+    csv.writer(text, lineterminator="\n").writerows(rows)
+    return text.getvalue().encode()

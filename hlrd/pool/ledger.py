@@ -41,6 +41,10 @@ class Ledger(Generic[K]):
         self._places[source_id] = (source, shelf)
         shelf.add(source)
 
+    def remove(self, source_id: int) -> None:
+        source, shelf = self._places.pop(source_id)
+        shelf.remove(source)
+
     def shelf_of(self, source_id: int) -> Shelf[K]:
         return self._places[source_id][1]
 

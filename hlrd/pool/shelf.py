@@ -11,10 +11,12 @@ from hlrd.pool.lease import K, Source, Wish, apportion
 class Tally:
     """Items that a draw may still come to: idle in memory, or leasable. Shelves may share one."""
 
-    __slots__ = ("idle",)
+    __slots__ = ("drawn", "idle", "returned")
 
     def __init__(self) -> None:
         self.idle = 0
+        self.drawn = 0  #: ever
+        self.returned = 0  #: ever, of what was drawn or named
 
     def grow(self, items: int) -> None:
         self.idle += items
@@ -87,6 +89,12 @@ class Shelf(Generic[K]):
     def add(self, source: Source) -> None:
         self.sources.append(source)
         self._count(source.remaining)
+
+    def remove(self, source: Source) -> None:
+        """Nothing of it was ever leased."""
+        assert not self._awaited, "it may just be leased"
+        self.sources.remove(source)
+        self._count(-source.remaining)
 
     def recount(self, source: Source, *, unleased: int, recycled: int) -> None:
         """The database's word on what remains of a source."""
@@ -194,7 +202,9 @@ class Shelf(Generic[K]):
             lease = self.idle.pop(item, None)
             if lease is not None:
                 self._hands[item] = lease
-                self.tally.idle -= 1
+                tally = self.tally
+                tally.idle -= 1
+                tally.drawn += 1
                 return item
 
     def _open_next_bag(self) -> list[K]:
@@ -210,10 +220,12 @@ class Shelf(Generic[K]):
             return False
         self._hands[item] = lease
         self.tally.idle -= 1
+        self.tally.drawn += 1
         return True
 
     def put_back(self, item: K, lease: Lease[K]) -> bool:
         """From the hand; returns whether that settles its lease."""
+        self.tally.returned += 1
         if lease.is_overdue:
             lease.returned.append(item)
             return self.let_go(lease)

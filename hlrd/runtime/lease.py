@@ -5,9 +5,9 @@ bound or back on the free list; so a crash loses no number and gives none twice.
 """
 
 import asyncio
-from collections.abc import Callable
+from collections.abc import Awaitable, Callable
 from time import monotonic
-from typing import Final
+from typing import Final, TypeVar
 
 import structlog
 
@@ -18,10 +18,12 @@ from hlrd.pool.grade import Grades
 from hlrd.pool.lease import CardGrant, NumberGrant, Settled, What, Wish
 from hlrd.store import leasing
 from hlrd.store.connection import Connection, writing_as
+from hlrd.store.errors import StoreUnavailable
 from hlrd.store.leasing import LeaseRow, RangeSource
 from hlrd.store.link import Link
 
 _log: Final = structlog.get_logger(__name__)
+T = TypeVar("T")
 _RECOUNT_S: Final = 0.5  # at most this often when bindings end
 
 
@@ -88,6 +90,17 @@ class LeaseKeeper:
         """Let the allocator know of ranges and lots that were just imported."""
         async with self._turn:
             await self._link.stubbornly(self._recount)
+
+    async def change_ranges(self, change: Callable[[Connection], Awaitable[T]]) -> T:
+        """Between two leases: none is taken by a range as it was. Raises what `change` raises."""
+        async with self._turn:
+            try:
+                return await self._link.once(change)
+            except StoreUnavailable:
+                self._link.drop()
+                raise
+            finally:
+                await self._link.stubbornly(self._recount)
 
     # Wishes.
 
@@ -170,10 +183,15 @@ class LeaseKeeper:
 
     async def _recount(self, connection: Connection) -> None:
         """New ranges and lots are added, the counts of the known ones brought up to date."""
-        for source in await leasing.read_ranges(connection):
+        sources = await leasing.read_ranges(connection)
+        for gone in self._ranges.keys() - {source.range.id for source in sources}:
+            self._allocator.remove_range(self._ranges.pop(gone).range)
+        for source in sources:
             number_range = source.range
-            if number_range.id not in self._ranges:
+            known = self._ranges.get(number_range.id)
+            if known is None or known.range.last != number_range.last:
                 self._ranges[number_range.id] = source
+            if known is None:
                 self._allocator.add_range(number_range, recycled=source.recycled)
             else:
                 self._allocator.on_counts(

@@ -111,7 +111,7 @@ class Recycler:
         """`on_freed` is called when numbers came to the free list."""
         self._link = Link(dsn, "recycle", **writing_as(node, epoch))
         self._turn = asyncio.Lock()  #: of the link
-        self._hlrs = tuple(hlrs)
+        self.hlrs = tuple(hlrs)
         self._inquire = inquire
         self._on_freed = on_freed
 
@@ -124,7 +124,7 @@ class Recycler:
 
     async def now(self, operator_id: str) -> Round:
         """One look at everything that is due, without waiting long for any HLR."""
-        due = [item for hlr in self._hlrs for item in await self._due(hlr)]
+        due = [item for hlr in self.hlrs for item in await self._due(hlr)]
         answers = await self._ask(due, timeout_s=limits.RECYCLE_NOW_S)
         settled = await self._settle(answers.ruling(), operator_id=operator_id)
         kept = await self._kept_back()

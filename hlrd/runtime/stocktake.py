@@ -32,9 +32,9 @@ async def keep_counting(pools: NumberPools, stock: SIMStock) -> None:
 
 
 async def count(pools: NumberPools, stock: SIMStock) -> None:
-    for pool in await pools.pools():
+    for pool in await pools.count():
         for state, numbers in pool.numbers.items():
             metrics.POOL_NUMBERS.labels(pool.name, state).set(numbers)
-    lots = await stock.lots()
+    lots = await stock.count()
     for state in map(str, CardState):
         metrics.STOCK_CARDS.labels(state).set(sum(lot.cards[state] for lot in lots))

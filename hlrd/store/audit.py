@@ -9,8 +9,8 @@ from hlrd.store import leasing
 from hlrd.store.connection import Connection
 from hlrd.store.errors import translated
 from hlrd.store.leasing import LeaseRow, RangeSource
-from hlrd.store.pools import read_pools
 from hlrd.store.queries import query
+from hlrd.store.stocktake import Stocktake
 
 _COUNTS: Final = query("audit_counts")
 _LEASES: Final = query("leases")
@@ -66,7 +66,7 @@ async def audit(connection: Connection) -> Audit:
         assert counts is not None
         ranges = await leasing.read_ranges(connection)
         numbers: Counter[str] = Counter()
-        for pool in await read_pools(connection):
+        for pool in await Stocktake().pools(connection):
             numbers.update(pool.numbers)
         leaked = await _leaked_numbers(connection, ranges)
     return Audit(

@@ -1,5 +1,8 @@
 """Pools, numbers and network elements: who may, what is checked, what is shown."""
 
+import csv
+from typing import Any
+
 import pytest
 
 from hlrd.domain.order import Source
@@ -21,7 +24,13 @@ async def test_a_pool_is_created_filled_and_shown(world: World) -> None:
 
     assert (created.status, filled.status) == (201, 201)
     assert created.headers["Location"] == "/v1/pools/iot"
-    assert shown.json == {"name": "iot", "ranges": [RANGE], "numbers": {"idle": 100}}
+    assert shown.json == {
+        "name": "iot",
+        "ranges": [{**RANGE, "is_share": False}],
+        "numbers": {"idle": 100},
+        "low_water": None,
+        "counted_at": None,
+    }
     assert filled.json == shown.json
     assert listed.json == {"pools": [shown.json]}
 
@@ -97,3 +106,76 @@ async def test_who_may_see_and_who_may_change_the_pools(world: World, source: So
     for path in WRITES:
         reply = await world.ask("POST", path, source=source, data=b"")
         assert (reply.status == 403) == (source is not Source.OPS)
+
+
+async def test_a_range_that_is_there_exactly_alike_changes_nothing(world: World) -> None:
+    await post(world, "/v1/pools", {"name": "iot"})
+
+    replies = [await post(world, "/v1/pools/iot/ranges", RANGE) for _ in range(2)]
+
+    assert [reply.status for reply in replies] == [201, 200]
+    assert replies[0].json == replies[1].json
+
+
+async def test_a_low_water_mark_is_set_and_lifted(world: World) -> None:
+    await post(world, "/v1/pools", {"name": "iot"})
+
+    marks = []
+    for numbers in (500, None):
+        reply = await world.ask(
+            "PUT", "/v1/pools/iot/low-water", source=Source.OPS, json={"numbers": numbers}
+        )
+        marks.append(reply.json["low_water"])
+    unknown = await world.ask(
+        "PUT", "/v1/pools/none/low-water", source=Source.OPS, json={"numbers": 1}
+    )
+
+    assert marks == [500, None]
+    assert (unknown.status, unknown.json["code"]) == (404, "POOL_UNKNOWN")
+
+
+async def test_report_and_forecast_are_of_all_pools_or_of_one(world: World) -> None:
+    await post(world, "/v1/pools", {"name": "iot"})
+    await post(world, "/v1/pools/iot/ranges", RANGE)
+
+    async def rows(path: str) -> list[Any]:
+        reply = await world.ask("GET", path, source=Source.ESOP)
+        found: list[Any] = reply.json["rows"]
+        return found
+
+    assert [row["pool"] for row in await rows("/v1/stock/report")] == ["iot"]
+    assert await rows("/v1/stock/report?pool=other") == []
+    assert [row["pool"] for row in await rows("/v1/stock/forecast")] == ["iot", "other"]
+    (row,) = await rows("/v1/stock/forecast?pool=iot")
+    assert (row["days_left"], row["is_low"]) == (2.5, True)
+
+
+async def test_a_share_is_given_to_a_province_and_taken_back(world: World) -> None:
+    await post(world, "/v1/pools", {"name": "iot"})
+    wanted = {"province": "200", "numbers": 10, "operator_id": "anna"}
+
+    given = await post(world, "/v1/pools/iot/shares", wanted)
+    back = await post(
+        world, "/v1/pools/iot/shares/1064800000000/take-back", {"operator_id": "anna"}
+    )
+    national = await post(world, "/v1/pools/iot/shares", {**wanted, "province": "000"})
+
+    assert given.json["shares"][0]["is_share"]
+    assert back.json["province"] == "000"
+    assert (national.status, national.json["code"]) == (400, "PROVINCE_UNKNOWN")
+    assert [what for what, *_ in world.numbers.done] == ["share", "unshare"]
+
+
+async def test_an_export_is_csv_of_the_state_asked_for(world: World) -> None:
+    await post(world, "/v1/pools", {"name": "iot"})
+    await post(world, "/v1/pools/iot/ranges", RANGE)
+
+    reply = await world.ask("GET", "/v1/pools/iot/numbers.csv?state=locked", source=Source.OPS)
+    bad = await world.ask("GET", "/v1/pools/iot/numbers.csv?state=lost", source=Source.OPS)
+    unknown = await world.ask("GET", "/v1/pools/none/numbers.csv", source=Source.OPS)
+
+    assert reply.headers["Content-Type"] == "text/csv"
+    (row,) = csv.DictReader(reply.body.decode().splitlines())
+    assert (row["msisdn"], row["state"]) == (RANGE["first"], "locked")
+    assert row["cause"] == 'a "cause", and more'
+    assert (bad.status, unknown.status) == (400, 404)
