@@ -138,7 +138,7 @@ class ReservationRoutes:
     ) -> web.Response:
         query = query or NumbersQuery()
         numbers = await self._reservations.numbers(int(row.id), query.after, query.limit)
-        headers = {hdrs.LOCATION: f"{_PATH}/{row.id}"} if status == 201 else None
+        headers: dict[str, str] = {hdrs.LOCATION: f"{_PATH}/{row.id}"} if status == 201 else {}
         return as_json(_page(row, numbers, query.limit), status=status, headers=headers)
 
 
