@@ -17,6 +17,10 @@ ORDER_BYTES_MAX: Final = 16 * 2**10
 ORDERS_IN_MEMORY_MAX: Final = 24_000
 """Accepted orders kept in memory; the rest waits in the journal. At about 5 kB each, 120 MB."""
 
+NE_MEMORY_SHARE: Final = 0.2
+"""The part of ORDERS_IN_MEMORY_MAX that may wait for one NE; more wait in the journal. Else an NE
+that is away would by and by have all of memory, and the orders of the others none."""
+
 ORDERS_OPEN_MAX: Final = 1_000_000
 """Accepted and not closed, in memory or parked. A parked order costs about 300 bytes of index."""
 

@@ -35,6 +35,15 @@ class Dispatch:
     def knows(self, ne: str) -> bool:
         return ne in self._nes
 
+    def is_crowded(self, ne: str, priority: int) -> bool:
+        """Whether so many tasks wait there, as urgent or more, that no more orders should come."""
+        lane = self._lanes.get(ne)
+        return lane is not None and lane.is_longer(self._share(), priority)
+
+    @staticmethod
+    def _share() -> int:
+        return max(1, int(limits.NE_MEMORY_SHARE * limits.ORDERS_IN_MEMORY_MAX))
+
     def in_flight(self) -> int:
         return len(self._sent) + len(self._asked)
 

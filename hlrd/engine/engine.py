@@ -50,6 +50,7 @@ class _Reading:
     incomplete: set[UserId] = field(
         default_factory=set
     )  #: … was parked meanwhile, maybe an earlier
+    crowded: set[UserId] = field(default_factory=set)  #: their NE has enough to wait for it
 
 
 _log: Final = structlog.get_logger(__name__)
@@ -228,6 +229,7 @@ class Engine:
         for order_id in reading.resent:
             self._resending.discard(order_id)
             self._parking.unblock(self._fallout.pop(order_id)[0])
+        reading.crowded = self._crowded(stored, reading)
         for item in stored:
             if self._may_load(item, reading):
                 self._load(item, is_resent=item.id in reading.resent)
@@ -330,7 +332,7 @@ class Engine:
                 continue  # parked when it is durable: its user has parked orders by then
             if member is not order:
                 member.move(OrderEvent.OVERFLOWED)
-            self._parking.add(member.id, member.user_id, member.priority)
+            self._parking.add(member.id, member.user_id, member.priority, self._home(member))
             self._book.remove(member)
         self.refill()
 
@@ -346,11 +348,21 @@ class Engine:
             return False
         kept = limits.UNPARK_ORDERS if len(self._parking) and self._parking.has_line else 0
         is_full = len(self._book) > limits.ORDERS_IN_MEMORY_MAX - kept
-        return is_full or self._parking.has(order.user_id)
+        if is_full or self._parking.has(order.user_id):
+            return True
+        return self._dispatch.is_crowded(self._home(order), order.priority)
+
+    def _home(self, order: OpenOrder) -> str:
+        """The HLR that most of its work is for; empty where none is known."""
+        binding = order.binding
+        if binding is None:
+            user = self._book.lanes[order.user_id].user
+            binding = None if user is None else user.binding
+        return "" if binding is None else binding.hlr
 
     def _park(self, order: OpenOrder) -> None:
         order.move(OrderEvent.OVERFLOWED)
-        self._parking.add(order.id, order.user_id, order.priority)
+        self._parking.add(order.id, order.user_id, order.priority, self._home(order))
         self._book.remove(order)
         if self._reading is not None and not self._parking.is_blocked(order.user_id):
             self._reading.incomplete.add(order.user_id)
@@ -363,7 +375,9 @@ class Engine:
         if self._reading is not None or self._intake.is_draining:
             return
         room = limits.ORDERS_IN_MEMORY_MAX - len(self._book)
-        taken = self._parking.take(limits.UNPARK_ORDERS) if room >= limits.UNPARK_ORDERS else []
+        taken: list[int] = []
+        if room >= limits.UNPARK_ORDERS:
+            taken = self._parking.take(limits.UNPARK_ORDERS, self._dispatch.is_crowded)
         resent = frozenset(islice(self._resending, limits.RESEND_ORDERS_MAX))
         if taken or resent:
             self._reading = _Reading(taken, resent)
@@ -375,7 +389,7 @@ class Engine:
         order that was parked since; and not by a state of the user from before an order closed."""
         if item.id not in self._parking or self._parking.is_blocked(item.user_id):
             return False
-        if item.user_id in reading.incomplete:
+        if item.user_id in reading.incomplete or item.user_id in reading.crowded:
             return False
         lane = self._book.lanes.get(item.user_id)
         return item.user_id not in reading.outdated or (lane is not None and lane.is_known)
@@ -387,7 +401,22 @@ class Engine:
             if order_id in self._parking:
                 item = found.get(order_id)
                 assert item is not None, "a parked order is open in the journal"
-                self._parking.put_back(order_id, item.user_id, item.priority)
+                self._parking.put_back(order_id, item.user_id, item.priority, _home_of(item))
+
+    def _crowded(self, stored: Sequence[StoredOrder], reading: "_Reading") -> set[UserId]:
+        """Users whose home has enough to wait for it, as only the journal knew. All orders of a
+        user stay or come together, and with one that a person wants they come."""
+        urgency: dict[UserId, tuple[int, str]] = {}
+        for item in stored:
+            priority = -1 if item.id in reading.resent else item.priority
+            urgency[item.user_id] = min(
+                urgency.get(item.user_id, (priority, _home_of(item))), (priority, _home_of(item))
+            )
+        return {
+            user_id
+            for user_id, (priority, home) in urgency.items()
+            if priority >= 0 and self._dispatch.is_crowded(home, priority)
+        }
 
     def _load(self, item: StoredOrder, *, is_resent: bool) -> None:
         kind = BY_NAME[item.kind]
@@ -416,6 +445,12 @@ class Engine:
         self._book.enqueue(lane, entry)
         self._execution.hurry(lane, entry.priority)
         self._parking.remove(item.id, item.priority)
+
+
+def _home_of(item: StoredOrder) -> str:
+    user = item.user
+    binding = item.binding or (None if user is None else user.binding)
+    return "" if binding is None else binding.hlr
 
 
 def _take_effect(lane: Lane, order: OpenOrder) -> None:

@@ -34,6 +34,10 @@ class NELane:
     def has_urgent(self) -> bool:
         return any(self._counts[: limits.PRIORITY_URGENT_MAX + 1])
 
+    def is_longer(self, count: int, priority: int) -> bool:
+        """Whether more than so many tasks of this priority, or more urgent, wait."""
+        return self._count > count and sum(self._counts[: priority + 1]) > count
+
     def count(self, priority: int) -> int:
         return self._counts[priority]
 

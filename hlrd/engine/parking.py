@@ -1,10 +1,12 @@
 """The open orders that wait in the journal because memory is full (parked), or a person must act.
 
-Only ids are kept. An order whose user has anything parked is parked behind it, whatever room there
-is: the order within a user comes first.
+Only ids are kept, in lines by home: an NE that is away holds up nobody else's. An order whose user
+has anything parked is parked behind it, whatever room there is: the order within a user comes
+first.
 """
 
-from collections import Counter, deque
+from collections import Counter, defaultdict, deque
+from collections.abc import Callable
 from typing import Final
 
 from hlrd import limits
@@ -14,11 +16,22 @@ _WEIGHTS: Final = (64, 32, 16, 8, 4, 2)
 """Shares of a refill by priority. The urgent get most of it, and no priority ever nothing."""
 
 
+_Lines = tuple[deque[int], ...]  #: by priority
+
+
+def _no_lines() -> _Lines:
+    return tuple(deque() for _ in range(limits.PRIORITIES))
+
+
+def _never(home: str, priority: int) -> bool:
+    return False
+
+
 class Parking:
     """What stands in line is taken by `take`; what is held waits for its user's `unblock`."""
 
     def __init__(self) -> None:
-        self._lines: tuple[deque[int], ...] = tuple(deque() for _ in range(limits.PRIORITIES))
+        self._lines: defaultdict[str, _Lines] = defaultdict(_no_lines)  #: by home, "" for unknown
         self._counts = [0] * limits.PRIORITIES
         self._user_of: dict[int, UserId] = {}
         self._users: Counter[UserId] = Counter()
@@ -33,7 +46,7 @@ class Parking:
     @property
     def has_line(self) -> bool:
         """Whether anything may be taken. Ids of orders that came in with others count as well."""
-        return any(self._lines)
+        return any(any(lines) for lines in self._lines.values())
 
     def count(self, priority: int) -> int:
         return self._counts[priority]
@@ -44,17 +57,17 @@ class Parking:
     def count_of(self, user_id: UserId) -> int:
         return self._users.get(user_id, 0)
 
-    def add(self, order_id: int, user_id: UserId, priority: int) -> None:
+    def add(self, order_id: int, user_id: UserId, priority: int, home: str = "") -> None:
         self._user_of[order_id] = user_id
         self._counts[priority] += 1
         self._users[user_id] += 1
-        self.put_back(order_id, user_id, priority)
+        self.put_back(order_id, user_id, priority, home)
 
-    def put_back(self, order_id: int, user_id: UserId, priority: int) -> None:
+    def put_back(self, order_id: int, user_id: UserId, priority: int, home: str = "") -> None:
         """Let an order that was taken, and could not run, stand in line again."""
         held = self._held.get(user_id)
         if held is None:
-            self._lines[priority].append(order_id)
+            self._lines[home][priority].append(order_id)
         else:
             held.append((order_id, priority))
 
@@ -76,28 +89,66 @@ class Parking:
 
     def unblock(self, user_id: UserId) -> None:
         for order_id, priority in self._held.pop(user_id):
-            self._lines[priority].append(order_id)
+            self._lines[""][priority].append(order_id)
 
     # Reading back.
 
-    def take(self, room: int) -> list[int]:
+    def take(self, room: int, is_crowded: Callable[[str, int], bool] = _never) -> list[int]:
         """Ids to be read back, as many as bring about `room` orders: each comes with all of its
         user's, so at most `limits.USER_ORDERS_OPEN_MAX` more. They stay parked until removed.
         """
-        waiting = [priority for priority, line in enumerate(self._lines) if line]
+        lines = self._open_lines(is_crowded)
+        waiting = [priority for priority, those in enumerate(lines) if those]
         total = sum(_WEIGHTS[priority] for priority in waiting)
         taken: list[int] = []
         users: set[UserId] = set()
         left = room
         for priority in waiting:
             share = max(1, room * _WEIGHTS[priority] // total)
-            left -= self._take_of(priority, min(share, left), taken, users)
+            left -= self._take_of(priority, lines[priority], min(share, left), taken, users)
         for priority in waiting:
-            left -= self._take_of(priority, left, taken, users)
+            left -= self._take_of(priority, lines[priority], left, taken, users)
+        self._forget_empty()
         return taken
 
-    def _take_of(self, priority: int, room: int, taken: list[int], users: set[UserId]) -> int:
-        line = self._lines[priority]
+    def _forget_empty(self) -> None:
+        for home in [home for home, lines in self._lines.items() if not any(lines)]:
+            del self._lines[home]
+
+    def _open_lines(self, is_crowded: Callable[[str, int], bool]) -> list[list[deque[int]]]:
+        """By priority, those that stand and whose home is not crowded."""
+        return [
+            [
+                lines[priority]
+                for home, lines in self._lines.items()
+                if lines[priority] and not is_crowded(home, priority)
+            ]
+            for priority in range(limits.PRIORITIES)
+        ]
+
+    def _take_of(
+        self,
+        priority: int,
+        lines: list[deque[int]],
+        room: int,
+        taken: list[int],
+        users: set[UserId],
+    ) -> int:
+        """The room is shared by the homes; what one does not use goes to those after it."""
+        used = 0
+        for place, line in enumerate(lines):
+            share = (room - used) // (len(lines) - place)
+            used += self._take_of_line(line, priority, share, taken, users)
+        return used
+
+    def _take_of_line(
+        self,
+        line: deque[int],
+        priority: int,
+        room: int,
+        taken: list[int],
+        users: set[UserId],
+    ) -> int:
         used = 0
         while line and used < room:
             order_id = line.popleft()

@@ -1,6 +1,7 @@
 """Who goes first: by priority between users, never within one; and the parking lot."""
 
 import pytest
+from msgspec import structs
 
 from hlrd import limits
 from hlrd.domain.identity import UserId
@@ -200,6 +201,66 @@ def test_room_that_a_fallout_leaves_is_filled() -> None:
     stage.reply(Verdict.PERMANENT)
 
     assert stage.lookup.unparking == [([900], [])]
+
+
+@pytest.fixture
+def shared(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Room for twenty, of which four may wait for one NE."""
+    monkeypatch.setattr(limits, "ORDERS_IN_MEMORY_MAX", 20)
+    monkeypatch.setattr(limits, "UNPARK_ORDERS", 2)
+
+
+@pytest.mark.usefixtures("shared")
+def test_an_ne_that_is_away_leaves_the_memory_to_the_orders_of_the_others() -> None:
+    stage = busy_stage(**{f"u{n}": 3 for n in range(1, 31)})
+    assert stage.hlr.wanted == len(stage.engine._book) == 5
+    assert not stage.lookup.unparking, "they would only wait in memory instead"
+
+    stage.hlr.places = 20
+    stage.engine.on_free("hlr1")
+    stage.reply()
+    stage.close()
+
+    assert [len(ids) for ids, _ in stage.lookup.unparking] == [2]
+
+
+@pytest.mark.usefixtures("shared")
+def test_the_urgent_come_to_an_ne_where_many_wait_that_are_not() -> None:
+    stage = busy_stage(**{f"u{n}": 3 for n in range(1, 31)})
+    stage.users["99"] = user_of(99, user_id="99")
+
+    stage.take(stage.suspend(99, user="99", priority=0))
+
+    assert open_one_place(stage) == "99"
+
+
+@pytest.mark.usefixtures("shared")
+def test_what_only_the_journal_knew_to_wait_there_goes_back_to_its_line() -> None:
+    stage = busy_stage(**{f"u{n}": 3 for n in range(1, 11)})
+    waiting, parked = len(stage.engine._book), len(stage.engine._parking)
+    before = Stage()
+    before.users["77"] = stage.users["77"] = user_of(77, user_id="77")
+    before.submit(before.suspend(77, user="77"))
+    before.resolve()
+    (record,) = before.journal.accepts
+
+    stage.engine.recover([(10_000, UserId("77"), 3, False)])
+    assert stage.lookup.unparking == [([10_000], [])]
+    stage.unpark([structs.replace(record, id=10_000)])
+
+    assert len(stage.engine._book) == waiting
+    assert len(stage.engine._parking) == parked + 1
+    assert not stage.lookup.unparking, "it is not read again and again"
+
+
+def test_lines_of_crowded_homes_are_left_alone_and_the_others_share_the_room() -> None:
+    parking = Parking()
+    for order_id in range(30):
+        parking.add(order_id, UserId(str(order_id)), 2, f"hlr{order_id % 3}")
+
+    taken = parking.take(10, lambda home, priority: home == "hlr0")
+
+    assert sorted(order_id % 3 for order_id in taken) == [1] * 5 + [2] * 5
 
 
 def test_a_take_is_bounded_by_the_orders_that_come_with_it() -> None:
