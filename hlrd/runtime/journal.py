@@ -233,33 +233,32 @@ class JournalWriter:
                 waiter.set_result(None)
 
 
-def _add(batch: Batch, item: Acceptance | Numbered) -> None:
-    if isinstance(item, Acceptance):
-        batch.accepts.append(item)
-        batch.users.add(item.user_id)
-    else:
-        batch.closings.append(item)
-        batch.users.add(item.closing.user_id)
-
-
 def _cut(
     pending: list[Acceptance | Numbered], batch: Batch, count: int, busy: set[UserId]
 ) -> list[Acceptance | Numbered]:
     """Fill `batch` with up to `count` records of users that are not busy; the rest, in order."""
-    if not busy:
-        for item in pending[:count]:
-            _add(batch, item)
-        return pending[count:]
+    chosen, rest = pending[:count], pending[count:]
+    users = {item.user_id for item in chosen}
+    if not users.isdisjoint(busy):
+        chosen, rest = _pass_by(pending, count, busy)
+        users = {item.user_id for item in chosen}
+    batch.accepts = [item for item in chosen if isinstance(item, Acceptance)]
+    batch.closings = [item for item in chosen if isinstance(item, Numbered)]
+    batch.users = users
+    return rest
+
+
+def _pass_by(
+    pending: list[Acceptance | Numbered], count: int, busy: set[UserId]
+) -> tuple[list[Acceptance | Numbered], list[Acceptance | Numbered]]:
+    """The first `count` records of users that are not busy, and all others."""
+    chosen: list[Acceptance | Numbered] = []
     rest: list[Acceptance | Numbered] = []
     for position, item in enumerate(pending):
-        if len(batch) == count:
-            return rest + pending[position:]
-        user_id = item.user_id if isinstance(item, Acceptance) else item.closing.user_id
-        if user_id in busy:
-            rest.append(item)
-        else:
-            _add(batch, item)
-    return rest
+        if len(chosen) == count:
+            return chosen, rest + pending[position:]
+        (rest if item.user_id in busy else chosen).append(item)
+    return chosen, rest
 
 
 class _Lane:

@@ -10,6 +10,8 @@ from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from typing import Final, NamedTuple, TypeAlias, TypeVar
 
+from msgspec import structs
+
 from hlrd.domain.identity import ICCID, IMSI, MSISDN, UserId
 from hlrd.domain.lifecycle import NumberEvent, UserState
 from hlrd.ports import Acceptance, BindingEnd, Clash, Closing
@@ -41,6 +43,8 @@ ORDER_COLUMNS: Final = (
     "payload",
     "accepted_at",
 )
+_ORDER_WIDTH: Final = len(ORDER_COLUMNS)
+assert Acceptance.__struct_fields__[:_ORDER_WIDTH] == ORDER_COLUMNS, "a row is the record's head"
 BINDING_COLUMNS: Final = (
     "msisdn",
     "imsi",
@@ -89,6 +93,10 @@ class Numbered(NamedTuple):
 
     seq: int
     closing: Closing
+
+    @property
+    def user_id(self) -> UserId:
+        return self.closing.user_id
 
 
 @dataclass(slots=True, eq=False)
@@ -150,19 +158,7 @@ async def _copy(
 
 
 def order_row(record: Acceptance) -> tuple[object, ...]:
-    return (
-        record.id,
-        record.source,
-        record.order_id,
-        record.kind,
-        record.user_id,
-        record.operator_id,
-        record.province,
-        record.priority,
-        record.content_hash,
-        record.payload,
-        record.accepted_at,
-    )
+    return structs.astuple(record)[:_ORDER_WIDTH]
 
 
 def binding_rows(accepts: Iterable[Acceptance]) -> Iterator[tuple[object, ...]]:

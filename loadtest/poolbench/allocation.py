@@ -7,8 +7,9 @@ from contextlib import asynccontextmanager
 from datetime import datetime
 from random import Random
 from time import perf_counter
-from typing import Final, NamedTuple
+from typing import Final, TypeAlias
 
+from hlrd.domain.identity import MSISDN
 from hlrd.pool.allocator import Allocator, Drawn, Exhausted, Pending
 from hlrd.ports import Clash
 from hlrd.runtime.journal import JournalWriter
@@ -24,10 +25,8 @@ _PER_S_MAX: Final = 75_000
 _QUARANTINE_DAYS: Final = 90
 
 
-class _Taken(NamedTuple):
-    order: Order
-    drawn: Drawn
-    started: float
+_Taken: TypeAlias = tuple[Order, MSISDN, float]
+"""What is on its way, its number, and when it was asked for."""
 
 
 class Requesters:
@@ -74,7 +73,7 @@ class Requesters:
     def _request(self, order: Order, started: float, at: datetime) -> None:
         drawn = self._allocator.draw_for(order.card, pool=POOL, digits=DIGITS)
         if isinstance(drawn, Drawn):
-            self._on_their_way[order.id] = _Taken(order, drawn, started)
+            self._on_their_way[order.id] = (order, drawn.msisdn, started)
             self._journal.accept(orders.acceptance(order, drawn.msisdn, at))
         else:
             assert not isinstance(drawn, Exhausted), f"the pool ran dry: {drawn}"
@@ -97,9 +96,9 @@ class Requesters:
     def on_accepted(self, order_ids: Sequence[int], /) -> None:
         now = perf_counter()
         for order_id in order_ids:
-            order, drawn, started = self._on_their_way.pop(order_id)
-            self._allocator.bound(msisdn=drawn.msisdn, iccid=order.card.iccid)
-            self._meter.took(int(drawn.msisdn), now - started)
+            order, msisdn, started = self._on_their_way.pop(order_id)
+            self._allocator.bound(msisdn=msisdn, iccid=order.card.iccid)
+            self._meter.took(int(msisdn), now - started)
         self._next(len(order_ids))
 
     def on_clash(self, order_id: int, clash: Clash, /) -> None:
