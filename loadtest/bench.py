@@ -1,7 +1,8 @@
 """`make bench`: activations from end to end, on this machine, everything on it at once.
 
-Four measurements: orders a second at saturation; how long an order takes below it; how near HLRs
-of 20 ms are driven to sessions / latency; what an outage of every HLR costs. Into
+Five measurements: orders a second at saturation; how long an order takes below it; how near HLRs
+of 20 ms are driven to sessions / latency; what an outage of every HLR costs; what one element does
+to the others (`loadtest.isolation`). Into
 `docs/performance.md`, between its markers, and into `build/bench/end_to_end.json`.
 """
 
@@ -16,7 +17,7 @@ from hlrd.config import Database
 from hlrd.domain.order import Source
 from hlrd.store import embedded
 from hlrd.store.connection import connect
-from loadtest import cpu, report
+from loadtest import cpu, isolation, report
 from loadtest.client import Upstream
 from loadtest.faults import Latency, Profile
 from loadtest.generate import batches, member_activations
@@ -213,9 +214,10 @@ async def measure(plan: Plan, view: View, *, is_kept: bool) -> None:
         view.say(
             f"all {outage['orders']:,} orders done, {outage['daemon_rss_mib_max']} MiB at most"
         )
+    isolated = await isolation.measure(isolation.Plan() if is_kept else isolation.QUICK, view)
     if is_kept:
         figures = {"saturated": saturated, "below_saturation": below, "slow_hlrs": slow}
-        report.write({**figures, "outage": outage}, shape)
+        report.write({**figures, "outage": outage, "isolation": isolated}, shape)
         view.say(f"written: {report.PAGE} and {report.RECORD}")
 
 

@@ -124,8 +124,10 @@ class ControlPort:
 
     async def _get_log(self, request: web.Request) -> web.StreamResponse:
         served = [
-            Served(number, self._emulator.shown(command), code, fault)
-            for number, command, code, fault in self._emulator.record.log(_number(request, "after"))
+            Served(number, self._emulator.shown(command), code, fault, at)
+            for number, command, code, fault, at in self._emulator.record.log(
+                _number(request, "after")
+            )
         ]
         return await _stream(request, served)
 

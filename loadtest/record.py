@@ -4,6 +4,7 @@ The log is a ring. Effects are counted per (command, subject) only when switched
 can assert that each command took effect once.
 """
 
+import time
 from collections import Counter, deque
 from collections.abc import Iterator
 from typing import Any, Final
@@ -24,6 +25,7 @@ class Served(Struct, frozen=True):
     command: str
     code: str
     fault: str = ""
+    at: float = 0.0  #: monotonic seconds of this machine, thus comparable between its processes
 
 
 class Effect(Struct, frozen=True):
@@ -32,8 +34,8 @@ class Effect(Struct, frozen=True):
     count: int
 
 
-Entry = tuple[int, Any, str, str]
-"""Number, command as it came in, result code, fault: a `Served` before it is one."""
+Entry = tuple[int, Any, str, str, float]
+"""Number, command as it came in, result code, fault, time: a `Served` before it is one."""
 
 
 class Record:
@@ -52,7 +54,7 @@ class Record:
         self._number += 1
         self.commands[name] += 1
         self.codes[code] += 1
-        self._ring.append((self._number, command, code, fault))
+        self._ring.append((self._number, command, code, fault, time.monotonic()))
         if fault:
             self.faults[fault] += 1
 

@@ -112,7 +112,37 @@ each, a DSMP with {shape["dsmp_connections"]} connections.
 | all accepted after | {outage["accepted_s"]} s |
 | all done, after the HLRs came back | {outage["finished_after_s"]} s |
 | most memory of the daemon meanwhile | **{outage["daemon_rss_mib_max"]:,} MiB** |
+{isolation(found["isolation"])}"""
+
+
+def isolation(found: Mapping[str, Any]) -> str:
+    """What one element does to the others."""
+    shares, rate = found["session_share"], found["rate"]
+    return f"""
+| one HLR of 20 ms, sessions | {" | ".join(str(sessions) for sessions in shares)} |
+| --- |{" --- |" * len(shares)}
+| share of sessions / latency | {" | ".join(f"{share:.0%}" for share in shares.values())} |
+
+| contracted rate of {rate["contract_per_s"]:.0f} commands/s, by the log of the HLR | |
+| --- | --- |
+| commands/s | **{rate["per_s"]}** |
+| most in any second | **{rate["in_a_second_max"]}** |
+
+| one HLR of four, {found["stalled"]["orders_per_s"]:,.0f} orders/s | stopped | 100 times slower |
+| --- | --- | --- |
+{disturbed("seconds", found, "seconds", "{}")}
+{disturbed("p99 of orders elsewhere before, ms", found, "p99_ms_before", "{}")}
+{disturbed("meanwhile, ms", found, "p99_ms_meanwhile", "{}")}
+{disturbed("change", found, "p99_change", "**{:+.1%}**")}
+{disturbed("memory of the daemon before, MiB", found, "daemon_rss_mib_before", "{}")}
+{disturbed("meanwhile, MiB", found, "daemon_rss_mib_meanwhile", "{}")}
+| first success after its return | **{found["stalled"]["first_success_after_s"]:.2f} s** | |
 """
+
+
+def disturbed(name: str, found: Mapping[str, Any], figure: str, form: str) -> str:
+    told = (form.format(found[which][figure]) for which in ("stalled", "slow"))
+    return f"| {name} | {' | '.join(told)} |"
 
 
 def _commit() -> str:

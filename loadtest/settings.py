@@ -1,10 +1,12 @@
 """What a stack is made of, and the daemon's configuration file that goes with it."""
 
+import hashlib
 import json
 import secrets
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
+from types import MappingProxyType
 from typing import Final
 
 from hlrd.domain.order import Source
@@ -13,6 +15,10 @@ from loadtest.faults import Profile
 HLR_USER: Final = "hlrd"
 PROVINCE: Final = "200"
 POOL: Final = "iot"
+K4SNO: Final = 7
+"""Index of the transport key that the invented Ki are said to be encrypted under."""
+
+NOWHERE_ELSE: Final[Mapping[str, str]] = MappingProxyType({})
 
 
 @dataclass(frozen=True, slots=True)
@@ -20,11 +26,13 @@ class Shape:
     """How many of what, how slow and how faulty. Everything is on loopback."""
 
     hlrs: int = 4
+    hlr_dialect: str = "huawei_hlr"  #: osmo_hlr: real ones instead of emulated
     hlr_sessions: int = 16  #: per HLR; the emulator refuses one more
     dsmp_connections: int = 32
     hlr_faults: Profile = field(default_factory=Profile)
     dsmp_faults: Profile = field(default_factory=Profile)
     hlr_templates: Mapping[str, int] = field(default_factory=dict)  #: empty: as the daemon has it
+    hlr_commands_per_s: float | None = None  #: the contracted rate of each HLR
     remembers: bool = False  #: the emulators keep what they hold over a restart
     reply_timeout_s: float = 30.0
     settle_s: float = 1.0
@@ -69,6 +77,19 @@ class Credentials:
         )
         return made
 
+    @property
+    def operator_constant(self) -> str:
+        """OP of the invented operator, which an HLR without vendor tables must be told."""
+        return self._derived("op")
+
+    @property
+    def transport_key(self) -> str:
+        """Under which the Ki of the invented cards are said to be encrypted."""
+        return self._derived("k4")
+
+    def _derived(self, name: str) -> str:
+        return hashlib.sha256(f"{self.key} {name}".encode()).hexdigest()[:32]
+
 
 def daemon_toml(
     shape: Shape,
@@ -78,8 +99,13 @@ def daemon_toml(
     http_port: int,
     admin_port: int,
     ne_ports: Mapping[str, int],
+    ne_hosts: Mapping[str, str] = NOWHERE_ELSE,
 ) -> str:
     """The daemon's configuration. JSON's strings and numbers are TOML's."""
+
+    def address(name: str) -> tuple[str, int]:
+        return ne_hosts.get(name, "127.0.0.1"), ne_ports[name]
+
     sections = [
         'log_level = "info"',
         f"[database]\ndata_dir = {json.dumps(str(data_dir))}",
@@ -91,13 +117,26 @@ def daemon_toml(
         for source, token in credentials.tokens.items()
     ]
     sections += [
-        _ne(name, "huawei_hlr", ne_ports[name], shape.hlr_sessions, shape)
-        + f'\nuser = "{HLR_USER}"\npassword = "{credentials.hlr_password}"'
+        _ne(name, shape.hlr_dialect, address(name), shape.hlr_sessions, shape)
+        + _account(shape, credentials)
         + _templates(shape)
+        + _rate(shape)
         for name in shape.hlr_names
     ]
-    sections.append(_ne("dsmp1", "dsmp", ne_ports["dsmp1"], shape.dsmp_connections, shape))
+    sections.append(_ne("dsmp1", "dsmp", address("dsmp1"), shape.dsmp_connections, shape))
     return "\n\n".join(sections) + "\n"
+
+
+def _account(shape: Shape, credentials: Credentials) -> str:
+    if shape.hlr_dialect == "osmo_hlr":
+        op, transport_key = credentials.operator_constant, credentials.transport_key
+        return f'\nsecrets = {{ op = "{op}", "k4.{K4SNO}" = "{transport_key}" }}'
+    return f'\nuser = "{HLR_USER}"\npassword = "{credentials.hlr_password}"'
+
+
+def _rate(shape: Shape) -> str:
+    rate = shape.hlr_commands_per_s
+    return "" if rate is None else f"\ncommands_per_s = {rate}"
 
 
 def _templates(shape: Shape) -> str:
@@ -105,13 +144,14 @@ def _templates(shape: Shape) -> str:
     return f"\ntemplates = {{ {', '.join(pairs)} }}" if pairs else ""
 
 
-def _ne(name: str, dialect: str, port: int, sessions: int, shape: Shape) -> str:
+def _ne(name: str, dialect: str, address: tuple[str, int], sessions: int, shape: Shape) -> str:
+    host, port = address
     return "\n".join(
         [
             "[[ne]]",
             f'name = "{name}"',
             f'dialect = "{dialect}"',
-            'host = "127.0.0.1"',
+            f'host = "{host}"',
             f"port = {port}",
             f"sessions_max = {sessions}",
             f"reply_timeout_s = {shape.reply_timeout_s}",

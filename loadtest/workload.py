@@ -86,8 +86,9 @@ class Workload:
         *,
         posters: int = 8,
         open_max: int | None = None,
+        book: Book | None = None,
     ) -> None:
-        self.book = Book()
+        self.book = book or Book()
         self.upstream = upstream
         self._batches = iter(batches)
         self._posters = posters
