@@ -31,6 +31,7 @@ class Audit:
     receipts_twice: int
     identities_twice: int  #: numbers, IMSIs or ICCIDs bound more than once
     holds_stranded: int  #: recycled numbers or cards that name a lease that is no more
+    reserved_stranded: int  #: numbers or cards kept for a reservation that is over, or for none
     numbers_leaked: int  #: passed by their range's counter, and nowhere
     cards_leaked: int  #: passed by their lot's counter, and nowhere
 
@@ -54,6 +55,7 @@ _MUST_BE_ZERO: Final = (
     "receipts_twice",
     "identities_twice",
     "holds_stranded",
+    "reserved_stranded",
     "numbers_leaked",
     "cards_leaked",
 )

@@ -904,6 +904,12 @@ SELECT
         AND NOT EXISTS (SELECT FROM lease e WHERE e.id = h.lease_id))
     + (SELECT count(*) FROM card_hold h WHERE h.lease_id IS NOT NULL
         AND NOT EXISTS (SELECT FROM lease e WHERE e.id = h.lease_id)) AS holds_stranded,
+    (SELECT count(*) FROM number_hold h LEFT JOIN reservation r ON r.id = h.reservation_id
+     WHERE h.state = 'reserved' AND r.is_released IS NOT false
+       AND NOT EXISTS (SELECT FROM binding b WHERE b.msisdn = h.msisdn))
+    + (SELECT count(*) FROM card_hold h LEFT JOIN reservation r ON r.id = h.reservation_id
+       WHERE h.state = 'reserved' AND r.is_released IS NOT false
+         AND NOT EXISTS (SELECT FROM binding b WHERE b.iccid = h.iccid)) AS reserved_stranded,
     (SELECT count(*) FROM sim_lot l JOIN sim_card c ON c.lot_id = l.id AND c.row_no < l.counter
      WHERE NOT EXISTS (SELECT FROM binding b WHERE b.iccid = c.iccid)
        AND NOT EXISTS (SELECT FROM card_hold h WHERE h.iccid = c.iccid)

@@ -37,6 +37,11 @@ async def test_a_sound_database_has_no_faults(database: Connection) -> None:
             "holds_stranded: 1",
         ),
         (
+            "INSERT INTO number_hold (msisdn, range_id, state, cause)"
+            " VALUES (1064800000000, 1, 'reserved', '')",
+            "reserved_stranded: 1",
+        ),
+        (
             "INSERT INTO receipt VALUES (1, 1, 'CRM', 'u', true, 's', '', '', now())",
             "receipts_without_order: 1",
         ),
