@@ -32,7 +32,8 @@ class Tables:
     reservations: Mapping[str, str]  #: id by the client's key
     reserved: Sequence[tuple[str, str]]  #: number and reservation id, of reservations in force
     numbers_elsewhere: AbstractSet[str] = frozenset()  #: of other pools
-    withheld: AbstractSet[str] = frozenset()  #: numbers locked, or of a grade
+    graded: AbstractSet[str] = frozenset()  #: numbers that are never drawn at random
+    locked: AbstractSet[str] = frozenset()
     cards: AbstractSet[str] = frozenset()  #: every card that was imported
     scrapped: AbstractSet[str] = frozenset()
     subscribers: AbstractSet[str] = frozenset()  #: numbers that the HLRs have a record of
@@ -75,8 +76,10 @@ def _leaks(story: Story, tables: Tables, course: Course) -> list[Check]:
     """The pool was drawn empty: what nobody has now, nobody can ever get."""
     taken = _bound(tables) | {number for number, _ in tables.reserved}
     return [
-        _none("leaks: numbers", tables.numbers - taken - tables.withheld),
+        _none("leaks: numbers", tables.numbers - taken - tables.graded),
+        _none("leaks: numbers that nobody locked", tables.locked),
         _none("leaks: cards", tables.cards - tables.scrapped - _iccids(tables)),
+        _none("leaks: cards scrapped that were never live", tables.scrapped - _live(story)),
         _none("leaks: numbers that wanted another start", course.late),
         Check("leaks: rows that wait for nothing", tables.stranded, 0),
         _none("numbers of no range", taken - tables.numbers - tables.numbers_elsewhere),
@@ -120,6 +123,10 @@ def _overlaps_of(thing: str, times: Sequence[Hold]) -> Iterator[str]:
         if hold.start < longest.end:
             yield f"{thing}: {longest.owner} and {hold.owner}"
         longest = max(longest, hold, key=lambda each: each.end)
+
+
+def _live(story: Story) -> set[str]:
+    return {each.iccid for each in story.openings.values() if each.result == SUCCEEDED}
 
 
 def _strangers(story: Story, tables: Tables) -> list[str]:

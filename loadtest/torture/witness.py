@@ -2,12 +2,15 @@
 
 import asyncio
 from collections.abc import Sequence
-from typing import Any, Final
+from typing import Any, Final, TypeAlias
 
 import asyncpg
+from asyncpg.pool import PoolConnectionProxy
 
 from loadtest.stack import Stack
 from loadtest.torture.checker import Binding, Tables
+
+Connection: TypeAlias = "asyncpg.Connection[Any] | PoolConnectionProxy[Any]"
 
 _COUNTRY_CODE: Final = "86"
 _NUMBERS: Final = """
@@ -29,15 +32,17 @@ _RESERVED: Final = """
     WHERE number_hold.state = 'reserved' AND reservation.state IN ('filling', 'open')
       AND NOT EXISTS (SELECT FROM binding WHERE binding.msisdn = number_hold.msisdn)
 """
-_WITHHELD: Final = """
-    SELECT msisdn::text FROM number_hold
-    WHERE state = 'locked' OR (state = 'free' AND grade IS NOT NULL)
+_GRADED: Final = """
+    SELECT msisdn::text FROM number_hold WHERE state = 'free' AND grade IS NOT NULL
 """
+_LOCKED: Final = "SELECT msisdn::text FROM number_hold WHERE state = 'locked'"
 _CARDS: Final = "SELECT iccid FROM sim_card"
 _SCRAPPED: Final = "SELECT iccid FROM card_hold WHERE state = 'scrapped'"
 _STRANDED: Final = """
-    SELECT (SELECT count(*) FROM number_hold WHERE lease_id NOT IN (SELECT id FROM lease))
-         + (SELECT count(*) FROM card_hold WHERE lease_id NOT IN (SELECT id FROM lease))
+    SELECT (SELECT count(*) FROM number_hold LEFT JOIN lease ON lease.id = lease_id
+            WHERE lease_id IS NOT NULL AND lease.id IS NULL)
+         + (SELECT count(*) FROM card_hold LEFT JOIN lease ON lease.id = lease_id
+            WHERE lease_id IS NOT NULL AND lease.id IS NULL)
          + (SELECT count(*) FROM reservation WHERE state = 'filling')
          + (SELECT count(*) FROM lease WHERE epoch <> (SELECT epoch FROM node))
 """
@@ -56,7 +61,7 @@ async def tables(stack: Stack, pool: str) -> Tables:
     async with asyncio.timeout(300):
         connection = await asyncpg.connect(await stack.dsn())
         try:
-            return await _read(connection, pool, await _subscribers(stack))
+            return await read(connection, pool, await _subscribers(stack))
         finally:
             await connection.close()
 
@@ -65,15 +70,18 @@ async def unquiet(stack: Stack) -> int:
     """Numbers and reservations whose time is over and that are not let go of yet."""
     connection = await asyncpg.connect(await stack.dsn())
     try:
-        count: int = await connection.fetchval(_UNQUIET)
-        return count
+        return await count_unquiet(connection)
     finally:
         await connection.close()
 
 
-async def _read(
-    connection: "asyncpg.Connection[Any]", pool: str, subscribers: frozenset[str]
-) -> Tables:
+async def count_unquiet(connection: Connection) -> int:
+    count: int = await connection.fetchval(_UNQUIET)
+    return count
+
+
+async def read(connection: Connection, pool: str, subscribers: frozenset[str]) -> Tables:
+    """All of it as it stood at one moment."""
     async with connection.transaction(isolation="repeatable_read", readonly=True):
         return Tables(
             numbers=await _column(connection, _NUMBERS, pool),
@@ -82,7 +90,8 @@ async def _read(
             orders={row[0]: row[1] for row in await connection.fetch(_ORDERS)},
             reservations={row[0]: row[1] for row in await connection.fetch(_RESERVATIONS)},
             reserved=[(row[0], row[1]) for row in await connection.fetch(_RESERVED)],
-            withheld=await _column(connection, _WITHHELD),
+            graded=await _column(connection, _GRADED),
+            locked=await _column(connection, _LOCKED),
             cards=await _column(connection, _CARDS),
             scrapped=await _column(connection, _SCRAPPED),
             subscribers=subscribers,
@@ -90,9 +99,7 @@ async def _read(
         )
 
 
-async def _column(
-    connection: "asyncpg.Connection[Any]", query: str, *values: str
-) -> frozenset[str]:
+async def _column(connection: Connection, query: str, *values: str) -> frozenset[str]:
     rows: Sequence[Any] = await connection.fetch(query, *values)
     return frozenset([row[0] for row in rows])
 

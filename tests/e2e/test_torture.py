@@ -8,7 +8,7 @@ from loadtest.view import View
 
 pytestmark = [pytest.mark.e2e, pytest.mark.timeout(180)]
 
-SHORT = Plan(allocations=10_000, kills=2, pg_restarts=1, numbers=4_000, minutes_max=2.0)
+SHORT = Plan(allocations=10_000, kills=2, pg_restarts=1, numbers=2_000, minutes_max=2.0)
 
 
 async def test_nothing_is_given_twice_leaked_or_lost_through_kills_and_a_crashed_database() -> None:
