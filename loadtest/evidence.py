@@ -2,9 +2,11 @@
 their dumps, pool and stock by the API.
 """
 
+import asyncio
 from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
-from typing import Any
+from datetime import UTC, datetime
+from typing import Any, Final
 
 import asyncpg
 
@@ -17,6 +19,8 @@ from loadtest.stack import Stack
 from loadtest.stocking import Staff
 from loadtest.workload import Book
 
+_LOOK_S: Final = 0.2
+
 _BINDINGS = """
     SELECT msisdn::text, lpad(imsi::text, 15, '0') AS imsi, iccid, hlr FROM binding
 """
@@ -27,7 +31,7 @@ async def gather(stack: Stack, stock: Stock, book: Book) -> Evidence:
     subscribers, keys = await _hlrs(stack)
     staff = Staff(stack.http, stack.url, stack.token(Source.OPS))
     pool = await staff.get(f"/v1/pools/{POOL}")
-    lots = await staff.get("/v1/sim-lots")
+    lots = await _lots(staff)
     return Evidence(
         posted=list(book.posted),
         accepted=book.accepted,
@@ -46,6 +50,16 @@ async def gather(stack: Stack, stock: Stock, book: Book) -> Evidence:
     )
 
 
+async def _lots(staff: Staff) -> Any:
+    """As they are now: a large stock is counted only now and then."""
+    asked_at = datetime.now(UTC)
+    while True:
+        found = await staff.get("/v1/sim-lots")
+        if all(datetime.fromisoformat(lot["counted_at"]) >= asked_at for lot in found["lots"]):
+            return found
+        await asyncio.sleep(_LOOK_S)
+
+
 async def _bindings(stack: Stack) -> list[Bound]:
     connection = await asyncpg.connect(await stack.dsn())
     try:
@@ -59,7 +73,11 @@ async def _hlrs(stack: Stack) -> tuple[list[Bound], list[str]]:
     """Subscribers, and the IMSIs that have a card key."""
     subscribers: list[Bound] = []
     keys: list[str] = []
-    for name in stack.shape.hlr_names:
+    for name, real in stack.real_hlrs.items():
+        for row in await asyncio.to_thread(real.subscribers):
+            subscribers.append(Bound(_national(row.msisdn or ""), row.imsi, hlr=name))
+            keys += [row.imsi] if row.has_key else []
+    for name in stack.shape.hlr_names if not stack.real_hlrs else ():
         for row in await stack.control(name, "GET", "/dump"):
             if row["record"] == "subscriber":
                 subscribers.append(Bound(_national(row["isdn"]), row["imsi"], hlr=name))
@@ -80,7 +98,7 @@ async def _effects_repeated(stack: Stack) -> list[str]:
     """What an NE did more than once; needs `Stack.count_effects` before the run."""
     return [
         f"{name}: {effect['command']} {effect['subject']} x{effect['count']}"
-        for name in stack.elements
+        for name in stack.control_ports
         for effect in await stack.control(name, "GET", "/effects?above=1")
     ]
 

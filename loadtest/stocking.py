@@ -13,6 +13,7 @@ from loadtest.settings import POOL
 from loadtest.simlot import Stock
 
 _TIMEOUT: Final = aiohttp.ClientTimeout(total=120)
+_PATIENT: Final[dict[str, str]] = {hdrs.CONTENT_TYPE: "text/csv", "Prefer": "wait=60"}
 
 
 class Staff:
@@ -40,21 +41,27 @@ class Staff:
             await self._post(f"/v1/pools/{pool}/ranges", {**ends, **home})
         for lot in stock.lots:
             query = urlencode({"province": lot.province, "hlr": lot.hlr})
-            await self._post(f"/v1/sim-lots?{query}", lot.csv())
+            await self._import(f"/v1/sim-lots?{query}", lot.csv())
 
-    async def _post(self, path: str, body: dict[str, str] | bytes) -> None:
-        content, kind = (
-            (body, "text/csv")
-            if isinstance(body, bytes)
-            else (json.dumps(body).encode(), "application/json")
-        )
+    async def _import(self, path: str, file: bytes) -> None:
+        """Posted again, the same file is the same import, and its end is waited for once more."""
+        status = 202
+        while status == 202:
+            status = await self._send(path, file, _PATIENT)
+
+    async def _post(self, path: str, body: dict[str, str]) -> None:
+        content = json.dumps(body).encode()
+        await self._send(path, content, {hdrs.CONTENT_TYPE: "application/json"})
+
+    async def _send(self, path: str, content: bytes, headers: dict[str, str]) -> int:
         async with self._http.post(
             self._url + path,
             data=BytesIO(content),
-            headers={**self._headers, hdrs.CONTENT_TYPE: kind},
+            headers={**self._headers, **headers},
             timeout=_TIMEOUT,
         ) as response:
             await _content(response)
+            return response.status
 
 
 async def _content(response: aiohttp.ClientResponse) -> bytes:

@@ -9,7 +9,7 @@ from typing import BinaryIO, Final
 from hlrd.domain.errors import HlrdError
 from hlrd.pool.vault import KeyUnreadable, KeyVault
 
-_HEAD: Final = struct.Struct(">?BI")  # whether it is the last, bytes of the key id, of the block
+_HEAD: Final = struct.Struct(">BBI")  # 1 for the last, bytes of the key id, of the block
 _BLOCK_BYTES_MAX: Final = 2**26
 
 
@@ -25,7 +25,7 @@ class SpoolWriter:
 
     def write(self, block: bytes, *, is_last: bool = False) -> None:
         """`is_last`: exactly once; an empty block will do."""
-        sealed = self._vault.seal_block(block, _place(self._blocks, is_last=is_last))
+        sealed = self._vault.seal_block(block, _place(self._blocks, is_last=int(is_last)))
         key_id = sealed.key_id.encode()
         self._file.write(_HEAD.pack(is_last, len(key_id), len(sealed.ciphertext)))
         self._file.write(key_id)
@@ -76,7 +76,7 @@ class SpoolReader:
         except KeyUnreadable as error:
             raise SpoolDamaged(f"block {self._blocks} of the spooled file: {error}") from error
         self._blocks += 1
-        self._is_over = is_last
+        self._is_over = bool(is_last)
         return block
 
     def _exactly(self, size: int) -> bytes:
@@ -89,5 +89,5 @@ class SpoolReader:
         return content
 
 
-def _place(block: int, *, is_last: bool) -> bytes:
-    return f"spool:{block}:{is_last:d}".encode()
+def _place(block: int, *, is_last: int) -> bytes:
+    return f"spool:{block}:{is_last}".encode()
