@@ -18,8 +18,8 @@ from loadtest.settings import PROVINCE
 POOL: Final = "bench"
 HLR: Final = "hlr1"
 DIGITS: Final = 13
-FIRST: Final = 10_649_000_000_000 // 10 * 10
-"""The first number of the pool that is measured."""
+FIRST: Final = 1_064_000_000_000
+"""The first number of the pool that is measured; the 10^9 from here on are all that begin so."""
 
 PAYLOAD_BYTES: Final = 325
 _HASH_BYTES: Final = 32
