@@ -50,11 +50,30 @@ class Client:
     def get(self, path: str, query: Mapping[str, str] | None = None) -> Any:
         return asyncio.run(self._call("GET", path, query))
 
-    def post(self, path: str, body: Mapping[str, str]) -> Any:
-        headers = {hdrs.CONTENT_TYPE: "application/json"}
+    def post(
+        self, path: str, body: Mapping[str, Any], headers: Mapping[str, str] | None = None
+    ) -> Any:
+        return self._send("POST", path, body, headers)
+
+    def post_once(self, path: str, body: Mapping[str, Any], key: str) -> Any:
+        """POST what the daemon does once per key, however often it is asked."""
+        headers: dict[str, str] = {hdrs.CONTENT_TYPE: "application/json", "Idempotency-Key": key}
         return asyncio.run(self._call("POST", path, body=orjson.dumps(body), headers=headers))
 
-    def delete(self, path: str, query: Mapping[str, str]) -> Any:
+    def put(self, path: str, body: Mapping[str, Any]) -> Any:
+        return self._send("PUT", path, body)
+
+    def _send(
+        self,
+        method: str,
+        path: str,
+        body: Mapping[str, Any],
+        headers: Mapping[str, str] | None = None,
+    ) -> Any:
+        sent: dict[str, str] = {**(headers or {}), hdrs.CONTENT_TYPE: "application/json"}
+        return asyncio.run(self._call(method, path, body=orjson.dumps(body), headers=sent))
+
+    def delete(self, path: str, query: Mapping[str, str] | None = None) -> Any:
         return asyncio.run(self._call("DELETE", path, query))
 
     def upload(

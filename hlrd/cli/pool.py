@@ -1,5 +1,7 @@
 """`hlrd pool`."""
 
+import csv
+import sys
 from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Annotated, Any, Final
@@ -7,18 +9,29 @@ from typing import Annotated, Any, Final
 import typer
 from rich.console import Console
 from rich.progress import track
-from rich.table import Table
+from rich.table import Column, Table
 
-from hlrd.cli import files
+from hlrd.cli import number, rangefile
 from hlrd.cli.client import OWNER, URL, CallFailed, Client, Url, path_of
 from hlrd.cli.columns import counted, counts
+from hlrd.cli.number import Operator
 
 pool: Final = typer.Typer(no_args_is_help=True, help=f"Number pools. {OWNER}")
+pool.add_typer(number.commands)
 
-_NUMBER_STATES: Final = ("idle", "leased", "inUse", "quarantined", "locked")
+_STATES: Final = ("idle", "leased", "reserved", "inUse", "quarantined", "locked")
+_REPORTED: Final = {
+    "idle": "idle 空闲",
+    "reserved": "reserved 预占",
+    "inUse": "in use 在用",
+    "quarantined": "quarantined 冷冻",
+    "locked": "locked 封存",
+}
 
 Name = Annotated[str, typer.Argument(help="Its name.")]
+AnyName = Annotated[str | None, typer.Argument(help="Of this pool alone.")]
 File = Annotated[Path, typer.Argument(help="CSV; the first line names the columns.")]
+AsCSV = Annotated[bool, typer.Option("--csv", help="For a spreadsheet.")]
 
 
 @pool.command("create")
@@ -29,15 +42,38 @@ def create_pool(name: Name, url: Url = URL) -> None:
 
 @pool.command("import")
 def import_ranges(name: Name, file: File, url: Url = URL) -> None:
-    """Add ranges of numbers: columns first, last, province, hlr."""
+    """Add ranges of numbers: columns first, last, province, hlr.
+
+    The whole file is checked first, and nothing is added while a line of it is wrong. What is there
+    already is passed over, so an import that was broken off can be run again.
+    """
     client = Client(url)
-    for line, row in enumerate(track(files.ranges(file), "ranges", transient=True), 2):
-        try:
-            client.post(f"/v1/pools/{path_of(name)}/ranges", row)
-        except CallFailed as refused:
-            before = "; the lines before it are imported" if line > 2 else ""
-            raise CallFailed(f"{file}, line {line}{before}: {refused}") from refused
-    _show_pools([client.get(f"/v1/pools/{path_of(name)}")])
+    pools = client.get("/v1/pools")["pools"]
+    hlrs = [one["name"] for one in client.get("/v1/network-elements")["network_elements"]]
+    checked = rangefile.check(file, name, pools, hlrs)
+    if checked.faults:
+        errors = rangefile.write_faults(file, checked.faults)
+        first = checked.faults[0]
+        raise CallFailed(
+            f"nothing was imported: {len(checked.faults)} faults, all in {errors};"
+            f" the first: line {first.line}, {first.column}: {first.reason}"
+        )
+    path = f"/v1/pools/{path_of(name)}"
+    for line in track(checked.new, "ranges", transient=True):
+        _add(client, path, file, line)
+    typer.echo(f"{len(checked.new)} ranges added, {len(checked.present)} were there")
+    _show_pools([client.get(path)])
+
+
+def _add(client: Client, path: str, file: Path, line: rangefile.Line) -> None:
+    span = line.span
+    row = {"first": str(span.first), "last": str(span.last)}
+    try:
+        client.post(f"{path}/ranges", {**row, "province": span.province, "hlr": span.hlr})
+    except CallFailed as refused:
+        raise CallFailed(
+            f"{file}, line {line.number}: {refused}; run it again to go on"
+        ) from refused
 
 
 @pool.command("list")
@@ -51,14 +87,119 @@ def show_pool(name: Name, url: Url = URL) -> None:
     """One pool with its ranges."""
     found = Client(url).get(f"/v1/pools/{path_of(name)}")
     _show_pools([found])
-    table = Table("first", "last", "province", "hlr")
-    for row in found["ranges"]:
-        table.add_row(row["first"], row["last"], row["province"], row["hlr"])
+    _show_ranges(found["ranges"])
+
+
+@pool.command("report")
+def report(name: AnyName = None, as_csv: AsCSV = False, url: Url = URL) -> None:
+    """Numbers by pool, province, home HLR and length, in each state. Leased ones count as idle."""
+    found = Client(url).get("/v1/stock/report", {"pool": name} if name else None)
+    rows = [_reported(row) for row in found["rows"]]
+    keys = ("pool", "province", "hlr", "digits")
+    if as_csv:
+        csv.writer(sys.stdout, lineterminator="\n").writerows([(*keys, *_REPORTED), *rows])
+        return
+    table = Table(*keys, *counted(_REPORTED.values()))
+    for row in rows:
+        table.add_row(*map(str, row[:4]), *(f"{count:,}" for count in row[4:]))
+    Console().print(table)
+    typer.echo(f"counted at {found['counted_at']}")
+
+
+@pool.command("forecast")
+def forecast(name: AnyName = None, url: Url = URL) -> None:
+    """How long the idle numbers last at today's rate."""
+    found = Client(url).get("/v1/stock/forecast", {"pool": name} if name else None)
+    columns = ("idle", "drawn today", "yesterday", "a day", "days left", "low water")
+    table = Table("pool", "province", *(Column(column, justify="right") for column in columns), "")
+    for row in found["rows"]:
+        table.add_row(
+            row["pool"],
+            row["province"],
+            *(f"{row[key]:,}" for key in ("idle", "drawn_today", "drawn_yesterday")),
+            f"{row['numbers_per_day']:,}",
+            *("" if row[key] is None else f"{row[key]:,}" for key in ("days_left", "low_water")),
+            "LOW" if row["is_low"] else "",
+        )
     Console().print(table)
 
 
+@pool.command("low-water")
+def low_water(
+    name: Name,
+    numbers: Annotated[int, typer.Argument(help="0 lifts the mark.")],
+    url: Url = URL,
+) -> None:
+    """Say below how many idle numbers of a province the pool is low."""
+    Client(url).put(f"/v1/pools/{path_of(name)}/low-water", {"numbers": numbers or None})
+
+
+@pool.command("share")
+def share(
+    name: Name,
+    province: Annotated[str, typer.Option(help="Company code, as 200.")],
+    numbers: Annotated[int, typer.Option(help="How many.")],
+    operator: Operator,
+    url: Url = URL,
+) -> None:
+    """Give a province a part of the pool's national ranges (province 000)."""
+    given = {"province": province, "numbers": numbers, "operator_id": operator}
+    _show_ranges(Client(url).post(f"/v1/pools/{path_of(name)}/shares", given)["shares"])
+
+
+@pool.command("unshare")
+def unshare(
+    name: Name,
+    first: Annotated[str, typer.Argument(help="Its first number.")],
+    operator: Operator,
+    url: Url = URL,
+) -> None:
+    """Make a share national again that its province has not used."""
+    path = f"/v1/pools/{path_of(name)}/shares/{path_of(first)}/take-back"
+    _show_ranges([Client(url).post(path, {"operator_id": operator})])
+
+
+@pool.command("shares")
+def list_shares(name: Name, url: Url = URL) -> None:
+    """The shares of a pool."""
+    _show_ranges(Client(url).get(f"/v1/pools/{path_of(name)}/shares")["shares"])
+
+
+@pool.command("export")
+def export(
+    name: Name,
+    file: Annotated[Path, typer.Argument(help="To be written.")],
+    state: Annotated[str | None, typer.Option(help="Only numbers in this state.")] = None,
+    url: Url = URL,
+) -> None:
+    """Write the numbers of a pool that are bound or held as CSV; the others are idle."""
+    query = f"?state={path_of(state)}" if state else ""
+    with file.open("wb") as content:
+        Client(url).download(f"/v1/pools/{path_of(name)}/numbers.csv{query}", content)
+
+
+def _reported(row: Mapping[str, Any]) -> tuple[Any, ...]:
+    numbers = row["numbers"]
+    states = {**numbers, "idle": numbers["idle"] + numbers.get("leased", 0)}
+    return (
+        row["pool"],
+        row["province"],
+        row["hlr"],
+        row["digits"],
+        *(states.get(state, 0) for state in _REPORTED),
+    )
+
+
 def _show_pools(pools: Iterable[Mapping[str, Any]]) -> None:
-    table = Table("pool", *counted(_NUMBER_STATES))
+    table = Table("pool", *counted(_STATES))
     for one in pools:
-        table.add_row(one["name"], *counts(one["numbers"], _NUMBER_STATES))
+        table.add_row(one["name"], *counts(one["numbers"], _STATES))
+    Console().print(table)
+
+
+def _show_ranges(ranges: Iterable[Mapping[str, Any]]) -> None:
+    table = Table("first", "last", "province", "hlr", "")
+    for row in ranges:
+        share = "share" if row.get("is_share") else ""
+        table.add_row(row["first"], row["last"], row["province"], row["hlr"], share)
     Console().print(table)

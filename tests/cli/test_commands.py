@@ -9,7 +9,6 @@ import pytest
 from typer.testing import CliRunner, Result
 
 from hlrd.__main__ import cli
-from hlrd.cli import files
 from hlrd.cli.client import CallFailed
 from hlrd.config import Settings
 from hlrd.domain.errors import Fenced
@@ -46,23 +45,10 @@ async def test_a_pool_is_created_filled_listed_and_shown(tmp_path: Path) -> None
         shown = await run(world, "pool", "show", "iot")
 
     assert [one.exit_code for one in (created, filled, listed, shown)] == [0] * 4
-    assert "iot 0 0 0 0 0" in said(created)
-    assert "iot 2,000 0 0 0 0" in said(filled)
-    assert "iot 2,000 0 0 0 0" in said(listed)
+    assert "iot 0 0 0 0 0 0" in said(created)
+    assert "iot 2,000 0 0 0 0 0" in said(filled)
+    assert "iot 2,000 0 0 0 0 0" in said(listed)
     assert "1064900000000 1064900001999 200 hlr1" in said(shown)
-
-
-async def test_a_range_that_is_refused_is_named_by_its_line(tmp_path: Path) -> None:
-    file = tmp_path / "ranges.csv"
-    file.write_text(RANGES + "1064900002999,1064900002000,200,hlr1\n")
-
-    async with a_world() as world:
-        await run(world, "pool", "create", "iot")
-        result = await run(world, "pool", "import", "iot", str(file))
-
-    assert f"{file}, line 3; the lines before it are imported: RANGE_REVERSED" in str(
-        result.exception
-    )
 
 
 async def test_the_help_says_where_the_token_comes_from() -> None:
@@ -113,17 +99,6 @@ async def test_who_cannot_be_asked_is_said() -> None:
     assert "no answer from nowhere" in str(no_url.exception)
     assert "and not both" in str(both.exception)
     assert all(isinstance(one.exception, CallFailed) for one in (no_token, bad_url, no_url, both))
-
-
-@pytest.mark.parametrize(
-    "text", ["", "first,last\n1,2\n", RANGES + "1,2,3\n", RANGES + "1,2,3,4,5\n"]
-)
-def test_a_file_of_ranges_that_is_none_is_refused(tmp_path: Path, text: str) -> None:
-    file = tmp_path / "ranges.csv"
-    file.write_text(text)
-
-    with pytest.raises(CallFailed, match=r"ranges\.csv"):
-        files.ranges(file)
 
 
 def invoke(*arguments: str) -> Any:
