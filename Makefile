@@ -1,7 +1,8 @@
 # Everything a newcomer types. `make` alone says what there is.
 PYTHON ?= python3
 VENV ?= .venv
-ORDERS ?= 10000
+HLR ?= emulated
+ORDERS ?= $(if $(filter osmo,$(HLR)),2000,10000)
 SEEDS ?= 20000
 PORT ?= 8080
 ADMIN_PORT ?= 8081
@@ -9,6 +10,8 @@ ADMIN_PORT ?= 8081
 BIN := $(VENV)/bin
 READY := $(VENV)/.ready
 TOOLS := build/tools
+HAS_OSMO_HLR := { command -v osmo-hlr || [ -x $(TOOLS)/osmo/usr/bin/osmo-hlr ]; } >/dev/null
+OSMO_HLR := $(HAS_OSMO_HLR) || tests/unpack_with_libraries.sh osmo-hlr $(TOOLS)/osmo || true
 
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
@@ -19,8 +22,9 @@ help: ## this list
 	@sed -n 's/^\([a-z-]*\):.*## \(.*\)/  \1|\2/p' $(MAKEFILE_LIST) | awk -F'|' '{printf "%-15s %s\n", $$1, $$2}'
 	@echo; echo '  VENV=folder keeps the virtual environment elsewhere; PYTHON=python3.12 builds it by another Python'
 
-demo: $(READY) ## activate 10,000 members on four emulated HLRs and prove it; CHAOS=1 with faults and a kill -9; ORDERS=n
-	@$(BIN)/python -m loadtest.demo --orders $(ORDERS) $(if $(filter-out 0,$(CHAOS)),--chaos)
+demo: $(READY) ## activate 10,000 members on four emulated HLRs and prove it; CHAOS=1 with faults and a kill -9; HLR=osmo on real ones; ORDERS=n
+	@$(if $(filter osmo,$(HLR)),$(OSMO_HLR))
+	@$(BIN)/python -m loadtest.demo --hlr $(HLR) --orders $(ORDERS) $(if $(filter-out 0,$(CHAOS)),--chaos)
 
 run: $(READY) ## daemon and emulators stay up until Ctrl-C, with curl examples; PORT=n, ADMIN_PORT=n
 	@$(BIN)/python -m loadtest.run --port $(PORT) --admin-port $(ADMIN_PORT)
@@ -28,12 +32,15 @@ run: $(READY) ## daemon and emulators stay up until Ctrl-C, with curl examples; 
 test: check ## check, then every test; the last line is pytest's own
 	@command -v promtool >/dev/null || [ -x $(TOOLS)/usr/bin/promtool ] \
 		|| tests/unpack_deb.sh prometheus usr/bin/promtool $(TOOLS) || true
-	@PATH="$$PATH:$(CURDIR)/$(TOOLS)/usr/bin"; \
-	if command -v promtool >/dev/null; then $(BIN)/python -m pytest $(ARGS); else \
+	@$(OSMO_HLR)
+	@PATH="$$PATH:$(CURDIR)/$(TOOLS)/usr/bin"; left_out=; \
+	command -v promtool >/dev/null || { left_out='not promtool'; \
 		echo 'LEFT OUT: the tests marked "promtool" (the metrics page against promtool check metrics).'; \
-		echo '          They need promtool, of Debian package prometheus: apt-get install prometheus'; \
-		$(BIN)/python -m pytest -m 'not promtool' $(ARGS); \
-	fi
+		echo '          They need promtool, of Debian package prometheus: apt-get install prometheus'; }; \
+	$(HAS_OSMO_HLR) || { left_out="$${left_out:+$$left_out and }not osmo"; \
+		echo 'LEFT OUT: the tests marked "osmo" (the dialect osmo_hlr on a real HLR).'; \
+		echo '          They need osmo-hlr, of the Debian package of that name: apt-get install osmo-hlr'; }; \
+	$(BIN)/python -m pytest $${left_out:+-m "$$left_out"} $(ARGS)
 
 check: $(READY) ## format, lint, types and the floors of the tree, without running anything
 	$(BIN)/ruff format --check .

@@ -101,7 +101,7 @@ class OsmoHLR(Adapter[CTRLReply]):
             return None
         if task.operation is _FIND_NUMBER:
             number = international(binding.msisdn)
-            return ipa.request(ipa.get(f"subscriber.by-msisdn-{number}.imsi"))
+            return ipa.request(ipa.get(f"subscriber.by-msisdn-{number}.info"))
         return ipa.request(ipa.get(f"subscriber.by-imsi-{binding.imsi}.info"))
 
     def compare(self, task: Task, reply: CTRLReply) -> Outcome:
@@ -110,8 +110,6 @@ class OsmoHLR(Adapter[CTRLReply]):
         answer = reply.answers[0]
         if answer.error:
             return self._judge(Asked.READ_BACK, task.operation, answer.error)
-        if task.operation is _FIND_NUMBER:
-            return Outcome(Verdict.APPLIED, text=f"IMSI {answer.value}")
         return _found(task, _record(answer))
 
     def numbered(self, request: bytes, number: int) -> bytes:
@@ -203,6 +201,8 @@ def _found(task: Task, record: Mapping[str, str]) -> Outcome:
     operation = task.operation
     if operation is _REMOVE_KEY:
         return _ABSENT
+    if operation is _FIND_NUMBER:
+        return Outcome(Verdict.APPLIED, text=f"IMSI {record.get('imsi', 'not shown')}")
     if not {"nam_cs", "nam_ps"} <= record.keys():
         text = "the info of a subscriber has no nam_cs and nam_ps"
         return Outcome(Verdict.PERMANENT, text=text, is_known=False)

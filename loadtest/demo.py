@@ -9,6 +9,7 @@ from collections.abc import Coroutine
 from random import Random
 from typing import Any
 
+from adapters.osmo_hlr import OsmoHLR
 from hlrd.domain.order import Source
 from loadtest import chaos, evidence, proof
 from loadtest.client import Upstream
@@ -30,10 +31,11 @@ class NotProven(StackError):
     """The run finished and its proof does not hold."""
 
 
-async def demo(*, orders: int, is_chaotic: bool, seed: int, view: View) -> None:
+async def demo(*, orders: int, is_chaotic: bool, is_real: bool, seed: int, view: View) -> None:
     """Raises StackError, with the reason for a person, unless the proof holds."""
-    shape = _shape(is_chaotic, seed)
-    view.say(f"starting {shape.hlrs} HLRs, a DSMP, PostgreSQL and the daemon on loopback")
+    shape = _real_shape(seed) if is_real else _shape(is_chaotic, seed)
+    kind = "real osmo-hlr" if is_real else "HLRs"
+    view.say(f"starting {shape.hlrs} {kind}, a DSMP, PostgreSQL and the daemon on loopback")
     async with running(shape) as stack:
         view.say(f"daemon ready at {stack.url}")
         imported = stock(shape.hlr_names, orders=orders, seed=seed)
@@ -65,6 +67,11 @@ def _shape(is_chaotic: bool, seed: int) -> Shape:
         reply_timeout_s=chaos.REPLY_TIMEOUT_S,
         settle_s=chaos.SETTLE_S,
     )
+
+
+def _real_shape(seed: int) -> Shape:
+    """One connection to each: commands are then carried out in the order that they were sent."""
+    return Shape(seed=seed, hlr_dialect=OsmoHLR.dialect, hlr_sessions=1)
 
 
 def _workload(stack: Stack, orders: int, is_chaotic: bool, seed: int) -> Workload:
@@ -105,13 +112,23 @@ def main() -> int:
     parser = argparse.ArgumentParser(prog="loadtest.demo", description=__doc__)
     parser.add_argument("--orders", type=int, default=10_000)
     parser.add_argument("--chaos", action="store_true")
+    parser.add_argument("--hlr", choices=["emulated", "osmo"], default="emulated")
     parser.add_argument("--seed", type=int, default=1)
     options = parser.parse_args()
     if options.orders < 1:
         parser.error("--orders: at least 1, as there is nothing to prove about none")
+    is_real = options.hlr == "osmo"
+    if is_real and options.chaos:
+        parser.error("--chaos: its faults are the emulators'; tests/e2e/test_osmo.py has others")
     view = View()
     return run_until_signal(
-        demo(orders=options.orders, is_chaotic=options.chaos, seed=options.seed, view=view),
+        demo(
+            orders=options.orders,
+            is_chaotic=options.chaos,
+            is_real=is_real,
+            seed=options.seed,
+            view=view,
+        ),
         on_failure=view.fail,
     )
 

@@ -51,7 +51,10 @@ async def beside(*work: Coroutine[Any, Any, None]) -> AsyncIterator[None]:
 
 
 class Process:
-    """One `python -m …` with its log. `start` again after it ended starts it anew."""
+    """One `python -m …`, or another program, with its log.
+
+    `start` again after it ended starts it anew.
+    """
 
     def __init__(
         self,
@@ -60,8 +63,10 @@ class Process:
         folder: Path,
         *,
         environment: Mapping[str, str] | None = None,
+        program: Sequence[str] = (sys.executable, "-m"),
     ) -> None:
         self.name = name
+        self.program = list(program)
         self.arguments = list(arguments)
         self.environment = {**(environment or {}), "PYTHONUNBUFFERED": "1"}
         self.log = folder / f"{name}.log"
@@ -86,7 +91,7 @@ class Process:
         with self.log.open("ab") as output:
             self._log_starts_at = output.tell()
             self._child = subprocess.Popen(
-                [sys.executable, "-m", *self.arguments],
+                [*self.program, *self.arguments],
                 stdin=subprocess.DEVNULL,
                 stdout=output,
                 stderr=subprocess.STDOUT,

@@ -8,15 +8,13 @@ from random import Random
 from typing import Final
 
 from hlrd.domain.identity import luhn_digit
-from loadtest.settings import PROVINCE
+from loadtest.settings import K4SNO, PROVINCE
 
 NUMBERS_PER_HLR_MAX: Final = 1_000_000
 LOT_CARDS_MAX: Final = 50_000
 """One delivery: about 4 MB of CSV."""
 
 VENDOR: Final = "Invented Cards"
-K4SNO: Final = 7
-"""Index of the transport key that the invented Ki are said to be encrypted under."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -19,10 +19,12 @@ import aiohttp
 import msgspec
 import psutil
 
+from adapters.osmo_hlr import OsmoHLR
 from hlrd.config import Database
 from hlrd.domain.order import Source
 from hlrd.store import embedded
 from loadtest.faults import Profile
+from loadtest.osmo.real import RealHLR
 from loadtest.process import Process, StackError
 from loadtest.settings import HLR_USER, Credentials, Shape, daemon_toml
 
@@ -51,7 +53,8 @@ class Stack:
         self.config = folder / "hlrd.toml"
         self.data_dir = folder / "postgres"
         self.elements: dict[str, Process] = {}
-        self.control_ports: dict[str, int] = {}
+        self.real_hlrs: dict[str, RealHLR] = {}  #: of `elements`, the ones that are no emulators
+        self.control_ports: dict[str, int] = {}  #: of those that are
         self.daemon = Process("hlrd", ["hlrd", "serve", "--config", str(self.config)], folder)
         self._ports: dict[str, int] = {}
         self._http_port = shape.http_port or free_port()
@@ -71,11 +74,16 @@ class Stack:
 
     async def start(self) -> None:
         for number, name in enumerate(self.shape.hlr_names):
-            self._start_hlr(name, seed=self.shape.seed + number)
+            if self.shape.hlr_dialect == OsmoHLR.dialect:
+                self._start_real_hlr(name)
+            else:
+                self._start_hlr(name, seed=self.shape.seed + number)
         self._start_dsmp()
         for name, process in self.elements.items():
             ports = await process.ready()
-            self._ports[name], self.control_ports[name] = ports["port"], ports["control"]
+            self._ports[name] = ports["port"]
+            if "control" in ports:
+                self.control_ports[name] = ports["control"]
         self.write_config(self._ports)
         await self.start_daemon()
 
@@ -89,6 +97,7 @@ class Stack:
                 http_port=self._http_port,
                 admin_port=self._admin_port,
                 ne_ports=ne_ports,
+                ne_hosts={name: real.host for name, real in self.real_hlrs.items()},
             )
         )
 
@@ -138,8 +147,8 @@ class Stack:
         return json.loads(content)
 
     async def count_effects(self) -> None:
-        """From now on, each NE counts what every command changed."""
-        for name in self.elements:
+        """From now on, each emulated NE counts what every command changed."""
+        for name in self.control_ports:
             await self.control(name, "PUT", "/effects", {"on": True})
 
     async def put_faults(self, profile: Profile, *, elements: list[str] | None = None) -> None:
@@ -178,6 +187,11 @@ class Stack:
         self._start_element(
             name, "loadtest.hlr", self.shape.hlr_faults, seed, [*account, *sessions]
         )
+
+    def _start_real_hlr(self, name: str) -> None:
+        real = RealHLR(name, self.folder)
+        self.elements[name] = self.real_hlrs[name] = real
+        real.start()
 
     def _start_dsmp(self) -> None:
         self._start_element("dsmp1", "loadtest.dsmp", self.shape.dsmp_faults, self.shape.seed, [])

@@ -65,7 +65,6 @@ class HLR:
         }
         self._getters: dict[str, Callable[[Record], str]] = {
             "info": _info,
-            "imsi": lambda record: record.imsi,
             "msisdn": lambda record: record.msisdn or _NONE,
             "cs-enabled": lambda record: str(int(record.cs)),
             "ps-enabled": lambda record: str(int(record.ps)),
