@@ -10,7 +10,7 @@ from typing import Annotated
 import typer
 
 from hlrd import __version__
-from hlrd.cli import ne, orders, pool, simimport
+from hlrd.cli import ne, orders, pool, reservations, simimport
 from hlrd.config import ConfigError, Settings, load
 from hlrd.domain.errors import HlrdError
 
@@ -20,6 +20,7 @@ cli = typer.Typer(
     pretty_exceptions_enable=False,  # its tracebacks print local variables, and so keys
     help="Service provisioning: work orders in, commands to network elements, receipts out.",
 )
+pool.pool.add_typer(reservations.reservation)  # without a name: commands of `hlrd pool`
 cli.add_typer(pool.pool, name="pool")
 cli.add_typer(simimport.sim, name="sim")
 cli.add_typer(orders.order, name="order")

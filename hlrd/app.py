@@ -131,18 +131,24 @@ class Daemon:
         """Let the network elements go on by what `read` gives; the rest needs a restart. Settings
         that are of no use change nothing."""
         try:
+            if not self._drivers:
+                raise ConfigError("hlrd is still starting; send SIGHUP again")
             wanted = read()
             adapters = self._adapters_anew(wanted)
         except HlrdError as error:
             _log.error("settings_not_reloaded", error=str(error))
             return
         for ne in wanted.ne:
-            if ne.name in self._drivers:
-                self._drivers[ne.name].adopt(ne, adapters[ne.name])
+            self._drivers[ne.name].adopt(ne, adapters[ne.name])
         left = [
             name
             for name in type(wanted).model_fields
             if name != "ne" and getattr(wanted, name) != getattr(self._settings, name)
+        ]
+        left += [
+            f"ne.{new.name}.templates"
+            for old, new in zip(_by_name(self._settings), _by_name(wanted), strict=True)
+            if old.templates != new.templates
         ]
         _log.info("settings_reloaded", need_restart=left)
 
@@ -372,6 +378,10 @@ class Daemon:
         except OSError as error:
             raise ConfigError(f"cannot listen on {host}:{port}: {error.strerror}") from error
         stack.push_async_callback(runner.cleanup)
+
+
+def _by_name(settings: Settings) -> list[NESettings]:
+    return sorted(settings.ne, key=lambda ne: ne.name)
 
 
 def _on_signals(stopping: asyncio.Event) -> None:

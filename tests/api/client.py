@@ -19,6 +19,7 @@ from hlrd.api.listen import listen
 from hlrd.api.public import public_app
 from hlrd.api.seam import Imports, NumberPools, SIMStock, Status
 from hlrd.domain.order import Source
+from tests.api.fake_reservations import FakeReservations
 from tests.api.fakes import (
     Book,
     FakeCardDesk,
@@ -59,6 +60,7 @@ class World:
     numbers: FakeNumberDesk = field(default_factory=FakeNumberDesk)
     stock: FakeStock = field(default_factory=FakeStock)
     folder: TemporaryDirectory[str] = field(default_factory=TemporaryDirectory)  #: of error files
+    reservations: FakeReservations = field(default_factory=FakeReservations)
     bodies: Bodies = field(default_factory=Bodies)
     element: FakeElement = field(default_factory=FakeElement)
     halts: FakeHalts = field(default_factory=FakeHalts)
@@ -127,6 +129,7 @@ async def a_world(
         stock=stock or world.stock,
         cards=FakeCardDesk(world.stock),
         imports=imports or world.imports,
+        reservations=world.reservations,
         elements=[world.element],
         halts=world.halts,
         bodies=world.bodies,
