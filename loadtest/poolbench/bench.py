@@ -84,6 +84,7 @@ class Bench:
     async def flat(self, empty: Place, full: Place) -> dict[str, list[Figures]]:
         """Pools of all sizes with nothing bound, and between them the one that is full."""
         found: dict[str, list[Figures]] = {name: [] for name in (*flat.SIZES, flat.FULL_POOL)}
+        await _full_burst(full)
         for _ in range(self._plan.bursts):
             for name in self._random.sample(list(found), len(found)):
                 burst = _full_burst(full) if name == flat.FULL_POOL else _burst(empty, name)
@@ -107,7 +108,7 @@ class Bench:
 
 
 async def _burst(place: Place, name: str) -> Figures:
-    await database.reset(place.connection, numbers=flat.SIZES[name])
+    await database.reset_journal(place.connection, numbers=flat.SIZES[name])
     figures = await _run(Job("burst", place.dsn, place.server_pid, 0.0))
     await database.check(place.connection, name, _JOURNAL, flat.BURST)
     return figures

@@ -28,15 +28,16 @@ async def create_peer_pool(connection: Connection) -> None:
     await connection.execute("VACUUM (ANALYZE, FREEZE) peer_pool", timeout=120)
 
 
-async def reset(connection: Connection, *, numbers: int = PEER_NUMBERS) -> None:
-    """As before the first cell: nothing written, one range of that many numbers, vacuumed."""
-    await reset_sources(connection, numbers=numbers)
+async def reset(connection: Connection) -> None:
+    """As before the first cell: nothing written, all numbers idle, vacuumed, checkpointed."""
+    await reset_journal(connection, numbers=PEER_NUMBERS)
     await connection.execute(_RETURN)
     await connection.execute("VACUUM (ANALYZE) peer_pool", timeout=120)
     await connection.execute("CHECKPOINT", timeout=120)
 
 
-async def reset_sources(connection: Connection, *, numbers: int) -> None:
+async def reset_journal(connection: Connection, *, numbers: int) -> None:
+    """hlrd's tables: nothing but one range of that many numbers."""
     await connection.execute(f"TRUNCATE {_JOURNAL}, {_SOURCES}")
     await connection.execute(
         "INSERT INTO pool (name, secret) VALUES ($1, $2)", POOL, secrets.token_bytes(32)
