@@ -1,13 +1,17 @@
 """What only the composition decides."""
 
+from collections.abc import MutableMapping
 from pathlib import Path
+from typing import Any
 from unittest.mock import AsyncMock, Mock
 
+import pytest
 import structlog
 
 from hlrd.app import Daemon
 from hlrd.config import Settings, load
 from hlrd.engine.engine import Engine
+from hlrd.ne.driver import Driver
 from hlrd.runtime.journal import JournalWriter
 
 EXAMPLE = Path(__file__).parent.parent / "hlrd.example.toml"
@@ -31,3 +35,60 @@ async def test_a_drain_ends_in_time_also_when_the_database_stays_away() -> None:
     assert logs[-1] == {
         "event": "drained", "log_level": "info", "open_orders": 1, "unwritten": 1,
     }  # fmt: skip
+
+
+class Running(Daemon):
+    """Its drivers are there, and nothing else runs."""
+
+    def __init__(self) -> None:
+        super().__init__(load(EXAMPLE), "")
+        self.drivers = {ne.name: Mock(Driver) for ne in self._settings.ne}
+        self._drivers = dict(self.drivers)
+
+
+def reloaded(daemon: Daemon, text: str, tmp_path: Path) -> list[MutableMapping[str, Any]]:
+    """What the log says when the configuration is `text` by now."""
+    path = tmp_path / "hlrd.toml"
+    path.write_text(text)
+    with structlog.testing.capture_logs() as logs:
+        daemon.reload(lambda: load(path))
+    return logs
+
+
+def test_a_reload_gives_each_element_its_new_settings(tmp_path: Path) -> None:
+    daemon = Running()
+    text = EXAMPLE.read_text().replace('"replace-me-with-its-password"', '"another"')
+
+    logs = reloaded(daemon, text, tmp_path)
+
+    settings, adapter = daemon.drivers["hlr1"].adopt.call_args.args
+    assert settings.password.get_secret_value() == adapter.account.password == "another"
+    daemon.drivers["dsmp1"].adopt.assert_called_once()
+    assert logs == [{"event": "settings_reloaded", "log_level": "info", "need_restart": []}]
+
+
+def test_a_reload_names_what_needs_a_restart(tmp_path: Path) -> None:
+    text = EXAMPLE.read_text().replace('# log_level = "info"', 'log_level = "debug"')
+
+    (said,) = reloaded(Running(), text, tmp_path)
+
+    assert said["need_restart"] == ["log_level"]
+
+
+@pytest.mark.parametrize(
+    ("before", "after"),
+    [
+        ("port = 7776", "port = 77760"),
+        ('dialect = "huawei_hlr"', 'dialect = "morse"'),
+        ('name = "hlr1"', 'name = "hlr9"'),
+    ],
+)
+def test_settings_that_are_of_no_use_change_nothing(
+    tmp_path: Path, before: str, after: str
+) -> None:
+    daemon = Running()
+
+    (said,) = reloaded(daemon, EXAMPLE.read_text().replace(before, after), tmp_path)
+
+    assert said["event"] == "settings_not_reloaded"
+    assert not any(driver.adopt.called for driver in daemon.drivers.values())

@@ -134,8 +134,8 @@ class Driver(Generic[R]):
         """Open the first sessions. To be called in the running loop."""
         self._loop = asyncio.get_running_loop()
         self._is_running = True
-        self._roster.start()
         self._heed_halts()
+        self._roster.start()
 
     async def drain(self, timeout_s: float) -> None:
         """Take nothing more, wait for what is in flight, log out, close.
@@ -377,8 +377,10 @@ class Driver(Generic[R]):
     # --- keeping from the NE -----------------------------------------------------------------
 
     def _heed_halts(self) -> None:
+        if self._is_draining or not self._is_running:
+            return
         before, self._halt = self._halt, self._halts.at(self._wall())
-        if before is self._halt or self._is_draining or not self._is_running:
+        if before is self._halt:
             return
         self._is_shut = self._halt is not None
         self._meters.halted.set(self._is_shut)

@@ -6,10 +6,10 @@ from typing import Final
 _BURST_S: Final = 0.05
 """Commands of this long may go at once: a loop that was late for so long loses nothing."""
 
-_PACE: Final = 1.015
-_HORIZON: Final = 1.010
+_PACE: Final = 1.018
+_HORIZON: Final = 1.014
 """Of the contract's own second: over how long a contract's worth is spread, and the shortest time
-that it may take. Commands that the network pushes together by 10 ms still arrive within it, and the
+that it may take. Commands that the network pushes together by 14 ms still arrive within it, and the
 pace, being slower, leaves the bound room for a loop that runs late."""
 
 

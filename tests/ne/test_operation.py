@@ -94,6 +94,19 @@ async def test_a_blackout_of_the_settings_holds_from_the_start(peer: Peer, a_rig
     assert (await rig.outcome(a_command())).verdict is Verdict.DONE
 
 
+async def test_a_drain_from_before_the_start_holds_from_the_start(peer: Peer) -> None:
+    rig = Rig(peer.port)
+    rig.driver.halt(a_drain())
+
+    rig.driver.start()
+    rig.give(a_command())
+    await asyncio.sleep(0.05)  # a session would be open by now
+
+    assert (rig.driver.show()["state"], peer.connected) == ("drained", 0)
+    assert rig.driver.free() == 0
+    await rig.driver.drain(0.0)
+
+
 async def test_a_held_ne_is_not_even_probed(peer: Peer, a_rig: MakeRig) -> None:
     await peer.stop()
     rig = await a_rig(breaker_failures=1, breaker_probe_s=0.05)
