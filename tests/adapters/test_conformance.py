@@ -7,7 +7,16 @@ from hlrd.domain.errors import HlrdError, ProtocolError
 from hlrd.domain.operation import UNDO, Operation
 from hlrd.domain.outcome import Verdict
 from hlrd.ne.adapter import AccountError
-from tests.adapters.conformance import EMULATED, KEY, KI, PASSWORD, Played, a_task, an_adapter
+from tests.adapters.conformance import (
+    EMULATED,
+    KEY,
+    KI,
+    PASSWORD,
+    Played,
+    a_binding,
+    a_task,
+    an_adapter,
+)
 
 STEPS = [(dialect, operation) for dialect, ne in EMULATED.items() for operation in ne.life]
 QUERIED = [step for step in STEPS if an_adapter(step[0]).read_back(a_task(step[1])) is not None]
@@ -164,3 +173,42 @@ def test_an_unusable_option_stops_the_start(dialect: str, options: dict[str, str
 
     assert next(iter(options)) in str(refused.value)
     assert isinstance(refused.value, HlrdError)
+
+
+INQUIRED = [
+    (dialect, inquiry) for dialect in EMULATED for inquiry in sorted(an_adapter(dialect).inquiries)
+]
+each_inquiry = pytest.mark.parametrize(("dialect", "inquiry"), INQUIRED)
+
+
+@each_inquiry
+def test_an_inquiry_finds_the_record_while_it_is_there(dialect: str, inquiry: Operation) -> None:
+    played = Played(dialect)
+    found = []
+
+    for operation in EMULATED[dialect].life:
+        found.append(played.read_back(a_task(inquiry)).verdict)
+        assert played.execute(a_task(operation)).verdict in DONE
+    found.append(played.read_back(a_task(inquiry)).verdict)
+
+    assert found[0] is found[-1] is Verdict.ABSENT
+    assert Verdict.APPLIED in found
+    assert set(found) == {Verdict.ABSENT, Verdict.APPLIED}
+
+
+@each_inquiry
+def test_an_inquiry_names_the_card_that_it_found(dialect: str, inquiry: Operation) -> None:
+    played = before(dialect, Operation.REMOVE_SUBSCRIBER)
+
+    found = played.read_back(a_task(inquiry, binding=a_binding(imsi="001010000000009")))
+
+    assert found.verdict is Verdict.APPLIED
+    assert "001010000000001" in found.text
+
+
+@each_inquiry
+def test_an_inquiry_is_one_request(dialect: str, inquiry: Operation) -> None:
+    request = an_adapter(dialect).read_back(a_task(inquiry))
+
+    assert request is not None
+    assert len(EMULATED[dialect].requests().feed(request)) == 1
