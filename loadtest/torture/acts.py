@@ -18,6 +18,23 @@ async def reserve_and_cancel(client: Client) -> None:
         await client.cancel(made, holds=len(made.numbers))
 
 
+async def reserve_many(client: Client) -> None:
+    """More than a slice, and than a page; refused whole where the pool has not as many."""
+    made = await client.reserve(client.random.randint(500, 1_500))
+    if made is not None:
+        await client.cancel(made, holds=len(made.numbers))
+
+
+async def reserve_and_extend(client: Client) -> None:
+    """In the last moment, or too late."""
+    made = await client.reserve(client.random.randint(10, 50), ttl_s=SHORT_TTL_S)
+    if made is None:
+        return
+    await asyncio.sleep(client.random.uniform(SHORT_TTL_S - 1, SHORT_TTL_S + 0.2))
+    if await client.extend(made):
+        await client.cancel(made, holds=len(made.numbers))
+
+
 async def offer_and_choose(client: Client) -> None:
     """The page of numbers that a customer chooses from."""
     made = await client.reserve(client.random.randint(10, 50))
@@ -73,7 +90,9 @@ async def open_in_vain(client: Client) -> None:
 
 
 ACTS: Final[Mapping[Callable[[Client], Awaitable[None]], float]] = {
-    reserve_and_cancel: 0.65,
+    reserve_and_cancel: 0.61,
+    reserve_many: 0.02,
+    reserve_and_extend: 0.02,
     offer_and_choose: 0.08,
     reserve_and_forget: 0.03,
     reserve_and_open: 0.07,

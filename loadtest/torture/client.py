@@ -96,10 +96,34 @@ class Client:
         )
         if answer is None:
             return None
-        made = Reserved(str(answer["id"]), [each["msisdn"] for each in answer["numbers"]])
+        made = Reserved(str(answer["id"]), await self._numbers(answer))
         given: dict[str, Any] = {"reservation": made.id, "numbers": made.numbers}
         self.diary.write(Event.ANSWERED, Act.RESERVE, [key], status=201, **given)
         return made
+
+    async def _numbers(self, answer: Any) -> list[str]:
+        """Those of the page that was answered, and of the ones after it."""
+        numbers = [each["msisdn"] for each in answer["numbers"]]
+        while "next" in answer and len(numbers) < answer["granted"]:
+            path = f"/v1/reservations/{answer['id']}?limit=1000&after={answer['next']}"
+            page = await self._asker.get(path)
+            if page is None:
+                await self._asker.rest()
+                continue
+            answer = page.document
+            numbers += [each["msisdn"] for each in answer["numbers"]]
+        return numbers
+
+    async def extend(self, reserved: Reserved) -> bool:
+        """False: it has expired."""
+        path, about = f"/v1/reservations/{reserved.id}/extend", {"reservation": reserved.id}
+        body, told = {"ttl_s": TTL_S}, {**about, "ttl_s": TTL_S}
+        question = Question(Act.EXTEND, [self._asker.new_id()], "POST", path, body, told)
+        if await self._asker.ask(question) is None:
+            self.tally.releases += len(reserved.numbers)
+            return False
+        self._asker.note(Event.ANSWERED, question, 200)
+        return True
 
     async def choose(self, reserved: Reserved, numbers: Sequence[str]) -> None:
         about = {"reservation": reserved.id, "numbers": numbers}

@@ -21,6 +21,7 @@ from msgspec import Struct
 class Act(StrEnum):
     RESERVE = "reserve"
     CHOOSE = "choose"  #: of a reservation: these are kept, the others let go
+    EXTEND = "extend"
     CANCEL = "cancel"
     OPEN = "open"
     TERMINATE = "terminate"

@@ -33,6 +33,7 @@ class Reservation:
     answered_at: float = NEVER
     cancelled_at: float = NEVER  #: asked for
     is_cancelled: bool = False  #: and told so
+    extended_at: float = NEVER  #: asked for
     chosen_at: float = NEVER
     kept: frozenset[str] = frozenset()
     is_chosen: bool = False
@@ -150,6 +151,15 @@ def _choose(story: Story, entry: Entry) -> None:
     known.is_chosen = known.is_chosen or entry.event is Event.ANSWERED
 
 
+def _extend(story: Story, entry: Entry) -> None:
+    """It counts when it was answered: then the reservation was in force all the time."""
+    known = story.by_id[entry.reservation]
+    if entry.event is Event.SENT:
+        known.extended_at = min(known.extended_at, entry.at)
+    elif entry.event is Event.ANSWERED:
+        known.expires_at = max(known.expires_at, known.extended_at + entry.ttl_s)
+
+
 def _cancel(story: Story, entry: Entry) -> None:
     known = story.by_id[entry.reservation]
     if entry.event is Event.SENT:
@@ -191,6 +201,7 @@ _TELLS_NOTHING: Final = (Event.REFUSED, Event.LOST)
 _TELL: Final = {
     Act.RESERVE: _reserve,
     Act.CHOOSE: _choose,
+    Act.EXTEND: _extend,
     Act.CANCEL: _cancel,
     Act.OPEN: _open,
     Act.TERMINATE: _terminate,

@@ -42,6 +42,13 @@ def chosen(key: str, numbers: Sequence[str], *, at: float) -> list[Entry]:
     ]
 
 
+def extended(key: str, *, at: float, ttl_s: float, event: Event = Event.ANSWERED) -> list[Entry]:
+    return [
+        Entry(at + after, each, Act.EXTEND, f"{key}-extend", reservation=f"r{key}", ttl_s=ttl_s)
+        for after, each in ((0, Event.SENT), (1, event))
+    ]
+
+
 def opened(
     order: str, msisdn: str, iccid: str, *, at: float, of: str = "", result: str = "succeeded"
 ) -> list[Entry]:
@@ -274,6 +281,19 @@ def test_a_planted_fault_is_found(fault: str) -> None:
 )
 def test_what_went_wrong_on_the_way_is_told(course: Course, what: str) -> None:
     assert found(diaries(), tables(), course) == {what}
+
+
+@pytest.mark.parametrize(("answer", "doubles"), [(Event.ANSWERED, 1), (Event.REFUSED, 0)])
+def test_a_reservation_lasts_longer_only_when_that_was_answered(
+    answer: Event, doubles: int
+) -> None:
+    entries = [
+        *reservation("a", ["n"], at=0, ttl_s=5),
+        *extended("a", at=4, ttl_s=60, event=answer),
+        *reservation("b", ["n"], at=10),
+    ]
+
+    assert len(list(overlaps(told(entries).numbers()))) == doubles
 
 
 def test_an_owner_after_another_is_no_double() -> None:
