@@ -56,6 +56,7 @@ class Reservations:
         self._on_page = on_page
         self._on_freed = on_freed
         self._fills: dict[tuple[str, str], tuple[bytes, asyncio.Task[tuple[int, bool]]]] = {}
+        self._ending: set[int] = set()
         self._looked = float("-inf")
 
     async def recover(self) -> None:
@@ -166,9 +167,15 @@ class Reservations:
     async def cancel(self, reservation: int, source: str | None) -> ReservationRow:
         """Its numbers are idle again when this returns. Once or twice is the same."""
         found = await self.read(reservation, source)
-        if await self._desk.once(lambda c: store.cancel(c, reservation)):
-            metrics.POOL_RESERVATIONS.labels("cancelled").inc()
-            await self._end(reservation)
+        self._ending.add(reservation)
+        try:
+            is_cancelled = await self._desk.once(lambda c: store.cancel(c, reservation))
+            if is_cancelled:
+                metrics.POOL_RESERVATIONS.labels("cancelled").inc()
+                await self._end(reservation)
+        finally:
+            self._ending.discard(reservation)
+        if is_cancelled:
             return await self.read(reservation, source)
         if found.state == "expired":
             raise _ended(found)
@@ -212,13 +219,19 @@ class Reservations:
 
     async def _end_those_over(self) -> None:
         for reservation in await self._desk.stubbornly(store.over):
+            if reservation in self._ending:
+                continue  # cancelled just now
             count = await self._end(reservation)
             metrics.POOL_RESERVATIONS.labels("expired").inc()
             _log.info("reservation_ended", reservation=reservation, released=count)
 
     async def _end(self, reservation: int) -> int:
-        count = await self._release(reservation, is_noted=True)
-        await self._desk.stubbornly(lambda c: store.released(c, reservation))
+        self._ending.add(reservation)
+        try:
+            count = await self._release(reservation, is_noted=True)
+            await self._desk.stubbornly(lambda c: store.released(c, reservation))
+        finally:
+            self._ending.discard(reservation)
         return count
 
     async def _release(self, reservation: int, *, is_noted: bool) -> int:
