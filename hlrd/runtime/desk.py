@@ -62,7 +62,7 @@ class NumberDesk:
         except BaseException:
             self._allocator.put_back(msisdn=work.msisdn)
             raise
-        self._allocator.bound(msisdn=work.msisdn)
+        self._allocator.held(msisdn=work.msisdn)
         _log.warning(
             "number_locked", msisdn=work.msisdn, operator=work.operator_id, cause=work.cause
         )
