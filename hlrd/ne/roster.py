@@ -183,6 +183,7 @@ class Roster(Generic[R]):
         self.breaker.set(faults_max=settings.breaker_failures, probe_s=settings.breaker_probe_s)
         if _is_elsewhere(old, settings):
             self.addresses = addresses_of(settings)
+            self._meters.on_standby.set(0)
         if _is_elsewhere(old, settings) or _is_somebody_else(old, settings):
             self._is_renewing = True
             self.backoff.start_over()
@@ -396,7 +397,7 @@ class Roster(Generic[R]):
             self._check(session, now)
         if self._leaving is not None:
             self.log_out_idle()
-        elif self.breaker.is_closed and self.addresses.looks_back(now):
+        elif self.breaker.is_closed and self._may_ask(now) and self.addresses.looks_back(now):
             self._open(now, self.addresses.primary)
         self._plan()
         self._listener.on_sweep()
@@ -432,7 +433,7 @@ class Roster(Generic[R]):
 
     def _open_anew(self, now: float) -> None:
         """The first session by new settings; at the NE's limit an old one makes room for it."""
-        if self._opening or now < self.backoff.until:
+        if self._opening or now < self.backoff.until or not self._may_ask(now):
             return
         if len(self._sessions) < self._bounds.sessions_max:
             self._open(now)
@@ -487,6 +488,10 @@ class Roster(Generic[R]):
         if session.state is SessionState.IDLE:
             self._log_out(session, self._leaving or Cause.DRAINED)
 
+    def _may_ask(self, now: float) -> bool:
+        """Whether the rate has a command left for what no task asks for."""
+        return self._rate is None or self._rate.free(now) > 0
+
     def _part(self, session: Session[R], cause: Cause) -> None:
         if cause is not Cause.RENEWED:
             session.end(cause)
@@ -496,7 +501,7 @@ class Roster(Generic[R]):
     def _log_out(self, session: Session[R], cause: Cause) -> None:
         """By a command where the rate has one left, else by hanging up."""
         now = self._now()
-        if self._rate is not None and not self._rate.free(now):
+        if not self._may_ask(now):
             session.end(cause)
             return
         if self._rate is not None:
@@ -506,7 +511,7 @@ class Roster(Generic[R]):
         session.log_out(cause, now)
 
     def _check(self, session: Session[R], now: float) -> None:
-        if self._leaving is not None or (self._rate is not None and not self._rate.free(now)):
+        if self._leaving is not None or not self._may_ask(now):
             return
         if self._rate is not None:
             self._rate.take(now)
