@@ -337,9 +337,10 @@ SELECT id, start, count FROM lease
 WHERE epoch = $1 AND what = $2 AND source_id = $3 AND NOT id = ANY($4::bigint[]);
 
 -- name: lease_inherit
--- Take over what earlier runs of this node had in memory.
+-- Take over what earlier runs of this node had in memory, before it leases itself; what an earlier
+-- try took over, whose answer was lost, is told again.
 UPDATE lease SET epoch = $2
-WHERE epoch IN (SELECT number FROM epoch WHERE node = $1) AND epoch <> $2
+WHERE epoch IN (SELECT number FROM epoch WHERE node = $1)
 RETURNING id, what, source_id, start, count;
 
 -- name: lease_return_numbers
