@@ -191,9 +191,10 @@ class JournalWriter:
         return batch
 
     def _fair_share(self, rows: int) -> int:
-        """A backlog worth splitting is split over the lanes that are free."""
+        """A backlog is split over as many of the free lanes as get a flush that is worth it."""
         free = len(self._lanes) - len(self._in_flight)
-        return -(-rows // free) if rows >= free * limits.FLUSH_SPLIT_ROWS else rows
+        lanes = max(1, min(free, rows // limits.FLUSH_SPLIT_ROWS))
+        return -(-rows // lanes)
 
     def _users_in_flight(self) -> set[UserId]:
         return set().union(*(batch.users for batch in self._in_flight))
