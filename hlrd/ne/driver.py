@@ -168,7 +168,7 @@ class Driver(Generic[R]):
         self.settle_s = settings.settle_s
         self.poll_s = settings.poll_s
         self._reply_timeout_s = settings.reply_timeout_s
-        self._settings, self._adapter = settings, adapter
+        self._settings, self._adapter, self._depth = settings, adapter, adapter.depth
         self._bound_window(settings)
         standing, self._halts = self._halts.standing, Halts(_blackouts(settings))
         self._halts.standing = standing

@@ -184,7 +184,8 @@ class Roster(Generic[R]):
         if _is_elsewhere(old, settings):
             self.addresses = addresses_of(settings)
             self._meters.on_standby.set(0)
-        if _is_elsewhere(old, settings) or _is_somebody_else(old, settings):
+        has_other_depth, self._depth = adapter.depth != self._depth, adapter.depth
+        if _is_elsewhere(old, settings) or _is_somebody_else(old, settings) or has_other_depth:
             self._is_renewing = True
             self.backoff.start_over()
         self.plan_soon()

@@ -8,7 +8,7 @@ from hlrd.domain.outcome import Verdict
 from tests.ne.conftest import MakeRig
 from tests.ne.lines import NumberedLines, an_account
 from tests.ne.peer import Act, Peer
-from tests.ne.rig import Rig, a_command, until
+from tests.ne.rig import Rig, a_command, some_settings, until
 
 DEPTH = NumberedLines.depth
 
@@ -228,3 +228,15 @@ async def test_a_drain_waits_for_all_that_is_under_way(peer: Peer, a_rig: MakeRi
 
     assert rig.verdicts() == {Verdict.DONE: DEPTH}
     assert rig.driver.show()["session_ends"] == {"drained": 1}
+
+
+async def test_another_depth_is_taken_up_by_new_connections(peer: Peer, a_rig: MakeRig) -> None:
+    rig = await a_pipeline(a_rig, reply_timeout_s=5.0)
+    deeper = NumberedLines(an_account(peer.port, user=""))
+    deeper.depth = 9
+
+    rig.driver.adopt(some_settings(peer.port, sessions_max=1), deeper)
+    await until(lambda: rig.driver.free() == 9)
+
+    assert rig.ends("renewed") == 1
+    assert (await rig.asked(a_command(1))).verdict is Verdict.DONE
