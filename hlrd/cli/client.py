@@ -45,7 +45,7 @@ class Client:
         if not token:
             raise CallFailed(f"set {TOKEN_VARIABLE} to a token of the daemon's configuration")
         self._url = url.rstrip("/")
-        self._headers = {hdrs.AUTHORIZATION: f"Bearer {token}"}
+        self._headers: dict[str, str] = {hdrs.AUTHORIZATION: f"Bearer {token}"}
 
     def get(self, path: str, query: Mapping[str, str] | None = None) -> Any:
         return asyncio.run(self._call("GET", path, query))

@@ -96,7 +96,7 @@ async def quarantine(
 ) -> None:
     await database.execute(
         "INSERT INTO number_hold (msisdn, range_id, state, until, cause, user_id, in_arrears)"
-        " SELECT $1::bigint + n, r.id, 'quarantined', now() + $3::int * interval '1 hour', 'terminated',"
+        " SELECT $1::bigint + n, r.id, 'quarantined', now() + $3::int * interval '1 hour', 'left',"
         " 'user' || n, $4 FROM unnest($2::int[]) n, number_range r",
         FIRST,
         list(numbers),
