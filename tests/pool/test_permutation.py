@@ -2,9 +2,11 @@
 
 from collections import Counter
 from itertools import pairwise
+from math import isqrt
 
 import pytest
-from hypothesis import given
+from cryptography.hazmat.primitives.ciphers import Cipher, algorithms, modes
+from hypothesis import example, given
 from hypothesis import strategies as st
 
 from hlrd.pool.permutation import SIZE_MAX, Permutation, order_key
@@ -34,6 +36,46 @@ def test_an_interval_of_any_size_stays_inside_and_repeats_nothing(
 
     assert len(set(values)) == len(values) == count
     assert all(0 <= value < size for value in values)
+
+
+@given(key=keys, size=st.integers(1, SIZE_MAX), data=st.data())
+@example(key=KEY, size=1, data=None)
+@example(key=KEY, size=2, data=None)
+@example(key=KEY, size=SIZE_MAX, data=None)
+def test_every_value_leads_back_to_its_position(
+    key: bytes, size: int, data: st.DataObject | None
+) -> None:
+    """A bijection of any size, also of those that nobody can count through."""
+    permutation = Permutation(key, size)
+    position = data.draw(st.integers(0, size - 1)) if data else size - 1
+
+    (value,) = permutation.interval(position, 1)
+
+    assert position_of(permutation, key, value) == position
+
+
+@given(key=keys, size=st.integers(1, SIZE_MAX))
+def test_the_last_positions_are_as_good_as_the_first(key: bytes, size: int) -> None:
+    permutation, count = Permutation(key, size), min(size, 50)
+
+    ends = {*permutation.interval(0, count), *permutation.interval(size - count, count)}
+
+    assert len(ends) == min(size, 2 * count)
+
+
+def position_of(permutation: Permutation, key: bytes, value: int) -> int:
+    """The network backwards, written anew, and walked until it falls inside."""
+    side = isqrt(permutation.size - 1) + 1
+    cipher = Cipher(algorithms.AES(key), modes.ECB()).encryptor()
+    while True:
+        left, right = divmod(value, side)
+        for turn in reversed(range(10)):
+            block = left.to_bytes(8, "little") + turn.to_bytes(8, "little")
+            noise = int.from_bytes(cipher.update(block)[:8], "little")
+            left, right = (right - noise) % side, left
+        value = left * side + right
+        if value < permutation.size:
+            return value
 
 
 @given(key=keys, size=st.integers(2, 10**9), cut=st.integers(0, 64))
