@@ -122,10 +122,11 @@ class OsmoHLR(Adapter[CTRLReply]):
         return ipa.is_echo(request, reply)
 
     def masked(self, task: Task) -> str:
-        key = None
         if task.operation is _ADD_KEY:
             return f"SET subscriber.create {task.binding.imsi}; SET … aud2g or aud3g {ipa.MASK}"
-        return "; ".join(command.masked() for command in self._commands(task, key))
+        if task.operation is _FIND_NUMBER:
+            return f"GET subscriber.by-msisdn-{international(task.binding.msisdn)}.info"
+        return "; ".join(command.masked() for command in self._commands(task, None))
 
     def _commands(self, task: Task, key: CardKey | None) -> Sequence[Command]:
         operation, binding = task.operation, task.binding
