@@ -31,6 +31,29 @@ ADMISSION_SHARES: Final = (1.0, 1.0, 0.9, 0.9, 0.8, 0.8)
 """By priority, the part of ORDERS_OPEN_MAX and ORDERS_ARRIVING_MAX it may fill: bulk is refused
 first, the urgent last."""
 
+PRODUCT_VERSIONS_MAX: Final = 20_000
+"""Published versions, all kept in memory: users have old ones, and a product has few services."""
+
+PRODUCT_SERVICES_MAX: Final = 32
+PRODUCT_TARGETS_MAX: Final = 16
+"""Platforms that one product is published to, and that its users are known to."""
+
+SCRIPTS_OF_SERVICE_MAX: Final = 8
+"""Dialects that one function is written in."""
+
+SCRIPT_CHARS_MAX: Final = 1_000
+"""One command template; the longest honest command is under 300."""
+
+SCRIPTS_PARSED_MAX: Final = 4_096
+"""Templates kept taken apart, at some 1 kB each; one that is rare is taken apart again."""
+
+PARAMETERS_MAX: Final = 16
+PARAMETER_VALUES_MAX: Final = 64
+"""Parameters of one service, and the values that each may take."""
+
+USER_PRODUCTS_MAX: Final = 32
+"""Products of one user; each order of the user carries all of them."""
+
 USER_ORDERS_OPEN_MAX: Final = 64
 """Open orders of one user; they run one by one, so more would only grow old."""
 
@@ -211,7 +234,7 @@ SIM_IMPORT_REST_S_MAX: Final = 0.2
 no longer than this: where the processor is short a chunk takes long without having cost much."""
 
 SIM_IMPORT_FAILURES_MAX: Final = 5
-"""Ends of an importer without any progress, one after the other, after which its file is refused."""
+"""Ends of an importer without any progress, one after another, after which its file is refused."""
 
 KEEPALIVE_TIMEOUT_S: Final = 30.0
 """Idle or slow-header clients are cut after it. aiohttp's default of an hour invites slowloris."""

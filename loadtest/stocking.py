@@ -22,7 +22,7 @@ class Staff:
     def __init__(self, http: aiohttp.ClientSession, url: str, token: str) -> None:
         self._http = http
         self._url = url
-        self._headers = {hdrs.AUTHORIZATION: f"Bearer {token}"}
+        self._headers: dict[str, str] = {hdrs.AUTHORIZATION: f"Bearer {token}"}
 
     async def get(self, path: str) -> Any:
         """The answer's JSON; None where there is no such thing."""
@@ -54,11 +54,9 @@ class Staff:
         await self._send(path, content, {hdrs.CONTENT_TYPE: "application/json"})
 
     async def _send(self, path: str, content: bytes, headers: dict[str, str]) -> int:
+        sent: dict[str, str] = {**self._headers, **headers}
         async with self._http.post(
-            self._url + path,
-            data=BytesIO(content),
-            headers={**self._headers, **headers},
-            timeout=_TIMEOUT,
+            self._url + path, data=BytesIO(content), headers=sent, timeout=_TIMEOUT
         ) as response:
             await _content(response)
             return response.status

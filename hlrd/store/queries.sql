@@ -192,8 +192,10 @@ LEFT JOIN binding b USING (msisdn)
 LEFT JOIN number_hold h USING (msisdn);
 
 -- name: facts_cards
--- These cards of the stock, and whether each may be bound (also one that is not of the stock).
-SELECT t.n, t.iccid, c.imsi, c.key_id, c.sealed_key, l.hlr, l.province,
+-- These cards of the stock, and whether each may be bound (also one that is not of the stock, as
+-- is one of a lot that is still being imported).
+SELECT t.n, t.iccid, CASE WHEN l.is_ready THEN c.imsi END AS imsi, c.key_id, c.sealed_key,
+    l.hlr, l.province,
     b.iccid IS NULL AND coalesce(h.state, 'free') IN ('free', 'reserved') AS is_free,
     CASE h.state WHEN 'reserved' THEN h.reservation_id END AS reservation_id
 FROM unnest($1::text[]) WITH ORDINALITY AS t (iccid, n)

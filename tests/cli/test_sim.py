@@ -29,9 +29,10 @@ async def until(condition: Callable[[], bool]) -> None:
 
 async def test_a_lot_is_imported_and_followed_to_its_end(file: Path) -> None:
     async with a_world() as world:
+        world.imports.holds = True
         importing = asyncio.create_task(run(world, "sim", "import", str(file), *HOME))
         await until(lambda: bool(world.imports.rows))
-        await world.imports.until_over(world.imports.rows[1])
+        await over(world)
         imported = await importing
         again = await run(world, "sim", "imports")
         listed = await run(world, "sim", "list")
@@ -51,9 +52,10 @@ def bad_file(file: Path) -> Path:
 
 async def test_a_bad_lot_leaves_a_file_that_names_every_fault(bad_file: Path) -> None:
     async with a_world() as world:
+        world.imports.holds = True
         importing = asyncio.create_task(run(world, "sim", "import", str(bad_file), *HOME))
         await until(lambda: bool(world.imports.rows))
-        await world.imports.until_over(world.imports.rows[1])
+        await over(world)
         result = await importing
 
     errors = bad_file.with_name("lot.csv.errors.csv")
@@ -64,6 +66,7 @@ async def test_a_bad_lot_leaves_a_file_that_names_every_fault(bad_file: Path) ->
 
 async def test_who_does_not_follow_is_told_how_to_look_again(file: Path) -> None:
     async with a_world() as world:
+        world.imports.holds = True
         result = await run(world, "sim", "import", str(file), *HOME, "--detach")
 
     assert said(result) == "import 1 goes on; hlrd sim imports 1 shows how far it is"
@@ -77,6 +80,7 @@ async def test_who_looks_away_leaves_the_import_running(
 
     monkeypatch.setattr("hlrd.cli.simimport.time.sleep", interrupt)
     async with a_world() as world:
+        world.imports.holds = True
         result = await run(world, "sim", "import", str(file), *HOME)
 
     assert said(result) == "import 1 goes on; hlrd sim imports 1 shows how far it is"
@@ -85,6 +89,7 @@ async def test_who_looks_away_leaves_the_import_running(
 
 async def test_an_import_is_taken_back(file: Path) -> None:
     async with a_world() as world:
+        world.imports.holds = True
         await run(world, "sim", "import", str(file), *HOME, "--detach")
         cancelled = await run(world, "sim", "cancel", "1", "--operator=li4")
         followed = await run(world, "sim", "imports", "1")
@@ -125,6 +130,11 @@ async def test_what_cannot_be_read_is_said(tmp_path: Path) -> None:
     assert str(unknown.exception).startswith("LOT_UNKNOWN: ")
 
 
+async def over(world: World) -> None:
+    world.imports.release()
+    await world.imports.until_over(world.imports.rows[1])
+
+
 async def stocked(world: World, file: Path) -> None:
     await run(world, "sim", "import", str(file), *HOME, "--detach")
-    await world.imports.until_over(world.imports.rows[1])
+    await over(world)

@@ -2,8 +2,10 @@ from collections.abc import AsyncIterator
 
 import pytest
 
-from hlrd.domain.identity import ICCID
+from hlrd.domain.identity import ICCID, UserId
 from hlrd.domain.lifecycle import CardState
+from hlrd.ports import Wanted
+from hlrd.store import facts
 from hlrd.store import stock as stock_module
 from hlrd.store.connection import Connection, open_pool
 from hlrd.store.stock import SIMStock
@@ -106,3 +108,16 @@ async def test_a_small_stock_is_shown_as_it_is(
 
     assert lot is not None
     assert lot.cards["inUse"] == 0
+
+
+@pytest.mark.parametrize("is_ready", [True, False])
+async def test_an_order_cannot_name_a_card_that_is_still_being_imported(
+    database: Connection, is_ready: bool
+) -> None:
+    await stock_up(database, 2, is_ready=is_ready)
+
+    [found] = await facts.resolve(
+        database, [Wanted(1, "CRM", "A1", UserId("1"), iccid=a_card(1).iccid)]
+    )
+
+    assert (found.card is not None) == is_ready

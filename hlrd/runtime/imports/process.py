@@ -1,6 +1,6 @@
 """The process that imports one SIM lot: `python -m hlrd.runtime.imports.process`.
 
-A process of its own, at the lowest priority, so that a million cards cost the daemon's event loop
+A process of its own, at a low priority, so that a million cards cost the daemon's event loop
 and its interpreter lock nothing. It reads what to do from its standard input, and behind that how
 busy the daemon is. When the pipe ends, the daemon is gone, and so is this process, at any point.
 """
@@ -26,7 +26,7 @@ from hlrd.store.connection import BY_KEY, connect, writing_as
 from hlrd.store.errors import StoreUnavailable
 from hlrd.store.loading import Loader, Withdrawn
 
-_NICE: Final = 19
+_NICE: Final = 10  # at 19 it came to a standstill beside an allocator at its limit
 _READ_BYTES: Final = 65_536
 
 _log: Final = structlog.get_logger(__name__)
@@ -45,7 +45,8 @@ class Pace:
     async def rest(self) -> None:
         """After each chunk, as long as the chunk was worth."""
         worked_s = monotonic() - self._worked_since
-        await asyncio.sleep(limits.SIM_IMPORT_REST * worked_s if self.is_busy else 0)
+        rest_s = min(limits.SIM_IMPORT_REST_S_MAX, limits.SIM_IMPORT_REST * worked_s)
+        await asyncio.sleep(rest_s if self.is_busy else 0)
         self.begin()
 
     def listen(self, pipe: int) -> None:
