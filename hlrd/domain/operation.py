@@ -76,9 +76,11 @@ class Details(Struct, frozen=True, gc=False):
     ec_name: str = ""
     script: str = ""  #: ADD_FUNCTION, REMOVE_FUNCTION: the command template, in the NE's dialect
     undo_script: str = ""  #: the one that takes it back
+    query: str = ""  #: the script that reads the function back; empty: its command is its own query
+    shows: str = ""  #: the script of what the answer to `query` holds while the function is on
     target: Binding | None = None  #: CHANGE_CARD, CHANGE_NUMBER, RENUMBER_RELATION: bound after it
     text: str = ""  #: OPEN_SHEET: what people are to do
-    attributes: Mapping[str, str] = {}
+    attributes: Mapping[str, str] = {}  #: what scripts name beside the user's own (`domain.script`)
 
 
 NO_DETAILS: Final = Details()

@@ -15,6 +15,7 @@ from hlrd.domain.errors import HlrdError
 from hlrd.domain.identity import CardKey
 from hlrd.domain.operation import Operation, Task
 from hlrd.domain.outcome import Outcome
+from hlrd.domain.script import Script, ScriptError
 from hlrd.ne.replies import Replies
 
 R = TypeVar("R")
@@ -45,6 +46,13 @@ class Adapter(ABC, Generic[R]):
     """What it can be asked that changes nothing: by `read_back` and `compare` alone."""
 
     depth = 1  #: requests that may be under way on one connection; above 1 they carry numbers
+
+    @classmethod
+    def check_script(cls, script: Script) -> None:
+        """Raise ScriptError unless `script` is exactly one command, with each placeholder in the
+        place of a value. Asked when a product is published.
+        """
+        raise ScriptError(1, f"{cls.dialect} switches no function by a script")
 
     def __init__(self, account: Account, replies: Replies) -> None:
         self.account = account
