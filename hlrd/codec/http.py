@@ -24,7 +24,9 @@ _HEADER_VALUE: Final = re.compile(r"[!-~](?:[ -~]*[!-~])?\Z")
 _PATH: Final = re.compile(r"/[!-~]*\Z")
 _HOST: Final = re.compile(r"[A-Za-z0-9.:\[\]_-]+\Z")
 _SECONDS: Final = re.compile(rb"[0-9]{1,6}\Z")
-_HEARD: Final = frozenset({b"content-length", b"transfer-encoding", b"retry-after"})
+_FRAMING: Final = frozenset({b"content-length", b"transfer-encoding"})
+_SAID: Final = frozenset({b"retry-after", b"idempotency-key", b"authorization"})
+_HEARD: Final = _FRAMING | _SAID
 _NO_HEADERS: Final[Mapping[str, str]] = MappingProxyType({})
 
 M = TypeVar("M")
@@ -42,6 +44,8 @@ class HTTPRequest(Struct, frozen=True, gc=False):
     target: str
     body: bytes
     keep_alive: bool = True
+    key: str = ""  #: Idempotency-Key
+    authorization: str = ""  #: a secret
 
 
 class Target:
@@ -57,9 +61,7 @@ class Target:
     ) -> None:
         if not _PATH.match(path):
             raise UnsafeValue("an HTTP path starts with / and is visible ASCII")
-        if not _HOST.match(host):
-            raise UnsafeValue("not the name or address of a host, with or without a port")
-        named = _lines({"Host": host, **headers})
+        named = head(host, headers)
         typed = _lines({"Content-Type": content_type})
         self._get = f"GET {path} HTTP/1.1\r\n{named}\r\n".encode()
         self._post = f"POST {path} HTTP/1.1\r\n{named}{typed}Content-Length: ".encode()
@@ -69,6 +71,13 @@ class Target:
 
     def post(self, body: bytes) -> bytes:
         return b"%b%d\r\n\r\n%b" % (self._post, len(body), body)
+
+
+def head(host: str, headers: Mapping[str, str] = _NO_HEADERS) -> str:
+    """The header lines that every request to `host` has. Raises UnsafeValue."""
+    if not _HOST.match(host):
+        raise UnsafeValue("not the name or address of a host, with or without a port")
+    return _lines({"Host": host, **headers})
 
 
 def reply(
@@ -151,7 +160,7 @@ class _Messages(Generic[M]):
         elif key == b"transfer-encoding":
             self._has_length = value.lower().rstrip().endswith(b"chunked")
         else:
-            self._retry_after = value.strip()
+            self._said[key] = value.strip()
 
     def on_headers_complete(self) -> None:
         self._is_in_body = True
@@ -173,7 +182,7 @@ class _Messages(Generic[M]):
         self._body: list[bytes] = []
         self._is_in_body = False
         self._has_length = False
-        self._retry_after = b""
+        self._said: dict[bytes, bytes] = {}
 
     def _count(self, size: int) -> None:
         self._size += size
@@ -212,7 +221,7 @@ class HTTPReplies(_Messages[HTTPReply]):
         if self._status < 200:
             return  # 100 Continue and its like announce the reply
         keep_alive = self._parser.should_keep_alive()
-        retry_after_s = _seconds(self._retry_after) if self._retry_after else None
+        retry_after_s = _seconds(self._said.get(b"retry-after", b""))
         self._complete.append(HTTPReply(self._status, body, keep_alive, retry_after_s))
 
 
@@ -239,4 +248,8 @@ class HTTPRequests(_Messages[HTTPRequest]):
         method = self._parser.get_method().decode()
         target = self._target.decode("latin-1")
         keep_alive = self._parser.should_keep_alive()
-        self._complete.append(HTTPRequest(method, target, body, keep_alive))
+        key, authorization = self._spoken(b"idempotency-key"), self._spoken(b"authorization")
+        self._complete.append(HTTPRequest(method, target, body, keep_alive, key, authorization))
+
+    def _spoken(self, name: bytes) -> str:
+        return self._said[name].decode("latin-1") if name in self._said else ""
