@@ -449,6 +449,8 @@ class Allocator:
             self._keep.put_back_card(iccid)
 
     def _let_go(self, msisdn: MSISDN | None, iccid: ICCID | None) -> None:
+        if self._keep.pages_awaited:
+            self._keep.gone.update(item for item in (msisdn and int(msisdn), iccid) if item)
         if msisdn is not None:
             number = int(msisdn)
             self._numbers.let_go(number)

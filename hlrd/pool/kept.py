@@ -57,9 +57,10 @@ class Bag(Generic[K]):
     def close(self) -> list[K]:
         """What is lent does not come back; returns what was in it."""
         self.is_open = False
-        gone = [item for item in self._items if self._shop.idle.get(item) is self]
+        idle = self._shop.idle
+        gone = [item for item in dict.fromkeys(self._items) if idle.get(item) is self]
         for item in gone:
-            del self._shop.idle[item]
+            del idle[item]
         self._items, self._count = [], 0
         return gone
 
@@ -82,6 +83,11 @@ class Shop(Generic[K]):
         bag = self.lent.pop(item, None)
         if bag is not None and bag.is_open:
             bag.add(item)
+
+    def comes_back(self, item: K) -> bool:
+        """Whether what is in hand returns to an open bag, should its order be refused."""
+        bag = self.lent.get(item)
+        return bag is not None and bag.is_open
 
     def let_go(self, item: K) -> None:
         self.lent.pop(item, None)
@@ -124,6 +130,9 @@ class Keep:
         self._kept: dict[int, Kept] = {}  #: the one used longest ago first
         self._wanted: dict[int, Kept] = {}
         self._cards: dict[ICCID, Card] = {}
+        self.pages_awaited = 0
+        self.gone: set[int | ICCID] = set()
+        """Bound or held elsewhere while a page is under way, which may still name them."""
 
     def open(self, reservation: int) -> Kept:
         """To draw from; sees to it that more follows."""
@@ -137,7 +146,7 @@ class Keep:
 
     def has_more(self, kept: Kept) -> bool:
         """Whether a page is on its way."""
-        if kept.is_complete and kept.has_gaps and not kept.left:  # one may be back since
+        if kept.is_complete and kept.has_gaps:  # what was in hand may be back since
             kept.last_number, kept.last_card = 0, ""
             kept.is_complete = kept.has_gaps = False
         self._want(kept)
@@ -148,29 +157,40 @@ class Keep:
             self._wanted[kept.id] = kept
 
     def wanted(self) -> list[Kept]:
-        """To be read now. Each is handed out once, and waits for its page."""
+        """To be read now. Each is handed out once, and waits for its page; ask again after all."""
+        assert not self.pages_awaited, "a page may miss what was held since another was asked for"
         wanted, self._wanted = list(self._wanted.values()), {}
         for kept in wanted:
             kept.is_reading = True
+        self.pages_awaited += len(wanted)
         return wanted
 
     def on_page(self, page: Page, numbers: Container[int], cards: Container[ICCID]) -> None:
         """`numbers` and `cards` are in hand."""
         kept = self._kept.get(page.reservation)
-        if kept is None or not kept.is_reading:
-            return  # dropped meanwhile
+        if kept is not None and kept.is_reading:  # and not dropped meanwhile
+            self._add(kept, page, numbers, cards)
+        self.pages_awaited -= 1
+        if not self.pages_awaited:
+            self.gone.clear()
+
+    def _add(
+        self, kept: Kept, page: Page, numbers: Container[int], cards: Container[ICCID]
+    ) -> None:
         kept.is_reading, kept.is_complete = False, page.is_last
         for number, hlr in page.numbers:
             kept.last_number = number
-            if number not in numbers:
+            if number not in numbers and number not in self.gone:
                 kept.numbers.setdefault(hlr, Bag(self.numbers)).add(number)
-            elif number not in self.numbers.lent:
+            elif number in numbers and not self.numbers.comes_back(number):
                 kept.has_gaps = True
         for card in page.cards:
             kept.last_card = card.iccid
-            if card.iccid not in cards:
+            if card.iccid not in cards and card.iccid not in self.gone:
                 self._cards[card.iccid] = card
                 kept.cards.setdefault(card.hlr, Bag(self.cards)).add(card.iccid)
+            elif card.iccid in cards and not self.cards.comes_back(card.iccid):
+                kept.has_gaps = True
 
     def draw_card(self, kept: Kept, hlr: str, chance: Callable[[], float]) -> Card:
         return self._cards[kept.cards[hlr].draw(chance)]

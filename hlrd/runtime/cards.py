@@ -39,7 +39,7 @@ class CardDesk:
             state = await self._write(iccid, f"{cause} ({operator_id})")
         finally:
             if state is CardState.SCRAPPED:
-                self._allocator.bound(iccid=iccid)
+                self._allocator.held(iccid=iccid)
             else:
                 self._allocator.put_back(iccid=iccid)
         if state is None:

@@ -68,16 +68,20 @@ class Reservations:
         """For ever. Ends by Fenced, or by being cancelled."""
         try:
             while True:
-                await self._feed()
-                if monotonic() - self._looked >= limits.RESERVATION_SWEEP_S:
-                    self._looked = monotonic()
-                    await self._end_those_over()
+                await self.look()
                 await asyncio.sleep(limits.LEASE_LOOK_S)
         finally:
             for _, fill in self._fills.values():
                 fill.cancel()
             self._filler.drop()
             self._desk.drop()
+
+    async def look(self) -> None:
+        """Do what is due."""
+        await self._feed()
+        if monotonic() - self._looked >= limits.RESERVATION_SWEEP_S:
+            self._looked = monotonic()
+            await self._end_those_over()
 
     def leased(self) -> None:
         """Numbers or cards came in: fills that wait may go on."""
