@@ -37,6 +37,7 @@ class Operation(StrEnum):
     CANCEL_REPORT = "cancelReport"
     OPEN_SHEET = "openSheet"  #: EOMS: a work sheet that people answer
     WITHDRAW_SHEET = "withdrawSheet"
+    CLOSE_SHEET = "closeSheet"  #: its answer was read, or what it was about is over
     FIND_NUMBER = "findNumber"  #: has the HLR a record of this number? Only ever read back
 
 

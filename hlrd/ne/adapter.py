@@ -42,6 +42,7 @@ class Adapter(ABC, Generic[R]):
 
     dialect: ClassVar[str]
     operations: ClassVar[frozenset[Operation]]  #: what it can be asked
+    family: ClassVar[str] = ""  #: names a table of replies that it shares with others
     inquiries: ClassVar[frozenset[Operation]] = frozenset()
     """What it can be asked that changes nothing: by `read_back` and `compare` alone."""
 
@@ -80,7 +81,7 @@ class Adapter(ABC, Generic[R]):
 
     @abstractmethod
     def encode(self, task: Task, key: CardKey | None) -> bytes:
-        """The whole request. `key` is given for ADD_KEY alone."""
+        """The whole request. `key` is given for ADD_KEY and REPORT_MEMBER alone."""
 
     @abstractmethod
     def classify(self, task: Task, reply: R) -> Outcome:
