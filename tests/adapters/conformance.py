@@ -18,7 +18,7 @@ from hlrd.domain.identity import (
     SealedKey,
     UserId,
 )
-from hlrd.domain.operation import Cause, Operation, Task
+from hlrd.domain.operation import NO_DETAILS, Cause, Details, Operation, Task
 from hlrd.domain.outcome import Outcome
 from hlrd.domain.suspension import Level
 from hlrd.ne.adapter import Account, Adapter
@@ -45,6 +45,7 @@ class Emulated:
     life: tuple[Operation, ...]  #: its operations in an order in which each takes effect
     options: Mapping[str, str] = field(default_factory=dict)
     secrets: Mapping[str, str] = field(default_factory=dict)
+    details: Mapping[Operation, Details] = field(default_factory=dict)  #: in its own words
 
 
 def _hlr() -> Exchange:
@@ -152,6 +153,11 @@ def a_binding(*, imsi: str = "001010000000001", msisdn: str = "1064900000001") -
     )
 
 
+_CHANGER: Final = a_binding(imsi="001010000000005", msisdn="1064900000005")
+_CHANGED: Final = {
+    Operation.CHANGE_CARD: a_binding(imsi="001010000000006", msisdn="1064900000005"),
+    Operation.CHANGE_NUMBER: a_binding(imsi="001010000000005", msisdn="1064900000006"),
+}
 _CAUSES: Final = {
     Operation.PAUSE_RELATION: Cause.STOPPED,
     Operation.RESUME_RELATION: Cause.RESUMED,
@@ -166,19 +172,42 @@ def a_task(
     binding: Binding | None = None,
     template: str = "1",
     transaction: str = "",
+    details: Details | None = None,
 ) -> Task:
-    """A subscriber is born without a barring, and barred both ways, unless `level` says."""
+    """A subscriber is born without a barring, and barred both ways, unless `level` says. Who
+    changes card or number is somebody else than who has all the rest done.
+    """
     if level is None:
         level = Level.NONE if operation is Operation.ADD_SUBSCRIBER else Level.TWO_WAY
+    target = _CHANGED.get(operation)
     return Task(
         operation,
         "ne1",
-        binding or a_binding(),
+        binding or (a_binding() if target is None else _CHANGER),
         _CAUSES.get(operation, Cause.ORDERED),
         level,
         template,
         transaction or f"1{operation.value}",
+        details or (NO_DETAILS if target is None else Details(target=target)),
     )
+
+
+def the_task(dialect: str, operation: Operation) -> Task:
+    """With the details that this dialect wants."""
+    return a_task(operation, details=EMULATED[dialect].details.get(operation))
+
+
+def ground(operation: Operation) -> tuple[Task, ...]:
+    """What must be done before it, beside what comes earlier in the life of its dialect."""
+    target = _CHANGED.get(operation)
+    if target is None:
+        return ()
+    opened = tuple(
+        a_task(each, binding=_CHANGER) for each in (Operation.ADD_KEY, Operation.ADD_SUBSCRIBER)
+    )
+    if target.imsi == _CHANGER.imsi:
+        return opened
+    return *opened, a_task(Operation.ADD_KEY, binding=target)
 
 
 class Played:

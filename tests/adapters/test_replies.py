@@ -15,7 +15,7 @@ from hlrd.domain.operation import Operation
 from hlrd.domain.outcome import Outcome, Verdict
 from hlrd.ne.adapter import Account, Adapter
 from hlrd.ne.replies import Asked, Row
-from tests.adapters.conformance import EMULATED, a_task, an_adapter, the_replies
+from tests.adapters.conformance import EMULATED, an_adapter, the_replies, the_task
 
 
 def _mml(sample: str) -> MMLReply:
@@ -65,7 +65,10 @@ def asked_about(dialect: str, row: Row) -> Iterator[tuple[Asked, Operation | Non
         return
     for operation in sorted(row.operations or adapter.operations):
         for asked in (Asked.COMMAND, Asked.READ_BACK) if row.asked is None else (row.asked,):
-            if asked is Asked.COMMAND or adapter.read_back(a_task(operation)) is not None:
+            if (
+                asked is Asked.COMMAND
+                or adapter.read_back(the_task(dialect, operation)) is not None
+            ):
                 yield asked, operation
 
 
@@ -80,8 +83,8 @@ def judged(adapter: Adapter[Any], asked: Asked, operation: Operation | None, rep
     if operation is None:
         return adapter.classify_login(reply)
     if asked is Asked.READ_BACK:
-        return adapter.compare(a_task(operation), reply)
-    return adapter.classify(a_task(operation), reply)
+        return adapter.compare(the_task(adapter.dialect, operation), reply)
+    return adapter.classify(the_task(adapter.dialect, operation), reply)
 
 
 CASES: Final = list(cases())
@@ -113,4 +116,6 @@ def test_a_sites_file_is_heeded_by_the_dialect(dialect: str) -> None:
         Account("127.0.0.1", 7776, "hlrd", "secret-1", EMULATED[dialect].options), site
     )
 
-    assert ours.classify(a_task(operation), SAID[dialect]("4711")).verdict is Verdict.BUSY
+    assert (
+        ours.classify(the_task(dialect, operation), SAID[dialect]("4711")).verdict is Verdict.BUSY
+    )
