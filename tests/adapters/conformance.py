@@ -4,6 +4,8 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from typing import Any, Final
 
+from msgspec.structs import replace
+
 from adapters import DIALECTS, shipped_replies
 from hlrd.codec import ipa
 from hlrd.codec.http import HTTPRequests
@@ -19,7 +21,7 @@ from hlrd.domain.identity import (
     UserId,
 )
 from hlrd.domain.operation import NO_DETAILS, Cause, Details, Operation, Task
-from hlrd.domain.outcome import Outcome
+from hlrd.domain.outcome import Outcome, Verdict
 from hlrd.domain.suspension import Level
 from hlrd.ne.adapter import Account, Adapter
 from hlrd.ne.replies import Replies, read
@@ -27,10 +29,28 @@ from loadtest.dsmp.core import Platform
 from loadtest.hlr.core import HLR
 from loadtest.hlr.frames import Frames
 from loadtest.osmo import core as osmo
+from tests.adapters.chain import Chain
 
 KI: Final = "A1B2C3D4E5F60718293A4B5C6D7E8F90"
 KEY: Final = CardKey(KI, 3, "MILENAGE", "USIM")
 PASSWORD: Final = "conformance-7f3a"
+
+PLATFORMS: Final = (
+    "class1_platform",
+    "province_platform",
+    "province_management",
+    "nationwide_management",
+    "iot_gateway",
+)
+
+SUBSCRIPTION: Final = Details(
+    product="P100",
+    version=1,
+    ec_code="E1001",
+    ec_name="示例集团",
+    attributes={"apn": "example.iot", "product_class": "2"},
+)
+"""Of a class whose changes every platform passes on that passes on any."""
 
 Exchange = Callable[[bytes], bytes]
 """One request's bytes to its reply's bytes, on a session that is logged in."""
@@ -84,6 +104,23 @@ def _osmo_answer(hlr: osmo.HLR, command: CTRLCommand) -> bytes:
     return ipa.refusal(command, result.error) if result.error else ipa.answer(command, result.value)
 
 
+def _platform(dialect: str) -> Emulated:
+    def start() -> Exchange:
+        return Chain(dialect, token=PASSWORD).exchange
+
+    has_catalogue = Operation.PUBLISH_PRODUCT in DIALECTS[dialect].operations
+    life = (
+        *((Operation.PUBLISH_PRODUCT,) if has_catalogue else ()),
+        Operation.SUBSCRIBE_EC,
+        Operation.SUBSCRIBE_MEMBER,
+        Operation.PAUSE_RELATION,
+        Operation.RESUME_RELATION,
+        Operation.UNSUBSCRIBE_MEMBER,
+        Operation.UNSUBSCRIBE_EC,
+    )
+    return Emulated(start, HTTPRequests, life, details=dict.fromkeys(life, SUBSCRIPTION))
+
+
 class _OsmoRequests:
     """Commands that share a number are one request."""
 
@@ -126,6 +163,7 @@ EMULATED: Final[Mapping[str, Emulated]] = {
             Operation.CLOSE_RELATION,
         ),
     ),
+    **{dialect: _platform(dialect) for dialect in PLATFORMS},
 }
 
 
@@ -210,6 +248,9 @@ def ground(operation: Operation) -> tuple[Task, ...]:
     return *opened, a_task(Operation.ADD_KEY, binding=target)
 
 
+_ASKED_MAX: Final = 10
+
+
 class Played:
     """An adapter and its emulator, one command at a time."""
 
@@ -226,7 +267,16 @@ class Played:
         return reply
 
     def execute(self, task: Task) -> Outcome:
-        return self.adapter.classify(task, self.reply(self.request(task)))
+        """What the peer takes and does later is asked about until it is done."""
+        outcome = self.adapter.classify(task, self.reply(self.request(task)))
+        for _ in range(_ASKED_MAX):
+            if outcome.verdict is not Verdict.PENDING:
+                break
+            outcome = self._settled(self.read_back(task))
+        return outcome
+
+    def _settled(self, found: Outcome) -> Outcome:
+        return replace(found, verdict=Verdict.DONE) if found.verdict is Verdict.APPLIED else found
 
     def read_back(self, task: Task) -> Outcome:
         """As the driver does it: the query, or the command itself where there is none."""

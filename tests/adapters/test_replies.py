@@ -3,6 +3,7 @@
 from collections.abc import Callable, Iterator, Mapping
 from typing import Any, Final
 
+import msgspec
 import pytest
 
 from adapters import DIALECTS
@@ -15,7 +16,7 @@ from hlrd.domain.operation import Operation
 from hlrd.domain.outcome import Outcome, Verdict
 from hlrd.ne.adapter import Account, Adapter
 from hlrd.ne.replies import Asked, Row
-from tests.adapters.conformance import EMULATED, an_adapter, the_replies, the_task
+from tests.adapters.conformance import EMULATED, PLATFORMS, an_adapter, the_replies, the_task
 
 
 def _mml(sample: str) -> MMLReply:
@@ -40,10 +41,18 @@ def _osmo(sample: str) -> CTRLReply:
     return CTRLReply(1, (Answer("", "", sample),))
 
 
+def _json(sample: str) -> HTTPReply:
+    kind, _, rest = sample.partition(" ")
+    if kind == "HTTP":
+        return HTTPReply(int(rest), b"<html/>")
+    return HTTPReply(200, msgspec.json.encode({"resource": "/x", "code": sample}))
+
+
 SAID: Final[Mapping[str, Callable[[str], Any]]] = {
     "huawei_hlr": _mml,
     "osmo_hlr": _osmo,
     "dsmp": _dsmp,
+    **dict.fromkeys(PLATFORMS, _json),
 }
 """A reply of the dialect that says what a row's sample says."""
 

@@ -1,0 +1,146 @@
+"""What every emulated peer shares that speaks JSON over HTTP: its connections, the keys it
+remembers, and the form of its answers. What the answers say is each peer's own.
+"""
+
+from collections import OrderedDict
+from typing import Final, NamedTuple, Protocol
+
+from adapters.json_platform import Answer
+from hlrd.codec import jsonhttp
+from hlrd.codec.http import HTTPRequest, HTTPRequests
+from loadtest.connection import Connection, Owner
+from loadtest.faults import Fault, Faults
+from loadtest.record import Record
+
+KEYS_MAX: Final = 200_000
+"""Executed changes remembered by their Idempotency-Key: half a minute of full load."""
+
+RETRY_AFTER_S: Final = 1
+OTHER: Final = "OTHER"
+"""The name of a request that is no change."""
+
+_LATER: Final = frozenset({429, 503})
+
+
+class Work(NamedTuple):
+    """A change that is in good form."""
+
+    command: str  #: its name in faults and records
+    method: str
+    resource: str
+    content: dict[str, object] | None
+    key: str
+    body: bytes  #: as it came: the same key must come with the same
+
+
+class Served(NamedTuple):
+    """One request and what came of it."""
+
+    status: int
+    answer: Answer
+    has_effect: bool = False
+
+
+class KeyReused(Exception):
+    """The key stands for another change."""
+
+
+class Keys:
+    """What was executed under which key."""
+
+    def __init__(self) -> None:
+        self._executed: OrderedDict[str, tuple[str, str, bytes]] = OrderedDict()
+
+    def holds(self, work: Work) -> bool:
+        """Whether this very change was executed. Raises KeyReused when another was."""
+        known = self._executed.get(work.key)
+        if known is not None and known != (work.method, work.resource, work.body):
+            raise KeyReused
+        return known is not None
+
+    def add(self, work: Work) -> None:
+        self._executed[work.key] = (work.method, work.resource, work.body)
+        if len(self._executed) > KEYS_MAX:
+            self._executed.popitem(last=False)
+
+    def forget(self, key: str) -> None:
+        """Of a change that came to nothing: it may be tried anew."""
+        self._executed.pop(key, None)
+
+
+class Peer(Owner, Protocol):
+    faults: Faults
+    record: Record
+
+    def read(self, request: HTTPRequest) -> Work | Served:
+        """The change in a request, or the answer to one that is none, or not in good form."""
+        ...
+
+    def execute(self, work: Work) -> Served: ...
+
+
+class JSONSession(Connection[HTTPRequest, Work]):
+    def __init__(self, peer: Peer) -> None:
+        super().__init__(peer, HTTPRequests())
+        self._peer = peer
+        self._is_refused = peer.faults.refuses_login()
+
+    def serve(self, command: HTTPRequest) -> None:
+        if self._is_refused:
+            maintenance = refusal("", "", 503, "BUSY")
+            self._answer_at_once(command, maintenance, keep_alive=False)
+            self.closes_when_idle = True
+            return
+        if not command.keep_alive:
+            self.closes_when_idle = True
+        read = self._peer.read(command)
+        if isinstance(read, Work):
+            self.begin(read.command, read)
+        else:
+            self._answer_at_once(command, read)
+
+    def execute(self, work: Work, fault: Fault | None) -> bytes:
+        if fault is Fault.BUSY:
+            served = refusal(work.resource, work.key, *self._busy())
+        elif fault is Fault.REFUSE:
+            served = refusal(work.resource, work.key, 403, "REFUSED")
+        else:
+            served = self._peer.execute(work)
+        record = self._peer.record
+        record.served(work.command, work, served.answer.code, fault or "")
+        if served.has_effect:
+            record.took_effect(work.command, work.resource)
+        if fault is Fault.WRONG_ECHO:
+            served = refusal("/another", "0", served.status, served.answer.code)
+        return reply(served)
+
+    def leave(self, work: Work, fault: Fault) -> None:
+        self._peer.record.served(work.command, work, "", fault)
+
+    def _busy(self) -> tuple[int, str]:
+        is_by_rate = self._peer.faults.profile.commands_per_s is not None
+        return (429, "RATE_EXCEEDED") if is_by_rate else (503, "BUSY")
+
+    def _answer_at_once(
+        self, request: HTTPRequest, served: Served, *, keep_alive: bool = True
+    ) -> None:
+        text = f"{request.method} {request.target}"
+        self._peer.record.served(OTHER, text, served.answer.code)
+        self.answer(reply(served, keep_alive=keep_alive))
+
+
+def refusal(resource: str, key: str, status: int, code: str, text: str = "") -> Served:
+    return Served(status, Answer(resource, code, key, text))
+
+
+def reply(served: Served, *, keep_alive: bool = True) -> bytes:
+    retry_after_s = RETRY_AFTER_S if served.status in _LATER else None
+    return jsonhttp.answer(
+        served.status, served.answer, keep_alive=keep_alive, retry_after_s=retry_after_s
+    )
+
+
+def shown(command: Work | str) -> str:
+    if isinstance(command, str):
+        return command
+    return f"{command.method} {command.resource} {command.key} {command.body.decode()}".rstrip()
