@@ -25,7 +25,7 @@ _PATH: Final = re.compile(r"/[!-~]*\Z")
 _HOST: Final = re.compile(r"[A-Za-z0-9.:\[\]_-]+\Z")
 _SECONDS: Final = re.compile(rb"[0-9]{1,6}\Z")
 _FRAMING: Final = frozenset({b"content-length", b"transfer-encoding"})
-_SAID: Final = frozenset({b"retry-after", b"idempotency-key", b"authorization"})
+_SAID: Final = frozenset({b"retry-after", b"idempotency-key", b"authorization", b"location"})
 _HEARD: Final = _FRAMING | _SAID
 _NO_HEADERS: Final[Mapping[str, str]] = MappingProxyType({})
 
@@ -37,6 +37,7 @@ class HTTPReply(Struct, frozen=True, gc=False):
     body: bytes
     keep_alive: bool = True  #: false: the peer closes behind this reply
     retry_after_s: float | None = None  #: None also when the peer named a date
+    location: str = ""  #: where a redirection points
 
 
 class HTTPRequest(Struct, frozen=True, gc=False):
@@ -87,18 +88,22 @@ def reply(
     content_type: str = "text/xml; charset=utf-8",
     keep_alive: bool = True,
     retry_after_s: int | None = None,
+    location: str = "",
 ) -> bytes:
-    head = _reply_head(status, content_type, keep_alive, retry_after_s)
+    """Raises UnsafeValue for a `location` that no header can hold."""
+    head = _reply_head(status, content_type, keep_alive, retry_after_s, location)
     return b"%b%d\r\n\r\n%b" % (head, len(body), body)
 
 
 @lru_cache(maxsize=64)
 def _reply_head(
-    status: int, content_type: str, keep_alive: bool, retry_after_s: int | None
+    status: int, content_type: str, keep_alive: bool, retry_after_s: int | None, location: str
 ) -> bytes:
     headers = {"Content-Type": content_type, "Connection": "keep-alive" if keep_alive else "close"}
     if retry_after_s is not None:
         headers["Retry-After"] = str(retry_after_s)
+    if location:
+        headers["Location"] = location
     status_line = f"HTTP/1.1 {status} {HTTPStatus(status).phrase}\r\n"
     return f"{status_line}{_lines(headers)}Content-Length: ".encode()
 
@@ -184,6 +189,9 @@ class _Messages(Generic[M]):
         self._has_length = False
         self._said: dict[bytes, bytes] = {}
 
+    def _spoken(self, name: bytes) -> str:
+        return self._said[name].decode("latin-1") if name in self._said else ""
+
     def _count(self, size: int) -> None:
         self._size += size
         if self._size > limits.FRAME_BYTES_MAX:
@@ -222,7 +230,8 @@ class HTTPReplies(_Messages[HTTPReply]):
             return  # 100 Continue and its like announce the reply
         keep_alive = self._parser.should_keep_alive()
         retry_after_s = _seconds(self._said.get(b"retry-after", b""))
-        self._complete.append(HTTPReply(self._status, body, keep_alive, retry_after_s))
+        location = self._spoken(b"location")
+        self._complete.append(HTTPReply(self._status, body, keep_alive, retry_after_s, location))
 
 
 def _seconds(text: bytes) -> float | None:
@@ -250,6 +259,3 @@ class HTTPRequests(_Messages[HTTPRequest]):
         keep_alive = self._parser.should_keep_alive()
         key, authorization = self._spoken(b"idempotency-key"), self._spoken(b"authorization")
         self._complete.append(HTTPRequest(method, target, body, keep_alive, key, authorization))
-
-    def _spoken(self, name: bytes) -> str:
-        return self._said[name].decode("latin-1") if name in self._said else ""

@@ -5,7 +5,7 @@ its text. Attributes are not looked at. A document type, and with it every entit
 """
 
 import re
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from functools import lru_cache
 from types import MappingProxyType
 from typing import Final, NamedTuple, cast
@@ -107,20 +107,27 @@ def parse(body: bytes, namespace: str) -> Message:
     """
     own = f"{{{namespace}}}"
     header: dict[str, str] = {}
-    contents: list[etree._Element] = []
-    for part in _envelope_of(body):
-        if part.tag == _BODY:
-            contents += part
-        elif part.tag == _HEADER:
-            _collect_header(part, own, header)
-    if len(contents) != 1:
-        raise ProtocolError(f"a SOAP body with {len(contents)} elements instead of one")
-    content = contents[0]
+    content = content_of(body, lambda part: _collect_header(part, own, header))
     if content.tag == _FAULT:
         return Message(FAULT, _fault(content), header)
     fields: dict[str, str] = {}
     _collect(content, "", own, fields, 1)
     return Message(_local(content.tag, own), fields, header)
+
+
+def content_of(
+    body: bytes, on_header: Callable[[etree._Element], None] = lambda header: None
+) -> etree._Element:
+    """The only element of the envelope's body. Raises ProtocolError."""
+    contents: list[etree._Element] = []
+    for part in _envelope_of(body):
+        if part.tag == _BODY:
+            contents += part
+        elif part.tag == _HEADER:
+            on_header(part)
+    if len(contents) != 1:
+        raise ProtocolError(f"a SOAP body with {len(contents)} elements instead of one")
+    return contents[0]
 
 
 def _envelope_of(body: bytes) -> etree._Element:

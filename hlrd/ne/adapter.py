@@ -71,6 +71,16 @@ class Adapter(ABC, Generic[R]):
         """DONE: logged in. PERMANENT: refused, wrong account. BUSY: session limit reached."""
         raise NotImplementedError
 
+    def ticket(self, reply: R) -> str | None:
+        """What a login's good reply gives its connection to show with every later request; None
+        where it gives nothing. For a `depth` of 1.
+        """
+        return None
+
+    def ticketed(self, request: bytes, ticket: str) -> bytes:
+        """`request` with `ticket` shown in it."""
+        raise NotImplementedError
+
     def logout(self) -> bytes | None:
         """The last request of a connection that ends in good order."""
         return None

@@ -150,6 +150,7 @@ class Session(asyncio.Protocol, Generic[R]):
         "_open_timeout_s",
         "_owner",
         "_request",
+        "_ticket",
         "_transport",
         "address",
         "cause",
@@ -197,6 +198,7 @@ class Session(asyncio.Protocol, Generic[R]):
         self._open_timeout_s = open_timeout_s
         self._decoder: Decoder[R] = adapter.decoder()
         self._request = b""  #: the last one, for its echo
+        self._ticket: str | None = None  #: of the last login, for every later request
         self._transport: asyncio.Transport | None = None  #: None until connected
         self._connecting: asyncio.Task[None] | None = None
 
@@ -214,6 +216,8 @@ class Session(asyncio.Protocol, Generic[R]):
         self.command = command
         self.sent_at = now
         self.deadline = now + timeout_s
+        if self._ticket is not None:
+            request = self._adapter.ticketed(request, self._ticket)
         self._request = request
         transport.write(request)
         return True
@@ -235,6 +239,7 @@ class Session(asyncio.Protocol, Generic[R]):
         self.is_trusted = False
         self.logged_in_at = now
         self.is_again = True
+        self._ticket = None
         request = self._adapter.login()
         if request is None:
             self.end(Cause.LOGIN_VOID)
@@ -323,6 +328,8 @@ class Session(asyncio.Protocol, Generic[R]):
         assert self._transport is not None
         self.state = state
         self.deadline = deadline
+        if self._ticket is not None:
+            request = self._adapter.ticketed(request, self._ticket)
         self._request = request
         self._transport.write(request)
 
@@ -362,6 +369,7 @@ class Session(asyncio.Protocol, Generic[R]):
     def _on_login(self, reply: R) -> None:
         outcome = self._adapter.classify_login(reply)
         if outcome.verdict in (Verdict.DONE, Verdict.NO_CHANGE):
+            self._ticket = self._adapter.ticket(reply)
             self._logged_in()
         else:
             self.error = outcome.code
