@@ -17,7 +17,7 @@ A block whose last line is "To be continued" goes on in the next one.
 """
 
 import re
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Final
 
@@ -29,7 +29,10 @@ COMMAND_BYTES_MAX: Final = 8 * 2**10
 """One command. The longest honest one, ADD KI, stays under 300 bytes."""
 
 MASK: Final = "****"
-SECRETS: Final = frozenset({"PWD", "KIVALUE", "OPCVALUE"})
+NULL: Final = "NULL"
+"""What a table shows where a record has no value."""
+
+SECRETS: Final = frozenset({"PWD", "KIVALUE", "KIVALUELIST", "OPCVALUE"})
 
 
 @dataclass(slots=True)
@@ -43,18 +46,27 @@ class MMLReply:
     body: bytes = field(default=b"", repr=False)
 
     def values(self) -> dict[str, str]:
-        """The `NAME = VALUE` lines of the body."""
-        return {
-            name.decode("ascii"): _text(value.strip())
-            for name, value in _VALUE_LINE.findall(self.body)
-        }
+        """All that the body shows, under its first name: enough where it shows one record."""
+        values: dict[str, str] = {}
+        for record in self.records():
+            values = record | values
+        return values
+
+    def records(self) -> list[dict[str, str]]:
+        """What the body shows, in either form: lines `NAME = VALUE`, of which a name that comes
+        again begins the next record, or tables (of two columns at least) with a line for each.
+        """
+        reader = _Records()
+        for line in _text(self.body).split("\n"):
+            reader.take(line.strip())
+        return reader.records
 
 
 @dataclass(slots=True)
 class MMLCommand:
     """One command as it came in. `name` is empty when it breaks the grammar."""
 
-    name: str  #: verb and object in capitals: `ADD KI`, `LGI`
+    name: str  #: verb and object in capitals: `ADD KI`, `LGI`, `BAT ADD KI`
     params: dict[str, str] = field(repr=False)
     text: bytes = field(repr=False)  #: as received, with its semicolon
 
@@ -77,7 +89,47 @@ _BARE_REPLY: Final = re.compile(_HEAD + rb"(\s*+)(?<=\n)---[ \t]*+END[ \t\r]*+\n
 
 _SUCCESS: Final = (0,)
 _NUMBER: Final = re.compile(rb"[0-9]{1,10}")
-_VALUE_LINE: Final = re.compile(rb"^[ \t]*([A-Za-z][A-Za-z0-9_]*)[ \t]*=([^\r\n]*)", re.MULTILINE)
+_RULE: Final = re.compile(r"-{4,}\Z")
+_VALUE_LINE: Final = re.compile(r"([A-Za-z][A-Za-z0-9_]*)\s*=\s*(.*)\Z")
+_HEADING: Final = re.compile(r"[A-Za-z][A-Za-z0-9_]*\Z")
+_GAP: Final = re.compile(r"\s{2,}")
+
+
+class _Records:
+    """Reads a body line by line. Titles, trailers and what stands between packets are no record."""
+
+    def __init__(self) -> None:
+        self.records: list[dict[str, str]] = []
+        self._columns: list[str] = []  #: of the table that is being read
+        self._is_under_rule = False
+        self._is_in_lines = False  #: the last record is one of lines, and may go on
+
+    def take(self, line: str) -> None:
+        if not line:
+            return
+        if _RULE.match(line):
+            self._is_under_rule = True
+            self._is_in_lines = False
+            return
+        is_heading, self._is_under_rule = self._is_under_rule, False
+        pair = _VALUE_LINE.match(line)
+        if pair is not None:
+            self._take_pair(pair[1], pair[2])
+            return
+        cells = _GAP.split(line)
+        if len(cells) == 1:
+            return
+        if is_heading and all(map(_HEADING.match, cells)):
+            self._columns = cells
+        elif len(cells) == len(self._columns):
+            self.records.append(dict(zip(self._columns, cells, strict=True)))
+
+    def _take_pair(self, name: str, value: str) -> None:
+        self._columns = []
+        if not self._is_in_lines or name in self.records[-1]:
+            self.records.append({})
+            self._is_in_lines = True
+        self.records[-1][name] = value
 
 
 class MMLReplies:
@@ -221,7 +273,8 @@ _NAME: Final = "[A-Za-z][A-Za-z0-9_]{0,31}"
 _SAFE: Final = r"[!#-&(-+\--9<>-~]"  #: printable ASCII but `"`, `'`, `,`, `:`, `;`, `=` and blank
 _PARAM: Final = rf'{_NAME}\s*+=\s*+(?:"[ !#-~]*+"|{_SAFE}++)\s*+(?:,\s*+(?=[A-Za-z])|(?=;))'
 _COMMAND: Final = re.compile(
-    rf"\s*+([A-Za-z]{{1,16}})(?:[ \t]++({_NAME}))?\s*+(?::\s*+((?:{_PARAM})*+))?;".encode()
+    rf"\s*+([A-Za-z]{{1,16}})(?:[ \t]++({_NAME}(?:[ \t]++{_NAME})?))?"
+    rf"\s*+(?::\s*+((?:{_PARAM})*+))?;".encode()
 )
 _SPLIT_PARAMS: Final = re.compile(rf'({_NAME})\s*=\s*(?:"([^"]*)"|([^\s,]+))')
 _TO_SEMICOLON: Final = re.compile(rb'(?:[^;"]++|"[^"]*+")*+;')
@@ -277,17 +330,31 @@ def _command(match: re.Match[bytes]) -> MMLCommand:
     params = {name.upper(): quoted or bare for name, quoted, bare in found}
     if len(params) != len(found):
         return MMLCommand("", {}, text)  # which of two values for one name counts is not defined
-    name = verb if noun is None else verb + b" " + noun
+    name = verb if noun is None else b" ".join([verb, *noun.split()])
     return MMLCommand(name.decode("ascii").upper(), params, text)
 
 
+_IMSI: Final = "[0-9]{6,15}"
+_ISDN: Final = "[0-9]{5,15}"
+_KI: Final = "[0-9A-Fa-f]{32}"
 _QUOTED: Final = {
-    "IMSI": "[0-9]{6,15}",
-    "ISDN": "[0-9]{5,15}",
-    "KIVALUE": "[0-9A-Fa-f]{32}",
+    "IMSI": _IMSI,
+    "NEWIMSI": _IMSI,
+    "ENDIMSI": _IMSI,
+    "IMSILIST": f"{_IMSI}(?:&{_IMSI})*+",
+    "ISDN": _ISDN,
+    "NEWISDN": _ISDN,
+    "ENDISDN": _ISDN,
+    "ISDNLIST": f"{_ISDN}(?:&{_ISDN})*+",
+    "KIVALUE": _KI,
+    "KIVALUELIST": f"{_KI}(?:&{_KI})*+",
+    "APN": "[A-Za-z0-9](?:[A-Za-z0-9.-]{0,98}[A-Za-z0-9])?",
+    "IPV4ADD": r"[0-9]{1,3}(?:\.[0-9]{1,3}){3}",
     "OPNAME": _SAFE + "{1,64}",
     "PWD": _SAFE + "{1,64}",
 }
+"""A batch has a range (IMSI to ENDIMSI) or a list, with & between."""
+
 _BARE: Final = "[A-Za-z0-9_]{1,32}"
 """Numbers and enumerations."""
 
@@ -305,11 +372,11 @@ def command(name: str, **params: str) -> bytes:
     for key, value in params.items():
         if not _QUOTED_FIT.get(key, _BARE_FIT)(value):
             raise UnsafeValue(f"the value of {key} for {name} has characters that MML cannot carry")
-    return _written(name, params).encode("ascii")
+    return written(name, params).encode("ascii")
 
 
-def _written(name: str, params: Mapping[str, str]) -> str:
-    """Unchecked."""
+def written(name: str, params: Mapping[str, str]) -> str:
+    """As `command`, unchecked: for what was read off a wire."""
     parts = [
         f'{key}="{value}"' if key in _QUOTED else f"{key}={value}" for key, value in params.items()
     ]
@@ -334,8 +401,8 @@ class Form:
             pattern[key] = _QUOTED.get(key, _BARE) if value is None else re.escape(value)
         self._name = name
         self._keys = [key for key, value in params.items() if value is None]
-        self._text = _written(name, text)
-        self._is_sound = re.compile(_written(name, pattern)).fullmatch
+        self._text = written(name, text)
+        self._is_sound = re.compile(written(name, pattern)).fullmatch
 
     def fill(self, *values: str) -> bytes:
         """As `command` would with these values."""
@@ -378,7 +445,17 @@ def block(
     )
 
 
-def table(values: Mapping[str, str]) -> list[str]:
-    """The body lines of one record's query."""
-    rows = [f"{name:>12}  =  {value}" for name, value in values.items()]
-    return ["The result is as follows", "-" * 24, *rows, "(Number of results = 1)"]
+def lines(records: Sequence[Mapping[str, str]]) -> list[str]:
+    """Records of a query's body, a line for each value."""
+    return [f"{name:>12}  =  {value}" for record in records for name, value in record.items()]
+
+
+def columns(records: Sequence[Mapping[str, str]]) -> list[str]:
+    """The same as a table: a heading, and a line for each record."""
+    names = list(dict.fromkeys(name for record in records for name in record))
+    cells = [names, *([record.get(name) or NULL for name in names] for record in records)]
+    widths = [max(map(len, column)) for column in zip(*cells, strict=True)]
+    return [
+        "  ".join(cell.ljust(width) for cell, width in zip(row, widths, strict=True)).rstrip()
+        for row in cells
+    ]

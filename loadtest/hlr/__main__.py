@@ -11,6 +11,7 @@ import uvloop
 
 from hlrd.domain.errors import HlrdError
 from loadtest.emulator import profile_of, run
+from loadtest.hlr.presets import PRESETS, laid_under
 from loadtest.hlr.server import Server, Settings
 
 
@@ -19,9 +20,15 @@ class Layout(StrEnum):
     NEW = "new"
 
 
+Preset = StrEnum("Preset", [(name.upper(), name) for name in PRESETS])  # type: ignore[misc]
+
+
 def main(
     *,
     name: str = "hlr1",
+    hlrsn: Annotated[
+        list[str] | None, typer.Option(help="Serial number of a logical HLR; may be repeated.")
+    ] = None,
     host: str = "127.0.0.1",
     port: Annotated[int, typer.Option(help="0 takes a free one.")] = 7776,
     control_port: Annotated[int, typer.Option(help="0 takes a free one.")] = 7876,
@@ -32,23 +39,31 @@ def main(
     idle_close_s: Annotated[float, typer.Option(min=0.1)] = 300.0,
     state_file: Annotated[Path | None, typer.Option(help="Keeps the state over restarts.")] = None,
     faults_json: Annotated[str, typer.Option("--faults", help="loadtest/faults.py")] = "{}",
+    preset: Annotated[
+        Preset | None, typer.Option(help="Measured latencies, in place of those of --faults.")
+    ] = None,
     seed: int = 0,
     layout: Layout = Layout.NEW,
+    tables: Annotated[bool, typer.Option(help="Answer queries by column tables.")] = False,
     packet_lines: Annotated[int, typer.Option(min=0, help="0 for whole replies.")] = 0,
 ) -> None:
     """Emulate one M-HLR that speaks Huawei MML over TCP, with a control port beside it."""
     settings = Settings(
         name=name,
+        hlrsns=tuple(dict.fromkeys(hlrsn or ["1"])),
         user=user,
         password=_password(password, password_env),
         sessions_max=sessions_max,
         idle_close_s=idle_close_s,
         state_file=state_file,
         is_old_layout=layout is Layout.OLD,
+        has_tables=tables,
         packet_lines=packet_lines,
         seed=seed,
     )
     profile = profile_of(faults_json)
+    if preset is not None:
+        profile = laid_under(preset, profile)
     try:
         uvloop.run(
             run(lambda: Server(settings, profile), host=host, port=port, control_port=control_port)

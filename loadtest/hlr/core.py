@@ -4,25 +4,42 @@ A subscriber needs a key first and a key cannot go before its subscriber; an IMS
 each held once. Every result code follows from this state.
 """
 
-import re
 from collections.abc import Callable, Mapping
-from typing import Any, Final, NamedTuple
+from functools import partial
+from typing import Any, Final
 
 from msgspec import Struct
 
 from hlrd.codec import mml
 from hlrd.codec.mml import MMLCommand
-
-Params = Mapping[str, str]
-
-
-class Result(NamedTuple):
-    """One answer, before it is framed."""
-
-    code: int
-    text: str
-    changed: str = ""  #: the IMSI whose record is now another, if any
-    body: tuple[str, ...] = ()
+from loadtest.hlr.checks import (
+    Check,
+    Params,
+    first_wrong,
+    is_imsi,
+    is_isdn,
+    is_ki,
+    is_number,
+    one_of,
+)
+from loadtest.hlr.results import (
+    EXISTS,
+    ISDN_USED,
+    KEY_NOT_LOADED,
+    KEY_USED,
+    NO_CHANGE,
+    NOT_A_COMMAND,
+    NOT_DEFINED,
+    NOT_PROVISIONED,
+    OK,
+    UNPUSHED,
+    Record,
+    Result,
+    changed,
+    shown,
+    wrong,
+)
+from loadtest.hlr.services import CHANGES, DEFAULTS, ODB, Change, Services
 
 
 class Key(Struct, tag="key", tag_field="record", gc=False):
@@ -50,44 +67,18 @@ class CancelPending(Struct, tag="cancelPending", tag_field="record"):
     imsi: str
 
 
-SUCCESS: Final = "SUCCESS0001:Operation is successful"
-OK: Final = Result(0, SUCCESS)
-NO_CHANGE: Final = Result(0, "SUCCESS0002:Operation is successful, but there is no data to update")
-NOT_A_COMMAND: Final = Result(1001, "ERR1001:The command does not exist or is misspelt")
-NOT_DEFINED: Final = Result(3001, "ERR3001:The subscriber is not defined")
-ISDN_USED: Final = Result(3005, "ERR3005:The ISDN is used by another subscriber")
-EXISTS: Final = Result(3006, "ERR3006:The record already exists")
-KEY_NOT_LOADED: Final = Result(3048, "ERR3048:The Ki is not loaded")
-KEY_USED: Final = Result(3049, "ERR3049:The Ki is used by a subscriber")
-BUSY: Final = Result(4005, "ERR4005:The system is busy")
-REFUSED: Final = Result(1033, "ERR1033:The number threshold is exceeded")
-NOT_LOGGED_IN: Final = Result(5001, "ERR5001:Not logged in")
-WRONG_ACCOUNT: Final = Result(5002, "ERR5002:Wrong user name or password")
-TOO_MANY_SESSIONS: Final = Result(5003, "ERR5003:Too many sessions")
-IN_MAINTENANCE: Final = Result(5004, "ERR5004:The system is in maintenance")
-_UNPUSHED: Final = "ERR3037:Stored, but the serving node was not reached; send cancel location"
-
-_IMSI: Final = re.compile(r"[0-9]{15}").fullmatch
-_ISDN: Final = re.compile(r"[0-9]{5,15}").fullmatch
-_KI: Final = re.compile(r"[0-9A-Fa-f]{32}").fullmatch
-_NUMBER: Final = re.compile(r"[0-9]{1,5}").fullmatch
-_ALGORITHM: Final = re.compile(r"COMP128_[123]|MILENAGE").fullmatch
-_CARD_TYPE: Final = re.compile(r"U?SIM").fullmatch
-_PUSHED: Final = frozenset({"MOD LCK", "RMV SUB", "SND CANCELC"})
+_PUSHED: Final = frozenset({"MOD LCK", "MOD IMSI", "MOD ISDN", "RMV SUB", "SND CANCELC", *CHANGES})
 """What a serving node must be told of."""
 
 _FLAGS: Final = ("IC", "OC", "GPRSLOCK", "EPSLOCK")
 _TRUTH: Final = {"TRUE": True, "FALSE": False}
 
 
-def wrong(name: str) -> Result:
-    return Result(1002, f"ERR1002:Parameter {name} is missing or wrong")
-
-
 class HLR:
     def __init__(self) -> None:
         self.keys: dict[str, Key] = {}
         self.subscribers: dict[str, Subscriber] = {}
+        self.services: dict[str, Services] = {}
         self.cancel_pending: set[str] = set()
         self._key_values: dict[str, str] = {}
         self._imsi_by_isdn: dict[str, str] = {}
@@ -100,7 +91,13 @@ class HLR:
             "LST SUB": self._lst_sub,
             "MOD LCK": self._mod_lck,
             "LST LCK": self._lst_lck,
+            "LST GPRS": self._lst_gprs,
+            "LST EPS": self._lst_eps,
+            "LST ODBDAT": self._lst_odbdat,
+            "MOD IMSI": self._mod_imsi,
+            "MOD ISDN": self._mod_isdn,
             "SND CANCELC": self._snd_cancelc,
+            **{name: partial(self._serve, change) for name, change in CHANGES.items()},
         }
 
     def handle(self, command: MMLCommand, *, is_unpushed: bool = False) -> Result:
@@ -111,52 +108,59 @@ class HLR:
         result = handler(command.params)
         if is_unpushed and result.changed and command.name in _PUSHED:
             self.cancel_pending.add(result.changed)
-            return result._replace(code=3037, text=_UNPUSHED)
+            return result._replace(code=3037, text=UNPUSHED)
         return result
 
     def dump(self) -> list[Any]:
         pending = [CancelPending(imsi) for imsi in self.cancel_pending]
-        return [*self.keys.values(), *self.subscribers.values(), *pending]
+        return [
+            *self.keys.values(),
+            *self.subscribers.values(),
+            *self.services.values(),
+            *pending,
+        ]
 
     def _add_ki(self, params: Params) -> Result:
         imsi = params.get("IMSI", "")
-        bad = _first_wrong(params, _KEY_PARAMS)
+        bad = first_wrong(params, _KEY_PARAMS)
         if bad:
             return wrong(bad)
         if imsi in self.keys:
             return EXISTS
         self.keys[imsi] = Key(imsi, params["K4SNO"], params["CARDTYPE"], params["ALG"])
         self._key_values[imsi] = params["KIVALUE"]
-        return Result(0, SUCCESS, imsi)
+        return changed(imsi)
 
     def _rmv_ki(self, params: Params) -> Result:
         imsi = params.get("IMSI", "")
-        if not _IMSI(imsi):
+        if not is_imsi(imsi):
             return wrong("IMSI")
         if imsi not in self.keys:
             return KEY_NOT_LOADED
         if imsi in self.subscribers:
             return KEY_USED
         self._forget_key(imsi)
-        return Result(0, SUCCESS, imsi)
+        return changed(imsi)
 
     def _lst_ki(self, params: Params) -> Result:
         imsi = params.get("IMSI", "")
-        if not _IMSI(imsi):
+        if not is_imsi(imsi):
             return wrong("IMSI")
         key = self.keys.get(imsi)
         if key is None:
             return KEY_NOT_LOADED
-        return _shown(
-            IMSI=imsi,
-            KIVALUE=mml.MASK,
-            K4SNO=key.k4sno,
-            CARDTYPE=key.card_type,
-            ALG=key.algorithm,
+        return shown(
+            {
+                "IMSI": imsi,
+                "KIVALUE": mml.MASK,
+                "K4SNO": key.k4sno,
+                "CARDTYPE": key.card_type,
+                "ALG": key.algorithm,
+            }
         )
 
     def _add_tplsub(self, params: Params) -> Result:
-        bad = _first_wrong(params, _SUBSCRIBER_PARAMS)
+        bad = first_wrong(params, _SUBSCRIBER_PARAMS)
         if bad:
             return wrong(bad)
         imsi, isdn = params["IMSI"], params["ISDN"]
@@ -168,7 +172,7 @@ class HLR:
             return KEY_NOT_LOADED
         self.subscribers[imsi] = Subscriber(imsi, isdn, params["TPLID"])
         self._imsi_by_isdn[isdn] = imsi
-        return Result(0, SUCCESS, imsi)
+        return changed(imsi)
 
     def _rmv_sub(self, params: Params) -> Result:
         found = self._find(params)
@@ -176,9 +180,10 @@ class HLR:
             return found
         del self.subscribers[found.imsi]
         del self._imsi_by_isdn[found.isdn]
+        self.services.pop(found.imsi, None)
         if params.get("RMVKI") == "TRUE":
             self._forget_key(found.imsi)
-        return Result(0, SUCCESS, found.imsi)
+        return changed(found.imsi)
 
     def _mod_lck(self, params: Params) -> Result:
         given = [flag for flag in _FLAGS if flag in params]
@@ -194,27 +199,116 @@ class HLR:
             if getattr(found, flag.lower()) is not locks:
                 setattr(found, flag.lower(), locks)
                 has_changed = True
-        return Result(0, SUCCESS, found.imsi) if has_changed else NO_CHANGE
+        return changed(found.imsi) if has_changed else NO_CHANGE
 
     def _lst_sub(self, params: Params) -> Result:
         found = self._find(params)
         if isinstance(found, Result):
             return found
-        return _shown(IMSI=found.imsi, ISDN=found.isdn, TPLID=found.template, **_locks(found))
+        record = {**_identity(found), "TPLID": found.template, **_locks(found)}
+        if params.get("DETAIL") != "TRUE":
+            return shown(record)
+        services = self._services_of(found)
+        record |= services.settings_of(*DEFAULTS)
+        record |= services.gprs_record()
+        if services.eps_template:
+            record |= services.eps_record()
+        contexts = (*services.gprs.values(), *services.eps.values())
+        return shown(record, contexts)
 
     def _lst_lck(self, params: Params) -> Result:
         found = self._find(params)
         if isinstance(found, Result):
             return found
-        return _shown(IMSI=found.imsi, ISDN=found.isdn, **_locks(found))
+        return shown({**_identity(found), **_locks(found)})
+
+    def _lst_gprs(self, params: Params) -> Result:
+        found = self._find(params)
+        if isinstance(found, Result):
+            return found
+        services = self._services_of(found)
+        record = {**_identity(found), **services.gprs_record()}
+        return shown(record, tuple(services.gprs.values()))
+
+    def _lst_eps(self, params: Params) -> Result:
+        found = self._find(params)
+        if isinstance(found, Result):
+            return found
+        services = self._services_of(found)
+        if not services.eps_template:
+            return NOT_PROVISIONED
+        record = {**_identity(found), **services.eps_record()}
+        return shown(record, tuple(services.eps.values()))
+
+    def _lst_odbdat(self, params: Params) -> Result:
+        found = self._find(params)
+        if isinstance(found, Result):
+            return found
+        return shown({**_identity(found), **self._services_of(found).settings_of(*ODB)})
+
+    def _mod_imsi(self, params: Params) -> Result:
+        """The subscriber goes to another card. The old card's key stays until it is removed."""
+        new = params.get("NEWIMSI", "")
+        if not is_imsi(new):
+            return wrong("NEWIMSI")
+        found = self._find(params)
+        if isinstance(found, Result):
+            return found
+        old = found.imsi
+        if new == old:
+            return NO_CHANGE
+        if new in self.subscribers:
+            return EXISTS
+        if new not in self.keys:
+            return KEY_NOT_LOADED
+        self._move(found, new)
+        return changed(old)
+
+    def _move(self, found: Subscriber, imsi: str) -> None:
+        del self.subscribers[found.imsi]
+        services = self.services.pop(found.imsi, None)
+        if services is not None:
+            services.imsi = imsi
+            self.services[imsi] = services
+        found.imsi = imsi
+        self.subscribers[imsi] = found
+        self._imsi_by_isdn[found.isdn] = imsi
+
+    def _mod_isdn(self, params: Params) -> Result:
+        new = params.get("NEWISDN", "")
+        if not is_isdn(new):
+            return wrong("NEWISDN")
+        found = self._find(params)
+        if isinstance(found, Result):
+            return found
+        if new == found.isdn:
+            return NO_CHANGE
+        if new in self._imsi_by_isdn:
+            return ISDN_USED
+        self._imsi_by_isdn[new] = self._imsi_by_isdn.pop(found.isdn)
+        found.isdn = new
+        return changed(found.imsi)
+
+    def _serve(self, change: Change, params: Params) -> Result:
+        found = self._find(params)
+        if isinstance(found, Result):
+            return found
+        services = self._services_of(found)
+        result = change(services, params)
+        if result.changed:
+            self.services[found.imsi] = services
+        return result
+
+    def _services_of(self, subscriber: Subscriber) -> Services:
+        return self.services.get(subscriber.imsi) or Services(subscriber.imsi)
 
     def _snd_cancelc(self, params: Params) -> Result:
         imsi = params.get("IMSI", "")
-        if not _IMSI(imsi):
+        if not is_imsi(imsi):
             return wrong("IMSI")
         if imsi in self.cancel_pending:
             self.cancel_pending.discard(imsi)
-            return Result(0, SUCCESS, imsi)
+            return changed(imsi)
         return OK if imsi in self.subscribers else NOT_DEFINED
 
     def _find(self, params: Params) -> Subscriber | Result:
@@ -222,10 +316,10 @@ class HLR:
         imsi = params.get("IMSI")
         if imsi is None:
             isdn = params.get("ISDN", "")
-            if not _ISDN(isdn):
+            if not is_isdn(isdn):
                 return wrong("IMSI or ISDN")
             imsi = self._imsi_by_isdn.get(isdn, "")
-        elif not _IMSI(imsi):
+        elif not is_imsi(imsi):
             return wrong("IMSI")
         return self.subscribers.get(imsi) or NOT_DEFINED
 
@@ -234,28 +328,24 @@ class HLR:
         self._key_values.pop(imsi, None)
 
 
-_Check = Callable[[str], "re.Match[str] | None"]
-_KEY_PARAMS: Final[Mapping[str, _Check]] = {
-    "IMSI": _IMSI,
-    "OPERTYPE": re.compile("ADD").fullmatch,
-    "KIVALUE": _KI,
-    "K4SNO": _NUMBER,
-    "CARDTYPE": _CARD_TYPE,
-    "ALG": _ALGORITHM,
+_KEY_PARAMS: Final[Mapping[str, Check]] = {
+    "IMSI": is_imsi,
+    "OPERTYPE": one_of("ADD"),
+    "KIVALUE": is_ki,
+    "K4SNO": is_number,
+    "CARDTYPE": one_of("SIM", "USIM"),
+    "ALG": one_of("COMP128_[123]", "MILENAGE"),
 }
-_SUBSCRIBER_PARAMS: Final[Mapping[str, _Check]] = {"IMSI": _IMSI, "ISDN": _ISDN, "TPLID": _NUMBER}
+_SUBSCRIBER_PARAMS: Final[Mapping[str, Check]] = {
+    "IMSI": is_imsi,
+    "ISDN": is_isdn,
+    "TPLID": is_number,
+}
 
 
-def _first_wrong(params: Params, checks: Mapping[str, _Check]) -> str | None:
-    for name, check in checks.items():
-        if not check(params.get(name, "")):
-            return name
-    return None
+def _identity(subscriber: Subscriber) -> Record:
+    return {"IMSI": subscriber.imsi, "ISDN": subscriber.isdn}
 
 
-def _shown(**values: str) -> Result:
-    return Result(0, SUCCESS, body=tuple(mml.table(values)))
-
-
-def _locks(subscriber: Subscriber) -> dict[str, str]:
+def _locks(subscriber: Subscriber) -> Record:
     return {flag: str(getattr(subscriber, flag.lower())).upper() for flag in _FLAGS}

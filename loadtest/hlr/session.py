@@ -6,8 +6,8 @@ from hlrd.codec.mml import MMLCommand
 from hlrd.codec.mml_reader import CommandReader
 from loadtest.connection import Connection
 from loadtest.faults import Fault
-from loadtest.hlr import core
-from loadtest.hlr.core import Result
+from loadtest.hlr import results
+from loadtest.hlr.results import Result
 
 if TYPE_CHECKING:
     from loadtest.hlr.server import Server
@@ -24,24 +24,25 @@ class Session(Connection[MMLCommand, MMLCommand]):
         self._server = server
         self._bad_logins = 0
         self.is_logged_in = False
+        self.hlrsn = ""  #: that the login named
 
     def serve(self, command: MMLCommand) -> None:
         if command.name == "LGI":
             self._log_in(command)
         elif not self.is_logged_in:
-            self.answer(self._reply(command, core.NOT_LOGGED_IN))
+            self.answer(self._reply(command, results.NOT_LOGGED_IN))
         elif command.name == "LGO":
-            self.answer(self._reply(command, core.OK))
+            self.answer(self._reply(command, results.OK))
             self.close()
         else:
             self.begin(command.name, command)
 
     def execute(self, work: MMLCommand, fault: Fault | None) -> bytes:
         if fault is Fault.BUSY:
-            return self._reply(work, core.BUSY, fault)
+            return self._reply(work, results.BUSY, fault)
         if fault is Fault.REFUSE:
-            return self._reply(work, core.REFUSED, fault)
-        result = self._server.execute(work, is_unpushed=fault is Fault.UNPUSHED)
+            return self._reply(work, results.REFUSED, fault)
+        result = self._server.execute(work, hlrsn=self.hlrsn, is_unpushed=fault is Fault.UNPUSHED)
         return self._reply(work, result, fault)
 
     def leave(self, work: MMLCommand, fault: Fault) -> None:
@@ -60,6 +61,6 @@ class Session(Connection[MMLCommand, MMLCommand]):
             return
         result = self._server.login(self, command)
         self.answer(self._reply(command, result))
-        self._bad_logins += result is core.WRONG_ACCOUNT
-        if result is core.TOO_MANY_SESSIONS or self._bad_logins >= BAD_LOGINS_MAX:
+        self._bad_logins += result is results.WRONG_ACCOUNT
+        if result is results.TOO_MANY_SESSIONS or self._bad_logins >= BAD_LOGINS_MAX:
             self.close()
