@@ -2,6 +2,7 @@
 `python -m loadtest.poolbench.cell '{"name": …}'` prints its figures as one line of JSON."""
 
 import asyncio
+import faulthandler
 import gc
 import sys
 from collections.abc import Awaitable, Callable, Mapping
@@ -18,6 +19,9 @@ from loadtest.poolbench.flat import BURST
 from loadtest.poolbench.meter import Figures, Meter
 from loadtest.poolbench.raw_copy import raw_copy
 from loadtest.poolbench.skip_locked import first_idle, random_start
+
+_DEADLINE_S: Final = 60.0
+"""Beyond the measured time. A cell that hangs says where, and fails the bench."""
 
 Work: TypeAlias = Callable[[str, Meter, float], Awaitable[None]]
 
@@ -53,12 +57,14 @@ WORK: Final[Mapping[str, Work]] = {
 async def run(job: Job) -> Figures:
     meter = Meter(job.server_pid)
     gc.set_threshold(limits.GC_OBJECTS, 20, 50)  # as the daemon has it
-    await WORK[job.name](job.address, meter, job.seconds)
+    async with asyncio.timeout(job.seconds + _DEADLINE_S / 2):
+        await WORK[job.name](job.address, meter, job.seconds)
     return meter.figures()
 
 
 def main() -> int:
     job = msgspec.json.decode(sys.argv[1], type=Job)
+    faulthandler.dump_traceback_later(job.seconds + _DEADLINE_S, exit=True)
     with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
         figures = runner.run(run(job))
     print(msgspec.json.encode(figures).decode())
