@@ -3,12 +3,17 @@
 from importlib.resources import files
 from typing import Any, Final
 
+from adapters.bboss_relay import BBOSSRelay
+from adapters.boss1_relay import BOSS1Relay
 from adapters.class1_platform import Class1Platform
 from adapters.dsmp import DSMP
+from adapters.eoms import EOMS
+from adapters.ericsson_cai import EricssonCAI
 from adapters.huawei_hlr import HuaweiHLR
 from adapters.iot_gateway import IoTGateway
 from adapters.nationwide_management import NationwideManagement
 from adapters.osmo_hlr import OsmoHLR
+from adapters.pboss_registry import PBOSSRegistry
 from adapters.province_management import ProvinceManagement
 from adapters.province_platform import ProvincePlatform
 from hlrd.ne.adapter import Adapter
@@ -17,6 +22,7 @@ DIALECTS: Final[dict[str, type[Adapter[Any]]]] = {
     adapter.dialect: adapter
     for adapter in (
         HuaweiHLR,
+        EricssonCAI,
         OsmoHLR,
         DSMP,
         Class1Platform,
@@ -24,6 +30,10 @@ DIALECTS: Final[dict[str, type[Adapter[Any]]]] = {
         ProvinceManagement,
         NationwideManagement,
         IoTGateway,
+        EOMS,
+        BBOSSRelay,
+        BOSS1Relay,
+        PBOSSRegistry,
     )
 }
 

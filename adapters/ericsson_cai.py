@@ -10,10 +10,10 @@ from typing import Final
 from hlrd.codec import cai
 from hlrd.codec.base import UnsafeValue
 from hlrd.codec.cai import CAICommand, CAIReplies, CAIReply, Form
-from hlrd.domain import script
 from hlrd.domain.identity import ALGORITHMS, Binding, CardKey, international
 from hlrd.domain.operation import Operation, Task
 from hlrd.domain.outcome import Outcome, Verdict
+from hlrd.domain.script import Script, ScriptError, parse, values_of
 from hlrd.domain.suspension import Level
 from hlrd.ne.adapter import Account, AccountError, Adapter
 from hlrd.ne.replies import Asked, Replies
@@ -52,6 +52,12 @@ _KEEPALIVE_IMSI: Final = "001010000000000"
 _SENT: Final = re.compile(
     rb"[A-Z]+:(?:TRANSID,(?P<transaction>[0-9A-Za-z]+):)?[A-Z]+:(?P<name>[A-Z]+),(?P<value>[^:;]+)"
 )
+_CHANGING: Final = ("CREATE", "SET", "DELETE")
+_SAMPLE: Final = "x0x"
+_SAMPLES: Final = {"imsi": "001010000000001", "isdn": "861064900000001"}
+"""What a script is checked with. Of other placeholders only the place matters."""
+
+_SAMPLES_OF_THE_USER: Final = (("IMSI", _SAMPLES["imsi"]), ("MSISDN", _SAMPLES["isdn"]))
 _ABSENT: Final = Outcome(Verdict.ABSENT)
 _APPLIED: Final = Outcome(Verdict.APPLIED)
 _KEY_LIKE: Final = re.compile(r"[0-9A-Fa-f]{32,}")
@@ -96,6 +102,22 @@ class EricssonCAI(Adapter[CAIReply]):
         self._find_card = self._form(f"GET:{HLR}", "IMSI")
         self._find_number = self._form(f"GET:{HLR}", "MSISDN")
         self._keepalive = Form(f"GET:{HLR}", {"IMSI": None}).fill(_KEEPALIVE_IMSI)
+
+    @classmethod
+    def check_script(cls, script: Script) -> None:
+        filled = script.literals[0]
+        for name, literal in zip(script.names, script.literals[1:], strict=True):
+            filled += _SAMPLES.get(name, _SAMPLE) + literal
+        try:
+            said = _command(filled)
+        except UnsafeValue as error:
+            raise ScriptError(1, str(error)) from error
+        values = [each for value in said.params.values() for each in value.split(",")]
+        for place, name in enumerate(script.names):
+            if values.count(_SAMPLES.get(name, _SAMPLE)) < _alike(script, name):
+                raise ScriptError(script.column_of(place), f"{{{name}}} is not a whole value")
+        if said.key() not in _SAMPLES_OF_THE_USER:
+            raise ScriptError(1, "a script of CAI begins with IMSI,{imsi} or MSISDN,{isdn}")
 
     def _form(self, name: str, *filled: str, **fixed: str) -> Form:
         params = {**dict.fromkeys(filled), **fixed}
@@ -233,16 +255,28 @@ def _options(options: Mapping[str, str]) -> tuple[Mapping[str, str], bool]:
     return a3a8, transid == "on"
 
 
+def _command(text: str) -> CAICommand:
+    """Raises UnsafeValue unless `text` is one command that changes something."""
+    said = cai.parse_command(f"{text.strip().removesuffix(';')};".encode("ascii"))
+    if said.name.partition(":")[0] not in _CHANGING or said.transaction:
+        raise UnsafeValue("a script of CAI is one CREATE, SET or DELETE")
+    cai.command(said.name, said.params)
+    return said
+
+
+def _alike(script: Script, name: str) -> int:
+    """Placeholders for which the same sample stands."""
+    if name in _SAMPLES:
+        return script.names.count(name)
+    return sum(each not in _SAMPLES for each in script.names)
+
+
 def _scripted(task: Task) -> CAICommand:
     """The command of a function's script, which may be about its own user only."""
     binding, details = task.binding, task.details
-    filled = script.parse(details.script).fill(script.values_of(binding, details.attributes))
-    said = cai.parse_command(f"{filled.rstrip(';')};".encode("ascii"))
-    verb = said.name.partition(":")[0]
-    if verb not in ("CREATE", "SET", "DELETE") or said.transaction:
-        raise UnsafeValue("a function's script is one CREATE, SET or DELETE of CAI")
+    said = _command(parse(details.script).fill(values_of(binding, details.attributes)))
     if said.key() not in (("IMSI", binding.imsi), ("MSISDN", international(binding.msisdn))):
-        raise UnsafeValue("a function's script begins with the IMSI or MSISDN of its user")
+        raise UnsafeValue("a script of CAI begins with the IMSI or MSISDN of its user")
     return said
 
 

@@ -7,7 +7,8 @@ from typing import Any, Final
 from msgspec.structs import replace
 
 from adapters import DIALECTS, shipped_replies
-from hlrd.codec import ipa
+from hlrd.codec import cai, ipa
+from hlrd.codec.cai import CAICommands
 from hlrd.codec.http import HTTPRequests
 from hlrd.codec.ipa import CTRLCommand, CTRLCommands
 from hlrd.codec.mml import MMLCommands
@@ -25,11 +26,14 @@ from hlrd.domain.outcome import Outcome, Verdict
 from hlrd.domain.suspension import Level
 from hlrd.ne.adapter import Account, Adapter
 from hlrd.ne.replies import Replies, read
+from loadtest.cai.core import HLR as CAIHLR
 from loadtest.dsmp.core import Platform
 from loadtest.hlr.core import HLR
 from loadtest.hlr.frames import Frames
 from loadtest.osmo import core as osmo
+from loadtest.reports.core import Role
 from tests.adapters.chain import Chain
+from tests.adapters.headquarters import Headquarters, QuickPeople
 
 KI: Final = "A1B2C3D4E5F60718293A4B5C6D7E8F90"
 KEY: Final = CardKey(KI, 3, "MILENAGE", "USIM")
@@ -42,6 +46,12 @@ PLATFORMS: Final = (
     "nationwide_management",
     "iot_gateway",
 )
+
+RELAYS: Final = ("bboss_relay", "boss1_relay", "pboss_registry")
+KEYED: Final = frozenset({Operation.ADD_KEY, Operation.REPORT_MEMBER})
+
+REPORT: Final = Details(product="P100", version=1, ec_code="E1001", ec_name="示例集团")
+SHEET: Final = Details(text="装机: 现场核对天线", attributes={"order": "17"})
 
 SUBSCRIPTION: Final = Details(
     product="P100",
@@ -74,6 +84,17 @@ def _hlr() -> Exchange:
     def exchange(request: bytes) -> bytes:
         [command] = MMLCommands().feed(request)
         return frames.reply(command.text, hlr.handle(command), "2026-01-31 08:00:00+00:00")
+
+    return exchange
+
+
+def _cai() -> Exchange:
+    hlr = CAIHLR()
+
+    def exchange(request: bytes) -> bytes:
+        [command] = CAICommands().feed(request)
+        result = hlr.handle(command)
+        return cai.answer(result.code, result.values, command.transaction)
 
     return exchange
 
@@ -121,12 +142,30 @@ def _platform(dialect: str) -> Emulated:
     return Emulated(start, HTTPRequests, life, details=dict.fromkeys(life, SUBSCRIPTION))
 
 
+def _relay(dialect: str) -> Emulated:
+    def start() -> Exchange:
+        return Headquarters(Role(dialect), token=PASSWORD).exchange
+
+    life = (
+        Operation.SUBSCRIBE_EC,
+        Operation.REPORT_MEMBER,
+        Operation.CANCEL_REPORT,
+        Operation.UNSUBSCRIBE_EC,
+    )
+    return Emulated(start, HTTPRequests, life, details=dict.fromkeys(life, REPORT))
+
+
+_SHEETS: Final = (Operation.OPEN_SHEET, Operation.WITHDRAW_SHEET, Operation.CLOSE_SHEET)
+
+
 class _OsmoRequests:
     """Commands that share a number are one request."""
 
     def feed(self, data: bytes) -> list[str]:
         return sorted({command.id[:-2] for command in CTRLCommands().feed(data)})
 
+
+_CAI_SCRIPTS: Final = "SET:HLRSUB:IMSI,{imsi}:PDPCP,32", "SET:HLRSUB:IMSI,{imsi}:PDPCP,0"
 
 EMULATED: Final[Mapping[str, Emulated]] = {
     "huawei_hlr": Emulated(
@@ -140,6 +179,25 @@ EMULATED: Final[Mapping[str, Emulated]] = {
             Operation.REMOVE_SUBSCRIBER,
             Operation.REMOVE_KEY,
         ),
+    ),
+    "ericsson_cai": Emulated(
+        _cai,
+        CAICommands,
+        (
+            Operation.ADD_KEY,
+            Operation.ADD_SUBSCRIBER,
+            Operation.SET_BARRING,
+            Operation.ADD_FUNCTION,
+            Operation.REMOVE_FUNCTION,
+            Operation.CHANGE_CARD,
+            Operation.CHANGE_NUMBER,
+            Operation.REMOVE_SUBSCRIBER,
+            Operation.REMOVE_KEY,
+        ),
+        details={
+            Operation.ADD_FUNCTION: Details(script=_CAI_SCRIPTS[0], undo_script=_CAI_SCRIPTS[1]),
+            Operation.REMOVE_FUNCTION: Details(script=_CAI_SCRIPTS[1]),
+        },
     ),
     "osmo_hlr": Emulated(
         _osmo,
@@ -164,6 +222,13 @@ EMULATED: Final[Mapping[str, Emulated]] = {
         ),
     ),
     **{dialect: _platform(dialect) for dialect in PLATFORMS},
+    **{dialect: _relay(dialect) for dialect in RELAYS},
+    "eoms": Emulated(
+        lambda: QuickPeople().exchange,
+        HTTPRequests,
+        _SHEETS,
+        details=dict.fromkeys(_SHEETS, SHEET),
+    ),
 }
 
 
@@ -191,10 +256,13 @@ def a_binding(*, imsi: str = "001010000000001", msisdn: str = "1064900000001") -
     )
 
 
-_CHANGER: Final = a_binding(imsi="001010000000005", msisdn="1064900000005")
+_CHANGERS: Final = {
+    Operation.CHANGE_CARD: a_binding(imsi="001010000000005", msisdn="1064900000005"),
+    Operation.CHANGE_NUMBER: a_binding(imsi="001010000000007", msisdn="1064900000007"),
+}
 _CHANGED: Final = {
     Operation.CHANGE_CARD: a_binding(imsi="001010000000006", msisdn="1064900000005"),
-    Operation.CHANGE_NUMBER: a_binding(imsi="001010000000005", msisdn="1064900000006"),
+    Operation.CHANGE_NUMBER: a_binding(imsi="001010000000007", msisdn="1064900000008"),
 }
 _CAUSES: Final = {
     Operation.PAUSE_RELATION: Cause.STOPPED,
@@ -221,7 +289,7 @@ def a_task(
     return Task(
         operation,
         "ne1",
-        binding or (a_binding() if target is None else _CHANGER),
+        binding or _CHANGERS.get(operation) or a_binding(),
         _CAUSES.get(operation, Cause.ORDERED),
         level,
         template,
@@ -237,13 +305,13 @@ def the_task(dialect: str, operation: Operation) -> Task:
 
 def ground(operation: Operation) -> tuple[Task, ...]:
     """What must be done before it, beside what comes earlier in the life of its dialect."""
-    target = _CHANGED.get(operation)
-    if target is None:
+    changer, target = _CHANGERS.get(operation), _CHANGED.get(operation)
+    if changer is None or target is None:
         return ()
     opened = tuple(
-        a_task(each, binding=_CHANGER) for each in (Operation.ADD_KEY, Operation.ADD_SUBSCRIBER)
+        a_task(each, binding=changer) for each in (Operation.ADD_KEY, Operation.ADD_SUBSCRIBER)
     )
-    if target.imsi == _CHANGER.imsi:
+    if target.imsi == changer.imsi:
         return opened
     return *opened, a_task(Operation.ADD_KEY, binding=target)
 
@@ -259,7 +327,7 @@ class Played:
         self.exchange = EMULATED[dialect].start()
 
     def request(self, task: Task) -> bytes:
-        return self.adapter.encode(task, KEY if task.operation is Operation.ADD_KEY else None)
+        return self.adapter.encode(task, KEY if task.operation in KEYED else None)
 
     def reply(self, request: bytes) -> Any:
         [reply] = self.adapter.decoder().feed(self.exchange(request))

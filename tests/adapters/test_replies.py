@@ -8,7 +8,9 @@ import pytest
 
 from adapters import DIALECTS
 from adapters.dsmp import NAMESPACE, REPLY
+from adapters.eoms import content_of
 from hlrd.codec import soap
+from hlrd.codec.cai import CAIReply
 from hlrd.codec.http import HTTPReply
 from hlrd.codec.ipa import Answer, CTRLReply
 from hlrd.codec.mml import MMLReply
@@ -16,7 +18,14 @@ from hlrd.domain.operation import Operation
 from hlrd.domain.outcome import Outcome, Verdict
 from hlrd.ne.adapter import Account, Adapter
 from hlrd.ne.replies import Asked, Row
-from tests.adapters.conformance import EMULATED, PLATFORMS, an_adapter, the_replies, the_task
+from tests.adapters.conformance import (
+    EMULATED,
+    PLATFORMS,
+    RELAYS,
+    an_adapter,
+    the_replies,
+    the_task,
+)
 
 
 def _mml(sample: str) -> MMLReply:
@@ -37,6 +46,10 @@ def _dsmp(sample: str) -> HTTPReply:
     return HTTPReply(200, template.fill(("1", sample)))
 
 
+def _cai(sample: str) -> CAIReply:
+    return CAIReply(sample, "")
+
+
 def _osmo(sample: str) -> CTRLReply:
     return CTRLReply(1, (Answer("", "", sample),))
 
@@ -48,11 +61,25 @@ def _json(sample: str) -> HTTPReply:
     return HTTPReply(200, msgspec.json.encode({"resource": "/x", "code": sample}))
 
 
+def _eoms(sample: str) -> HTTPReply:
+    """A sheet's state is told by what it holds, all else by a code."""
+    state, _, result = sample.partition(" ")
+    if not state.islower():
+        return _json(sample)
+    content = {**content_of(the_task("eoms", Operation.OPEN_SHEET)), "state": state}
+    if result:
+        content["result"] = result
+    found = {"resource": "/x", "code": "FOUND", "state": "confirmed", "content": content}
+    return HTTPReply(200, msgspec.json.encode(found))
+
+
 SAID: Final[Mapping[str, Callable[[str], Any]]] = {
     "huawei_hlr": _mml,
+    "ericsson_cai": _cai,
     "osmo_hlr": _osmo,
     "dsmp": _dsmp,
-    **dict.fromkeys(PLATFORMS, _json),
+    **dict.fromkeys((*PLATFORMS, *RELAYS), _json),
+    "eoms": _eoms,
 }
 """A reply of the dialect that says what a row's sample says."""
 
