@@ -17,6 +17,8 @@ from tests.pool.simulation.promise import promise
 _READ: Final = """
 SELECT json_build_object(
     'epoch', (SELECT coalesce(max(epoch), 0) FROM node),
+    'reservations', (SELECT json_agg(json_build_array(id, with_cards) ORDER BY id) FROM reservation
+        WHERE state = 'open' AND expires_at > now()),
     'bindings', (SELECT json_agg(json_build_array(user_id, msisdn, iccid)) FROM binding),
     'numbers', (SELECT json_agg(json_build_array(msisdn, state, lease_id)) FROM number_hold),
     'cards', (SELECT json_agg(json_build_array(iccid, state, lease_id)) FROM card_hold),
@@ -64,6 +66,7 @@ class Books:
         """`orders`: the numbers of each range in their order, kept from reading to reading."""
         self.bindings = {user: (msisdn, iccid) for user, msisdn, iccid in read["bindings"] or ()}
         self.epoch: int = read["epoch"]
+        self.reservations = [tuple(one) for one in read["reservations"] or ()]  #: open ones
         self.leases = {lease[0]: lease[1:] for lease in read["leases"] or ()}
         self._bound = {item for pair in self.bindings.values() for item in pair}
         self._holds = {

@@ -10,6 +10,7 @@ from hlrd.pool.allocator import Allocator
 from hlrd.pool.ledger import Ledger
 from hlrd.pool.shelf import Lease, Shelf
 from hlrd.ports import BindingEnd
+from hlrd.runtime.reservations import Reservations
 from hlrd.store import batch, leasing, stocktake
 
 
@@ -18,11 +19,6 @@ def inherits_nothing(patch: MonkeyPatch) -> None:
         return ()
 
     patch.setattr(leasing, "inherit", nothing)
-
-
-def inherits_what_it_is_told_the_first_time(patch: MonkeyPatch) -> None:
-    statement = leasing._INHERIT.replace("WHERE ", "WHERE epoch <> $2 AND ")
-    patch.setattr(leasing, "_INHERIT", statement)
 
 
 def leases_again_after_silence(patch: MonkeyPatch) -> None:
@@ -119,6 +115,13 @@ def believes_a_commit_without_an_answer_failed(patch: MonkeyPatch) -> None:
     )
 
 
+def forgets_what_it_was_filling(patch: MonkeyPatch) -> None:
+    async def nothing(*_: Any) -> None:
+        return None
+
+    patch.setattr(Reservations, "recover", nothing)
+
+
 def counts_what_is_leased_twice(patch: MonkeyPatch) -> None:
     elsewhere = stocktake._elsewhere
     patch.setattr(stocktake, "_elsewhere", lambda row, leased: elsewhere(row, 2 * leased))
@@ -128,7 +131,6 @@ MUTANTS: Final[dict[str, Callable[[MonkeyPatch], None]]] = {
     mutant.__name__: mutant
     for mutant in (
         inherits_nothing,
-        inherits_what_it_is_told_the_first_time,
         leases_again_after_silence,
         leases_without_a_commit,
         believes_the_whole_interval,
@@ -142,6 +144,7 @@ MUTANTS: Final[dict[str, Callable[[MonkeyPatch], None]]] = {
         frees_what_is_not_proven_clean,
         stocks_cards_that_were_live,
         believes_a_commit_without_an_answer_failed,
+        forgets_what_it_was_filling,
         counts_what_is_leased_twice,
     )
 }

@@ -10,12 +10,14 @@ from typing import Any, Final
 from hlrd.domain.errors import Fenced, Refusal
 from hlrd.domain.identity import ICCID, MSISDN, Card
 from hlrd.pool.allocator import Allocator
+from hlrd.pool.grade import Grades
 from hlrd.ports import Clash
 from hlrd.runtime.desk import NumberDesk
 from hlrd.runtime.journal import _Lane
 from hlrd.runtime.lease import LeaseKeeper
 from hlrd.runtime.node import NodeLease
 from hlrd.runtime.recycle import Inquire, Recycler
+from hlrd.runtime.reservations import Reservations
 from hlrd.store.batch import Batch
 from hlrd.store.desk import Work
 from hlrd.store.errors import StoreUnavailable
@@ -49,7 +51,7 @@ class Run:
         *,
         seed: int,
         turns: Turns,
-        wire_of: Callable[[object, int], Wire],
+        wire_of: Callable[["Run", int], Wire],
         inquire: Inquire,
     ) -> None:
         """`wire_of` makes a connection that writes under an epoch; `inquire`: what HLRs say."""
@@ -65,8 +67,10 @@ class Run:
         self.keeper: LeaseKeeper
         self.recycler: Recycler
         self.desk: NumberDesk
+        self.reservations: Reservations
         self.on_leased: Callable[[], None] = lambda: None
         self.look: asyncio.Task[None] | None = None
+        self._reserving: asyncio.Task[None] | None = None
         self._desk_work: asyncio.Task[None] | None = None
         self._turns = turns
         self._wire_of = wire_of
@@ -81,6 +85,11 @@ class Run:
     @property
     def is_looking(self) -> bool:
         return self.look is not None and not self.look.done()
+
+    @property
+    def is_filling(self) -> bool:
+        """A reservation may have anything in hand."""
+        return bool(self.reservations._fills)
 
     async def begin(self) -> None:
         """As a daemon starts: the node's epoch, then what there is and what earlier runs leased."""
@@ -99,11 +108,14 @@ class Run:
         )
         self.keeper._link = self._wire_of(self, self.epoch)
         self._open_the_desk()
+        self._open_reservations()
         await self.keeper.recover()
+        await self.reservations.recover()
         self.is_up = True
 
     def _leased(self) -> None:
         self.on_leased()
+        self.reservations.leased()
 
     def _open_the_desk(self) -> None:
         about = {"node": NODE, "epoch": self.epoch, "on_freed": self.keeper.freed}
@@ -117,6 +129,26 @@ class Run:
             **about,
         )
         self.desk._link = self._wire_of(self, self.epoch)
+
+    def _open_reservations(self) -> None:
+        self.reservations = Reservations(
+            "",
+            node=NODE,
+            epoch=self.epoch,
+            allocator=self.allocator,
+            grades=Grades(),
+            new_secret=lambda: bytes(32),
+            on_page=lambda: None,
+            on_freed=self.keeper.freed,
+        )
+        for turns in (self.reservations._filler, self.reservations._desk):
+            turns._link = self._wire_of(self, self.epoch)
+
+    async def look_after_reservations(self) -> None:
+        """Fills go on as well: what they wait for may have come by another way than a lease."""
+        self.reservations.leased()
+        if self._reserving is None or self._reserving.done():
+            self._reserving = await self.flow(self.reservations.look())
 
     async def look_after_leases(self) -> None:
         self.look = await self.flow(self.keeper.look())
@@ -157,8 +189,10 @@ class Run:
     async def _guarded(self, work: Any) -> None:
         try:
             await work
-        except (Crashed, StoreUnavailable):  # the latter only at start, which gives up
+        except Crashed:
             self.is_over = True
+        except StoreUnavailable:
+            self.is_over = not self.is_up  # a start gives up; a request is answered so
         except Refusal as refusal:
             self.refusals[refusal.code] += 1
         except Fenced:
@@ -167,7 +201,10 @@ class Run:
     async def end(self) -> None:
         """All that it had in memory is gone."""
         self.is_over = True
-        await self._turns.end(self.flows, self)
+        fills = []
+        if self.epoch:
+            fills = [fill for _, fill in self.reservations._fills.values()]
+        await self._turns.end([*self.flows, *fills], self)
 
     def raise_failures(self) -> None:
         for flow in self._flows:

@@ -15,6 +15,7 @@ from hlrd.domain.identity import ICCID, MSISDN, Binding, Card, UserId
 from hlrd.domain.operation import Task
 from hlrd.domain.outcome import Outcome, Verdict
 from hlrd.pool.allocator import Drawn, Exhausted, Lack, Pending
+from hlrd.pool.reservation import Asked
 from hlrd.ports import Acceptance, BindingEnd, Clash, Closing
 from hlrd.store.batch import Batch, Numbered
 from hlrd.store.desk import Work
@@ -26,12 +27,23 @@ from tests.pool.simulation.server import Server
 from tests.pool.simulation.turns import Turns
 from tests.pool.simulation.wire import Faults, Session, Wire
 
-_AGE: Final = "UPDATE number_hold SET until = until - interval '60 days' WHERE until IS NOT NULL"
-_AGE_ALL: Final = "UPDATE number_hold SET until = now() - interval '1 day' WHERE until IS NOT NULL"
+_AGE: Final = """
+UPDATE number_hold SET until = until - interval '60 days' WHERE until IS NOT NULL;
+UPDATE reservation SET expires_at = expires_at - interval '60 days'
+"""
+_AGE_ALL: Final = """
+UPDATE number_hold SET until = now() - interval '1 day' WHERE until IS NOT NULL;
+UPDATE reservation SET expires_at = now() - interval '1 day'
+"""
 _LOOKS_MAX: Final = 60  # without faults, until nothing more is wanted
 _STEP_S: Final = 0.3
 _TIMEOUT_S: Final = 30.0  # a schedule takes a fraction of a second; a flow that hangs is a defect
-_SMALL_LEASES: Final = {"LEASE_NUMBERS": 6, "LEASE_LOW_WATER": 3, "LEASE_BAGS_MAX": 0}
+_SMALL_LEASES: Final = {
+    "RESERVATION_SLICE": 3,
+    "LEASE_NUMBERS": 6,
+    "LEASE_LOW_WATER": 3,
+    "LEASE_BAGS_MAX": 0,
+}
 _AT_THE_END: Final = {"LEASE_NUMBERS": 64, "LEASE_LOW_WATER": 3, "LEASE_BAGS_MAX": 1}
 _NUMBER_AFTER: Final = {
     BindingEnd.ROLLED_BACK: "idle",
@@ -47,17 +59,17 @@ T = TypeVar("T")
 
 
 class Schedule:
-    def __init__(self, seed: int, server: Server, *, is_calm: bool = False) -> None:
-        """`is_calm`: no cut and no crash."""
+    def __init__(self, seed: int, server: Server, *, faults: float | None = None) -> None:
+        """`faults`: about how often a statement is cut; 0: never, and nothing is killed either."""
         self.seed = seed
         self.rng = Random(seed)
         self.seen: Counter[str] = Counter()
         self.books = self._facts = NO_BOOKS  #: as of now, and as some order last read them
         self._server = server
         self._turns = Turns()
-        rate = 0.0 if is_calm else self.rng.choice([0.0, 0.004, 0.015])
-        self._faults = Faults(self.rng, cuts=rate, crashes=rate / 2)
-        self._is_calm = is_calm
+        rate = self.rng.choice([0.0, 0.005, 0.02]) if faults is None else faults
+        self._faults = Faults(self.rng, cuts=rate, crashes=rate / 6)
+        self._is_calm = faults == 0
         self._steps = self.rng.randrange(60, 160)
         self._now = 0.0
         self._host_ahead = timedelta()
@@ -95,10 +107,16 @@ class Schedule:
 
     @contextmanager
     def _world(self, **bounds: int) -> Iterator[None]:
-        waits = {"RETRY_DELAY_S_MIN": 0.0, "RECYCLE_NOW_S": 5.0, "STORE_TIMEOUT_S": 100.0}
+        waits = {
+            "RETRY_DELAY_S_MIN": 0.0,
+            "RECYCLE_NOW_S": 5.0,
+            "LEASE_LOOK_S": 1e6,
+            "STORE_TIMEOUT_S": 100.0,
+        }
         with (
             mock.patch.multiple(limits, **bounds, **waits),
             mock.patch("hlrd.runtime.lease.monotonic", self._monotonic),
+            mock.patch("hlrd.runtime.reservations.monotonic", self._monotonic),
         ):
             yield
 
@@ -141,7 +159,7 @@ class Schedule:
     def _weighed_acts(self) -> Sequence[tuple[Callable[[Run], Awaitable[None]], int]]:
         return (
             (self._draw, 30),
-            (self._draw_named, 4),
+            (self._draw_named, 14),
             (self._commit, 40),
             (self._refuse, 4),
             (self._churn, 3),
@@ -150,6 +168,10 @@ class Schedule:
             (self._unlock, 3),
             (self._recycle, 3),
             (self._elsewhere, 4),
+            (self._reserve, 6),
+            (self._draw_reserved, 24),
+            (self._end_reservation, 2),
+            (self._look_after_reservations, 14),
         )
 
     async def _begin(self) -> None:
@@ -234,7 +256,9 @@ class Schedule:
         number, iccid = self.rng.choice(numbers), self.rng.choice(cards)
         msisdn, card = MSISDN(str(number)), self._server.cards[ICCID(str(iccid))]
         taken = run.allocator.take(msisdn=msisdn, iccid=card.iccid)
-        promise(taken == self._in_hand(run).isdisjoint((number, iccid)), "take says otherwise")
+        is_free = self._in_hand(run).isdisjoint((number, iccid))
+        promise(is_free or not taken, "taken twice")
+        promise(taken or not is_free or run.is_filling, "free, and not to be taken")
         if taken:
             run.in_hand.append(self._opening(msisdn, card, is_drawn=False))
             self.seen["named"] += 1
@@ -247,6 +271,53 @@ class Schedule:
             opening = self._pick(run.in_hand)
             run.allocator.put_back(msisdn=opening.msisdn, iccid=opening.card.iccid)
 
+    async def _reserve(self, run: Run) -> None:
+        """Drawn or given numbers, with or without cards; now and then the same request again."""
+        number = next(self._ids) if self.rng.random() < 0.8 else 1
+        numbers = self.rng.sample(
+            sorted(self.books.numbers.states, key=int), self.rng.choice([1, 3])
+        )
+        given = tuple(MSISDN(str(one)) for one in numbers) if self.rng.random() < 0.3 else ()
+        asked = Asked(
+            source="CRM",
+            key=f"key {number}",
+            content_hash=b"" if number == 1 else bytes([number % 256]),
+            operator_id="op",
+            pool="iot",
+            province="200",
+            digits=13,
+            count=len(given) or self.rng.choice([1, 2, 7]),
+            ttl_s=self.rng.choice([60, 90 * 86_400]),
+            numbers=given,
+            with_cards=self.rng.random() < 0.5,
+            is_partial=self.rng.random() < 0.5,
+        )
+        self.seen["reserve"] += 1
+        await run.flow(run.reservations.reserve(asked))
+
+    async def _draw_reserved(self, run: Run) -> None:
+        """An order of an open reservation, as the facts say."""
+        open_ones = self._facts.reservations
+        if not open_ones or not self._is_current(run):
+            return
+        id, has_cards = self.rng.choice(open_ones)
+        for _ in range(self.rng.choice([1, 2])):
+            drawn = run.allocator.draw_reserved(id, province="200", has_cards=has_cards)
+            if isinstance(drawn, Drawn):
+                self.seen["drawn reserved"] += 1
+                opening = self._opening(drawn.msisdn, drawn.card, is_drawn=False)
+                promise(self._in_hand(run).isdisjoint(opening.items), "drawn twice")
+                run.in_hand.append(opening)
+
+    async def _end_reservation(self, run: Run) -> None:
+        if self.books.reservations:
+            id, _ = self.rng.choice(self.books.reservations)
+            self.seen["cancel"] += 1
+            await run.flow(run.reservations.cancel(id, None))
+
+    async def _look_after_reservations(self, run: Run) -> None:
+        await run.look_after_reservations()
+
     async def _churn(self, run: Run) -> None:
         """Drawn and refused until some numbers outlive the bags that their lease came in."""
         for _ in range(12):
@@ -255,7 +326,7 @@ class Schedule:
 
     async def _commit(self, run: Run) -> None:
         openings = [self._pick(run.in_hand) for _ in range(min(len(run.in_hand), 3))]
-        ends = [user for user in self._live if user not in self._ending]
+        ends = [user for user in self._live if user not in self._ending and self._may_end(user)]
         ends = self.rng.sample(ends, min(len(ends), self.rng.choice([0, 0, 1, 2])))
         if len(run.flows) > 3 or not (openings or ends):
             run.in_hand += openings
@@ -279,6 +350,13 @@ class Schedule:
                 run.keeper.freed()
 
         await run.write(batch, done)
+
+    def _may_end(self, user: str) -> bool:
+        """A user's life is longer than the moment between an order's facts and its binding, so
+        nobody names what he had before he has left.
+        """
+        items = self._live[user].items
+        return all(self._in_hand(run).isdisjoint(items) for run in self._runs)
 
     def _settle(self, run: Run, opening: Opening, clash: Clash | None) -> None:
         run.committing.remove(opening)
@@ -427,8 +505,11 @@ class Schedule:
             return
         number = self.books.numbers.states[int(binding.msisdn)]
         card = self.books.cards.states[binding.iccid]
+        if number == "inUse":  # by an order that named it, in the same commit
+            promise(binding.user_id not in self.books.bindings, f"a number is in use once {end}")
+            number = _NUMBER_AFTER[end]
         promise(number in ("locked", _NUMBER_AFTER[end]), f"a number is {number} once {end}")
-        promise(card == _CARD_AFTER[end], f"a card is {card} once {end}")
+        promise(card in ("inUse", _CARD_AFTER[end]), f"a card is {card} once {end}")
 
     def _check_memory(self, run: Run) -> None:
         """What it could draw this moment is leased to it by the database, by that very lease."""
@@ -467,13 +548,27 @@ class Schedule:
     async def _free_everything(self, run: Run) -> None:
         """Staff's own way: all quarantines end, and every lock is taken off."""
         self._hlr_faults = 0
+        for _ in range(_LOOKS_MAX):
+            if not (run.is_filling or self._reserved()):
+                break
+            self._now += 100.0
+            await self._look(run)  # one that is being filled waits for numbers
+            await self._let_all_go_on()
+            await self._server.connection.execute(_AGE_ALL)
+            await run.look_after_reservations()
+            await self._let_all_go_on()
+        promise(not self._reserved(), "reserved for ever")
         await self._server.connection.execute(_AGE_ALL)
+        await self._after_step()
         while self.books.numbers.in_state("quarantined"):
             await run.staff(run.desk.recycle_due("op"))
             await self._let_all_go_on()
         for number in self.books.holds_of("locked"):
             await run.staff(run.desk.unlock(self._work(number)))
             await self._let_all_go_on()
+
+    def _reserved(self) -> set[Item]:
+        return self.books.numbers.in_state("reserved") | self.books.cards.in_state("reserved")
 
     async def _end_the_fenced(self) -> None:
         """A run of an old epoch can write nothing, whatever it still believes to have."""

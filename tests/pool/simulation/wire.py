@@ -4,10 +4,11 @@ All runs share one connection, one transaction at a time: flows take turns at th
 transaction, and at each statement that stands alone.
 """
 
+import asyncio
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
 from random import Random
-from typing import Any, Final
+from typing import Any, Final, Protocol
 
 import asyncpg
 
@@ -26,6 +27,12 @@ _BEGIN_FENCED: Final = query("begin_fenced")
 
 class Crashed(Exception):
     """The process is gone in the middle of what it did."""
+
+
+class Owner(Protocol):
+    """Whose connection it is."""
+
+    is_over: bool
 
 
 class Faults:
@@ -53,7 +60,7 @@ class Session:
         server: Connection,
         *,
         turns: Turns,
-        owner: object,
+        owner: Owner,
         faults: Faults,
         epoch: int,
         on_commit: Callable[[int], None],
@@ -88,8 +95,9 @@ class Session:
     async def copy_records_to_table(self, table: str, **rest: Any) -> Any:
         return await self._do("COPY", lambda: self._server.copy_records_to_table(table, **rest))
 
-    async def cursor(self, statement: str, *args: object) -> Any:
-        return await self._do(statement, lambda: self._server.cursor(statement, *args))
+    async def cursor(self, statement: str, *args: object) -> "_Cursor":
+        found = await self._do(statement, lambda: self._server.cursor(statement, *args))
+        return _Cursor(lambda count: self._do("FETCH", lambda: found.fetch(count)))
 
     @asynccontextmanager
     async def transaction(self, *, readonly: bool = False) -> AsyncIterator[None]:
@@ -108,6 +116,12 @@ class Session:
     async def _do(self, statement: str, work: Callable[[], Awaitable[Any]]) -> Any:
         if not self._is_open:
             await self._turns.stop(self._owner)
+        if self._owner.is_over:
+            raise asyncio.CancelledError
+        with self._turns.served():
+            return await self._serve(statement, work)
+
+    async def _serve(self, statement: str, work: Callable[[], Awaitable[Any]]) -> Any:
         before, after = self._faults.strike(statement)
         if before is not None:
             await self._break(before)
@@ -142,6 +156,11 @@ class Session:
         if self._is_open:
             await self._server.execute("ROLLBACK")
         self._is_open = self._is_writing = False
+
+
+class _Cursor:
+    def __init__(self, fetch: Callable[[int], Awaitable[Any]]) -> None:
+        self.fetch = fetch
 
 
 def _begins(statement: str) -> bool:
