@@ -2,16 +2,16 @@
 
 import re
 from dataclasses import dataclass
-from typing import Any, Final, Literal, NamedTuple
+from typing import Annotated, Any, Final, Literal, NamedTuple
 
 import msgspec
-from msgspec import Struct
+from msgspec import Meta, Struct
 
 from adapters.json_platform import DELETE, PUT
 
 
 class Product(Struct, forbid_unknown_fields=True):
-    version: int
+    version: Annotated[int, Meta(ge=0)]
     attributes: dict[str, str]
     product_class: Literal["1", "2", "3"] | None = None
 
