@@ -48,6 +48,10 @@ class Emulator(Protocol):
 
     def stop(self) -> None: ...
 
+    def routes(self) -> Sequence[web.RouteDef]:
+        """What only this emulator has."""
+        ...
+
 
 class Stats(Struct, frozen=True):
     name: str
@@ -81,6 +85,7 @@ class ControlPort:
                 web.put("/effects", self._put_effects),
                 web.post("/cut", self._cut),
                 web.post("/stop", self._stop),
+                *emulator.routes(),
             ]
         )
         self._runner = web.AppRunner(app, access_log=None, shutdown_timeout=1.0)

@@ -10,6 +10,7 @@ from typing import Any, Final
 
 import msgspec
 import typer
+from aiohttp import web
 
 from loadtest import faults as fault_profiles
 from loadtest.connection import Connection
@@ -60,6 +61,10 @@ class Emulator(ABC):
     @abstractmethod
     def shown(self, command: Any) -> str:
         """A command of the record as people may see it."""
+
+    def routes(self) -> Sequence[web.RouteDef]:
+        """What its control port has beside that of every emulator."""
+        return ()
 
     async def open(self, host: str, port: int) -> None:
         """Raises HlrdError when what was kept is damaged, or OSError when the port is taken."""

@@ -1,0 +1,51 @@
+"""One emulated EOMS as a process. Prints `ready NAME port=… control=…` when it listens."""
+
+import sys
+from pathlib import Path
+from typing import Annotated
+
+import typer
+import uvloop
+
+from hlrd.domain.errors import HlrdError
+from loadtest.emulator import profile_of, run
+from loadtest.eoms.server import Server, Settings
+
+
+def main(
+    *,
+    name: str = "eoms1",
+    host: str = "127.0.0.1",
+    port: Annotated[int, typer.Option(help="0 takes a free one.")] = 7081,
+    control_port: Annotated[int, typer.Option(help="0 takes a free one.")] = 7181,
+    day_s: Annotated[
+        float, typer.Option(min=0.0, help="A day of its people; 0: they answer when told to.")
+    ] = 0.0,
+    done: Annotated[
+        float, typer.Option(min=0.0, max=1.0, help="Share of sheets that can be done.")
+    ] = 0.95,
+    idle_close_s: Annotated[float, typer.Option(min=0.1)] = 300.0,
+    state_file: Annotated[Path | None, typer.Option(help="Keeps the state over restarts.")] = None,
+    faults_json: Annotated[str, typer.Option("--faults", help="loadtest/faults.py")] = "{}",
+    seed: int = 0,
+) -> None:
+    """Emulate one EOMS whose people answer by its control port, or by themselves."""
+    settings = Settings(
+        name=name,
+        idle_close_s=idle_close_s,
+        state_file=state_file,
+        day_s=day_s,
+        done=done,
+        seed=seed,
+    )
+    profile = profile_of(faults_json)
+    try:
+        uvloop.run(
+            run(lambda: Server(settings, profile), host=host, port=port, control_port=control_port)
+        )
+    except (HlrdError, OSError) as error:
+        sys.exit(f"{name}: {error}")
+
+
+if __name__ == "__main__":
+    typer.run(main)
