@@ -148,12 +148,9 @@ class Platform:
         except (ValueError, RecursionError) as error:
             raise Refused(400, "MALFORMED") from error
         content: dict[str, Any] = msgspec.to_builtins(typed)
-        if place.kind is USER_STATE:
-            return content
-        if (content[PRODUCT_CLASS] is not None) != self._is_told_classes:
+        is_told = self._is_told_classes and place.kind is not USER_STATE
+        if (PRODUCT_CLASS in content) != is_told:
             raise Refused(400, "MALFORMED")
-        if not self._is_told_classes:
-            del content[PRODUCT_CLASS]
         return content
 
     def _found(self, place: Place) -> Served:

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from typing import Annotated, Any, Final, Literal, NamedTuple
 
 import msgspec
-from msgspec import Meta, Struct
+from msgspec import UNSET, Meta, Struct, UnsetType
 
 from adapters.json_platform import DELETE, PUT
 
@@ -13,7 +13,7 @@ from adapters.json_platform import DELETE, PUT
 class Product(Struct, forbid_unknown_fields=True):
     version: Annotated[int, Meta(ge=0)]
     attributes: dict[str, str]
-    product_class: Literal["1", "2", "3"] | None = None
+    product_class: Literal["1", "2", "3"] | UnsetType = UNSET
 
 
 class EC(Product, forbid_unknown_fields=True, kw_only=True):
