@@ -8,7 +8,7 @@ from random import Random
 from typing import Any, Final
 
 from hlrd.domain.errors import Fenced, Refusal
-from hlrd.domain.identity import ICCID, MSISDN, Card
+from hlrd.domain.identity import MSISDN, Card
 from hlrd.pool.allocator import Allocator
 from hlrd.pool.grade import Grades
 from hlrd.ports import Clash
@@ -21,6 +21,7 @@ from hlrd.runtime.reservations import Reservations
 from hlrd.store.batch import Batch
 from hlrd.store.desk import Work
 from hlrd.store.errors import StoreUnavailable
+from tests.pool.simulation.books import Item
 from tests.pool.simulation.turns import Turns
 from tests.pool.simulation.wire import NODE, Crashed, Wire
 
@@ -38,7 +39,7 @@ class Opening:
     is_drawn: bool
 
     @property
-    def items(self) -> tuple[int, ICCID]:
+    def items(self) -> tuple[Item, Item]:
         return int(self.msisdn), self.card.iccid
 
 
@@ -62,7 +63,7 @@ class Run:
         self.was_fenced = False
         self.in_hand: list[Opening] = []
         self.committing: list[Opening] = []
-        self.locking: set[int] = set()
+        self.locking: set[Item] = set()
         self.allocator = Allocator(Random(f"{seed}/{ordinal}").random)
         self.keeper: LeaseKeeper
         self.recycler: Recycler
@@ -118,7 +119,7 @@ class Run:
         self.reservations.leased()
 
     def _open_the_desk(self) -> None:
-        about = {"node": NODE, "epoch": self.epoch, "on_freed": self.keeper.freed}
+        about: dict[str, Any] = {"node": NODE, "epoch": self.epoch, "on_freed": self.keeper.freed}
         self.recycler = Recycler("", hlrs=HLRS, inquire=self._inquire, **about)
         self.recycler._link = self._wire_of(self, self.epoch)
         self.desk = NumberDesk(
