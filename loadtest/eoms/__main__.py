@@ -7,6 +7,7 @@ from typing import Annotated
 import typer
 import uvloop
 
+from adapters.eoms import EOMS
 from hlrd.domain.errors import HlrdError
 from loadtest.emulator import profile_of, run
 from loadtest.eoms.server import Server, Settings
@@ -18,6 +19,8 @@ def main(
     host: str = "127.0.0.1",
     port: Annotated[int, typer.Option(help="0 takes a free one.")] = 7081,
     control_port: Annotated[int, typer.Option(help="0 takes a free one.")] = 7181,
+    path: Annotated[str, typer.Option(help="Of the service.")] = EOMS.path,
+    token: Annotated[str, typer.Option(help="The bearer to ask for.", envvar="TOKEN")] = "",
     day_s: Annotated[
         float, typer.Option(min=0.0, help="A day of its people; 0: they answer when told to.")
     ] = 0.0,
@@ -32,6 +35,8 @@ def main(
     """Emulate one EOMS whose people answer by its control port, or by themselves."""
     settings = Settings(
         name=name,
+        path=path,
+        token=token,
         idle_close_s=idle_close_s,
         state_file=state_file,
         day_s=day_s,

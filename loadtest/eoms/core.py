@@ -12,7 +12,7 @@ from enum import StrEnum
 from typing import Annotated, Final, Literal
 
 import msgspec
-from msgspec import Meta, Struct
+from msgspec import UNSET, Meta, Struct, UnsetType
 
 from adapters.eoms import ABOUT_CHARACTERS_MAX, EOMS, TEXT_CHARACTERS_MAX
 from adapters.json_platform import (
@@ -64,11 +64,15 @@ class Content(Struct, frozen=True, omit_defaults=True, forbid_unknown_fields=Tru
 
     kind: Literal["work", "fallout"]
     text: Text = ""
-    user_id: Short | None = None
-    msisdn: Short | None = None
-    order: Short | None = None
-    ne: Short | None = None
-    code: Short | None = None
+    user_id: Short | UnsetType = UNSET
+    msisdn: Short | UnsetType = UNSET
+    order: Short | UnsetType = UNSET
+    ne: Short | UnsetType = UNSET
+    code: Short | UnsetType = UNSET
+
+
+class Nothing(Struct, frozen=True, forbid_unknown_fields=True):
+    """What a closing says."""
 
 
 class Sheet(Struct, omit_defaults=True):
@@ -95,24 +99,31 @@ class NotNow(Exception):
 
 
 CONTENTS: Final = msgspec.json.Decoder(Content)
-_NOTHING: Final = msgspec.json.Decoder(dict[str, str])
+_NOTHING: Final = msgspec.json.Decoder(Nothing)
 
 
 class Office:
     """All sheets. `on_change` is told of each sheet that changed, before it is answered."""
 
-    def __init__(self, on_change: Callable[[Sheet], None], *, base: str = EOMS.path) -> None:
-        self._base = base
+    def __init__(
+        self, on_change: Callable[[Sheet], None], *, path: str = EOMS.path, token: str = ""
+    ) -> None:
+        self._base = path
+        self._authorization = f"Bearer {token}" if token else ""
         self._on_change = on_change
         self.sheets: dict[str, Sheet] = {}
         self.counts: Counter[State] = Counter()
 
     def read(self, request: HTTPRequest) -> Work | Served:
         resource = request.target.removeprefix(self._base)
+        if resource == request.target:
+            return refusal(request.target, request.key, 404, "NO_SUCH_RESOURCE")
+        if self._authorization and request.authorization != self._authorization:
+            return refusal(resource, request.key, 401, "UNAUTHORIZED")
         if resource == HEALTH and request.method == "GET":
             return Served(200, Answer(HEALTH, DONE))
         named = _SHEET.match(resource)
-        if named is None or not request.target.startswith(self._base):
+        if named is None:
             return refusal(resource, request.key, 404, "NO_SUCH_RESOURCE")
         if request.method == "GET" and not named["closing"]:
             return self._find(named["number"], resource)
@@ -172,8 +183,7 @@ class Office:
     def _open(self, work: Work, number: str, sheet: Sheet | None) -> Served:
         content = CONTENTS.decode(work.body)
         if sheet is not None:
-            is_same = (sheet.opened_by, sheet.content) == (work.key, content)
-            return _told(work, 202, PENDING) if is_same else _told(work, 409, "SHEET_DIFFERENT")
+            return self._open_again(work, sheet, content)
         if len(self.sheets) >= SHEETS_MAX:
             return _told(work, 507, "FULL")
         opened = Sheet(number, content, work.key, work.key)
@@ -181,6 +191,12 @@ class Office:
         self.sheets[number] = opened
         self._on_change(opened)
         return _told(work, 202, PENDING, has_effect=True)
+
+    def _open_again(self, work: Work, sheet: Sheet, content: Content) -> Served:
+        if sheet.opened_by != work.key:
+            return _told(work, 409, "SHEET_DIFFERENT")
+        is_same = sheet.content == content
+        return _told(work, 202, PENDING) if is_same else _told(work, 422, "KEY_REUSED")
 
     def _withdraw(self, work: Work, sheet: Sheet) -> Served:
         if sheet.state is State.WITHDRAWING:
@@ -219,14 +235,16 @@ class Office:
 
 def _change(request: HTTPRequest, resource: str, *, is_closing: bool) -> Work | Served:
     method, key, body = request.method, request.key, request.body
-    if not _KEY.match(key):
-        return refusal(resource, key, 400, "KEY_MISSING")
     command = "CLOSE" if is_closing else {PUT: "OPEN", DELETE: "WITHDRAW"}.get(method, "")
     if not command or (is_closing and method != PUT):
-        return refusal(resource, key, 405, "NO_SUCH_RESOURCE")
+        return refusal(resource, key, 405, "MALFORMED")
+    if not _KEY.match(key):
+        return refusal(resource, key, 400, "KEY_MISSING")
+    if method == DELETE and body:
+        return refusal(resource, key, 400, "MALFORMED")
     try:
         content = None if method == DELETE else _read(body, is_closing=is_closing)
-    except msgspec.DecodeError as error:
+    except (ValueError, RecursionError) as error:
         return refusal(resource, key, 400, "MALFORMED", str(error))
     return Work(command, method, resource, content, key, body)
 

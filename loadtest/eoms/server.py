@@ -15,6 +15,7 @@ import msgspec
 from aiohttp import web
 from msgspec import Struct
 
+from adapters.eoms import EOMS
 from hlrd.codec.http import HTTPRequest
 from hlrd.domain.errors import HlrdError
 from loadtest import jsonpeer
@@ -43,6 +44,8 @@ class Name(Struct, frozen=True, forbid_unknown_fields=True):
 @dataclass(frozen=True, slots=True)
 class Settings:
     name: str = "eoms1"
+    path: str = EOMS.path
+    token: str = ""  #: empty: everybody is let in
     idle_close_s: float = 300.0
     state_file: Path | None = None  #: None: nothing outlives the process
     day_s: float = 0.0  #: how long a day of the people's lasts; 0: they answer when told to
@@ -58,7 +61,7 @@ class Server(Emulator):
             kept=Kept(settings.state_file),
             idle_close_s=settings.idle_close_s,
         )
-        self.office = Office(self._changed)
+        self.office = Office(self._changed, path=settings.path, token=settings.token)
         self._people = People(done=settings.done, seed=settings.seed)
         self._day_s = settings.day_s
         self._at_work: dict[str, TimerHandle] = {}  #: what people do next, by sheet

@@ -44,6 +44,8 @@ CONFIRMED: Final = "confirmed"
 FAILED: Final = "failed"
 ON_ITS_WAY: Final = "pending"
 
+PARTNERS: Final = "partner_provinces"
+
 _KEY: Final = re.compile(rf"{jsonhttp.KEY_PATTERN}\Z")
 
 
@@ -186,7 +188,7 @@ class System:
     def _publish(self, record: Record) -> list[Publication]:
         content = None if record.is_leaving else record.content
         told = []
-        for province in record.content.get("partner_provinces", ()):
+        for province in record.content.get(PARTNERS, ()):
             news = Publication(province, record.resource, record.transaction, content)
             if (province, record.resource) not in self.publications:
                 told.append(news)  # else it is told behind what is on its way
@@ -223,6 +225,8 @@ class System:
         if not _KEY.match(request.key):
             raise Refused(400, "KEY_MISSING")
         content = _content(place, request)
+        if self._role is Role.BOSS1 and content and PARTNERS in content:
+            raise Refused(400, "MALFORMED")
         return Work(command, request.method, resource, content, request.key, request.body)
 
     def _found(self, resource: str) -> Served:
@@ -285,7 +289,7 @@ class System:
             raise Refused(503, "BUSY")
         if content is None:
             return
-        if not self._partners.issuperset(content.get("partner_provinces", ())):
+        if not self._partners.issuperset(content.get(PARTNERS, ())):
             raise Refused(409, "PARTNER_UNKNOWN")
         if place.kind is MEMBER:
             named = resources.subscription(content["ec_code"], content["product"])

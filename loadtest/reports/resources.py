@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from typing import Annotated, Any, Final, Literal, NamedTuple
 
 import msgspec
-from msgspec import Meta, Struct
+from msgspec import UNSET, Meta, Struct, UnsetType
 
 from adapters.json_platform import DELETE, PUT
 from hlrd.domain.identity import (
@@ -49,8 +49,10 @@ class Member(Struct, frozen=True, forbid_unknown_fields=True):
 class Subscription(Struct, frozen=True, forbid_unknown_fields=True, omit_defaults=True):
     ec_name: Annotated[str, Meta(max_length=200)]
     version: Annotated[int, Meta(ge=0)]
-    lead_province: Province | None = None
-    partner_provinces: Annotated[list[Province], Meta(min_length=1, max_length=40)] | None = None
+    lead_province: Province | UnsetType = UNSET
+    partner_provinces: Annotated[list[Province], Meta(min_length=1, max_length=40)] | UnsetType = (
+        UNSET
+    )
 
 
 @dataclass(frozen=True, slots=True)

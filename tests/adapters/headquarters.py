@@ -47,8 +47,8 @@ class Headquarters:
 class QuickPeople:
     """Whatever is with them is done before anybody asks."""
 
-    def __init__(self) -> None:
-        self.office = Office(lambda sheet: None)
+    def __init__(self, *, token: str = "") -> None:
+        self.office = Office(lambda sheet: None, token=token)
 
     def exchange(self, request: bytes) -> bytes:
         [read] = HTTPRequests().feed(request)
