@@ -10,7 +10,7 @@ from typing import Annotated
 import typer
 
 from hlrd import __version__
-from hlrd.cli import ne, orders, pool, reservations, simimport
+from hlrd.cli import ne, orders, pool, product, reservations, simimport
 from hlrd.config import ConfigError, Settings, load
 from hlrd.domain.errors import HlrdError
 
@@ -25,6 +25,7 @@ cli.add_typer(pool.pool, name="pool")
 cli.add_typer(simimport.sim, name="sim")
 cli.add_typer(orders.order, name="order")
 cli.add_typer(ne.ne, name="ne")
+cli.add_typer(product.product, name="product")
 
 Config = Annotated[Path, typer.Option("--config", help="As hlrd.example.toml.")]
 _CONFIG = Path("hlrd.toml")

@@ -23,6 +23,7 @@ from hlrd.api.public import public_app
 from hlrd.api.seam import Status
 from hlrd.config import ConfigError, NESettings, Settings
 from hlrd.domain.errors import HlrdError
+from hlrd.domain.operation import Operation
 from hlrd.domain.plan import Routes
 from hlrd.engine.engine import Engine
 from hlrd.ne.adapter import Account, Adapter
@@ -54,6 +55,7 @@ from hlrd.store.halts import HaltStore
 from hlrd.store.imports import ImportBook
 from hlrd.store.migrate import migrate
 from hlrd.store.pools import NumberPools
+from hlrd.store.products import ProductStore
 from hlrd.store.reader import OrderReader
 from hlrd.store.stock import SIMStock
 
@@ -66,13 +68,30 @@ READ_CONNECTIONS_MAX: Final = 8
 
 def routes(settings: Settings) -> Routes:
     """Where tasks go; refuses a configuration that would leave some nowhere to go."""
-    relations = [ne.name for ne in settings.ne if ne.dialect == RELATIONS_DIALECT]
-    homes = {ne.name: ne.templates for ne in settings.ne if ne.dialect != RELATIONS_DIALECT}
+    dialects = {ne.name: ne.dialect for ne in settings.ne}
+    relations = [name for name, dialect in dialects.items() if dialect == RELATIONS_DIALECT]
+    homes = {ne.name: ne.templates for ne in _that_can(Operation.ADD_SUBSCRIBER, settings)}
+    sheets = [ne.name for ne in _that_can(Operation.OPEN_SHEET, settings)]
     if len(relations) != 1:
         raise ConfigError(f"ne: exactly one must have dialect dsmp, and {len(relations)} have")
     if not homes:
         raise ConfigError("ne: none is an HLR, so no number could have a home")
-    return Routes(relations[0], homes)
+    if len(sheets) > 1:
+        raise ConfigError(f"ne: one at most may take work sheets, and {', '.join(sheets)} do")
+    platforms = {ne.name for ne in _that_can(Operation.PUBLISH_PRODUCT, settings)}
+    return Routes(
+        dsmp=relations[0],
+        templates=homes,
+        dialects=dialects,
+        platforms=frozenset(platforms - {relations[0]}),
+        sheets=sheets[0] if sheets else "",
+    )
+
+
+def _that_can(operation: Operation, settings: Settings) -> list[NESettings]:
+    """One of an unknown dialect can nothing; `adapter` refuses it."""
+    known = [ne for ne in settings.ne if ne.dialect in DIALECTS]
+    return [ne for ne in known if operation in DIALECTS[ne.dialect].operations]
 
 
 def adapter(ne: NESettings) -> Adapter[Any]:
@@ -188,6 +207,8 @@ class Daemon:
         outcomes = Outcomes()
         drivers = self._drivers = {ne.name: self._driver(ne, outcomes) for ne in settings.ne}
         first_own_id = first_order_id(epoch)
+        pool = await open_pool(self._dsn, "api", READ_CONNECTIONS_MAX)
+        stack.push_async_callback(pool.close)
         engine = Engine(
             clock=self._clock,
             chance=self._chance.random,
@@ -197,6 +218,8 @@ class Daemon:
             vault=self._vault,
             nes=drivers,
             routes=self._routes,
+            products=await ProductStore(pool).load(),
+            script_checks={name: dialect.check_script for name, dialect in DIALECTS.items()},
             state_master=settings.orders.state_master,
             order_ids=count(first_own_id),
             first_own_id=first_own_id,
@@ -224,8 +247,6 @@ class Daemon:
             on_page=engine.on_leased,
             on_freed=leases.freed,
         )
-        pool = await open_pool(self._dsn, "api", READ_CONNECTIONS_MAX)
-        stack.push_async_callback(pool.close)
         halts = HaltStore(pool)
         for ne, halt in (await halts.standing()).items():
             if ne in drivers:
@@ -275,6 +296,7 @@ class Daemon:
             cards=cards,
             imports=imports,
             reservations=reservations,
+            products=ProductStore(pool),
             elements=drivers.values(),
             halts=halts,
         )

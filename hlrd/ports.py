@@ -17,6 +17,7 @@ from hlrd.domain.identity import ICCID, IMSI, MSISDN, Binding, Card, CardKey, Se
 from hlrd.domain.lifecycle import NumberState
 from hlrd.domain.operation import Task
 from hlrd.domain.order import WorkOrder
+from hlrd.domain.product import Holding, Product
 from hlrd.domain.user import User
 
 
@@ -177,6 +178,7 @@ class Acceptance(Struct, frozen=True, gc=False):
     payload: bytes
     accepted_at: datetime
     binding: Binding | None
+    product: Product | None = None  #: the version that it stages
 
 
 class Closing(Struct, frozen=True, gc=False):
@@ -197,6 +199,8 @@ class Closing(Struct, frozen=True, gc=False):
     binding_end: BindingEnd | None = None
     binding: Binding | None = None  #: the one that ends
     quarantine_days: int | None = None
+    products: tuple[Holding, ...] | None = None  #: all that the user has now, when that changed
+    activated: Product | None = None  #: the version that users may subscribe to from now on
 
 
 class Clash(StrEnum):

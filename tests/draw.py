@@ -23,6 +23,8 @@ _MACHINES: Final[tuple[tuple[str, str, Mapping[Any, Any]], ...]] = (
     ("Number", "NumberState", lifecycle.NUMBER),
     ("Card", "CardState", lifecycle.CARD),
     ("Import of a SIM lot", "ImportState", lifecycle.IMPORT),
+    ("Version of a product", "ProductState", lifecycle.PRODUCT),
+    ("Move of a segment", "MoveState", lifecycle.MOVE),
 )
 
 

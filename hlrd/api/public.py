@@ -15,6 +15,7 @@ from hlrd.api.numbers import NumberRoutes
 from hlrd.api.orders import WorkOrders
 from hlrd.api.patience import Patience
 from hlrd.api.pools import PoolRoutes
+from hlrd.api.products import ProductRoutes
 from hlrd.api.receipts import ReceiptRoutes
 from hlrd.api.reservations import ReservationRoutes
 from hlrd.api.seam import (
@@ -28,6 +29,7 @@ from hlrd.api.seam import (
     NumberDesk,
     NumberPools,
     Orders,
+    ProductShelf,
     Receipts,
     Reservations,
     SIMStock,
@@ -51,6 +53,7 @@ def public_app(
     cards: CardDesk,
     imports: Imports,
     reservations: Reservations,
+    products: ProductShelf,
     elements: Iterable[Element],
     halts: Halts,
     bodies: Bodies | None = None,
@@ -84,6 +87,7 @@ def public_app(
             ).routes(),
             *NumberRoutes(pools=pools, numbers=numbers, bodies=bodies).routes(),
             *ReservationRoutes(reservations=reservations, bodies=bodies).routes(),
+            *ProductRoutes(products).routes(),
             *SIMRoutes(stock=stock, cards=cards, bodies=bodies).routes(),
             *ImportRoutes(
                 imports=imports, stock=stock, elements=network, patience=patience

@@ -18,6 +18,7 @@ from hlrd.pool.reservation import Asked
 from hlrd.pool.simheader import BadLine
 from hlrd.ports import Answer, Submission
 from hlrd.store.desk import Work
+from hlrd.store.products import ProductRow
 from hlrd.store.record import (
     CardRow,
     ExportRow,
@@ -137,6 +138,18 @@ class SIMStock(Protocol):
 
     async def cards(self, lot: str) -> AsyncIterator[Sequence[CardRow]] | None:
         """All cards of a lot, page by page; None if there is no such lot."""
+        ...
+
+
+class ProductShelf(Protocol):
+    """The published products."""
+
+    async def rows(self) -> Sequence[ProductRow]:
+        """Every version of every product."""
+        ...
+
+    async def versions(self, id: str) -> Sequence[ProductRow]:
+        """Of one product, the newest first; empty if there is none."""
         ...
 
 

@@ -11,7 +11,7 @@ from hlrd.domain import trail
 from hlrd.domain.identity import Binding
 from hlrd.domain.lifecycle import TaskState
 from hlrd.domain.operation import Task
-from hlrd.domain.order import BEIJING
+from hlrd.domain.order import BEIJING, user_of
 from hlrd.domain.suspension import Level
 from hlrd.domain.trail import TaskTrail
 from hlrd.store.record import OrderRecord
@@ -36,7 +36,7 @@ class Order(Struct):
     order_id: str
     type: str
     state: str
-    user_id: str
+    user_id: str | None  #: None for an order of no user
     operator_id: str
     priority: int
     accepted_at: datetime
@@ -68,7 +68,7 @@ def order(
         order_id=record.order_id,
         type=record.kind,
         state=record.state if live is None else str(live["state"]),
-        user_id=record.user_id,
+        user_id=user_of(record.user_id),
         operator_id=record.operator_id,
         priority=record.priority,
         accepted_at=record.accepted_at.astimezone(BEIJING),
@@ -102,6 +102,7 @@ def _with_request(
             level=Level(task.level),
             template=task.template,
             transaction=task.transaction,
+            details=task.details,
         )
     )
     return {**task.shown(), "request": request}

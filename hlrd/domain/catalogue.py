@@ -10,6 +10,9 @@ from hlrd.domain.order import (
     ArrearsSuspend,
     MemberActivate,
     PaymentResume,
+    ProductPublish,
+    ProductSubscribe,
+    ProductUnsubscribe,
     Source,
     UserOpen,
     UserTerminate,
@@ -61,6 +64,18 @@ KINDS: Final = (
     ),
     OrderKind(
         "USER_TERMINATE", "销户", UserTerminate, Nature.TERMINATE, Direction.FORWARD, 2,
+        frozenset({Source.CRM, Source.ESOP, Source.OPS}),
+    ),
+    OrderKind(  # a target that refuses it takes nothing back: the version stays staged
+        "PRODUCT_PUBLISH", "产品发布", ProductPublish, Nature.PRODUCT, Direction.BACKWARD, 2,
+        frozenset({Source.CRM, Source.OPS}),
+    ),
+    OrderKind(
+        "PRODUCT_SUBSCRIBE", "产品定购", ProductSubscribe, Nature.PRODUCT, Direction.BACKWARD, 2,
+        frozenset({Source.CRM, Source.ESOP, Source.OPS}),
+    ),
+    OrderKind(
+        "PRODUCT_UNSUBSCRIBE", "产品退订", ProductUnsubscribe, Nature.PRODUCT, Direction.FORWARD, 2,
         frozenset({Source.CRM, Source.ESOP, Source.OPS}),
     ),
 )  # fmt: skip

@@ -12,6 +12,7 @@ class Nature(StrEnum):
     SUSPEND = "suspend"
     RESUME = "resume"
     TERMINATE = "terminate"
+    PRODUCT = "product"  #: of a user's products, or of a product itself
 
 
 class Ruling(StrEnum):
@@ -25,16 +26,23 @@ RULINGS: Final[Mapping[Nature, Mapping[Nature, Ruling]]] = {
     # in flight: what becomes of a new …
     Nature.OPEN: {
         Nature.OPEN: _REFUSE, Nature.SUSPEND: _WAIT, Nature.RESUME: _WAIT, Nature.TERMINATE: _WAIT,
+        Nature.PRODUCT: _WAIT,
     },
     Nature.SUSPEND: {
         Nature.OPEN: _REFUSE, Nature.SUSPEND: _WAIT, Nature.RESUME: _WAIT, Nature.TERMINATE: _WAIT,
+        Nature.PRODUCT: _WAIT,
     },
     Nature.RESUME: {
         Nature.OPEN: _REFUSE, Nature.SUSPEND: _WAIT, Nature.RESUME: _WAIT, Nature.TERMINATE: _WAIT,
+        Nature.PRODUCT: _WAIT,
     },
     # A suspension or a second termination behind a termination waits, and then changes nothing.
     Nature.TERMINATE: {
         Nature.OPEN: _REFUSE, Nature.SUSPEND: _WAIT, Nature.RESUME: _REFUSE,
-        Nature.TERMINATE: _WAIT,
+        Nature.TERMINATE: _WAIT, Nature.PRODUCT: _REFUSE,
+    },
+    Nature.PRODUCT: {
+        Nature.OPEN: _REFUSE, Nature.SUSPEND: _WAIT, Nature.RESUME: _WAIT, Nature.TERMINATE: _WAIT,
+        Nature.PRODUCT: _WAIT,
     },
 }  # fmt: skip

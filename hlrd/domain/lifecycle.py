@@ -241,6 +241,63 @@ IMPORT: Final[Mapping[tuple[ImportState, ImportEvent], ImportState]] = {
     (ImportState.REMOVING, ImportEvent.REMOVED): ImportState.REFUSED,
 }
 
+
+class ProductState(StrEnum):
+    """Of one version of a product."""
+
+    STAGED = "staged"  #: taken; its targets do not all know it, and no user may have it
+    ACTIVE = "active"  #: users may subscribe to it
+    RETIRED = "retired"  #: a later version is active; users who have this one keep it
+
+
+class ProductEvent(StrEnum):
+    PUBLISHED = "published"  #: every target took it
+    SUPERSEDED = "superseded"  #: a later version was published
+
+
+PRODUCT: Final[Mapping[tuple[ProductState, ProductEvent], ProductState]] = {
+    (ProductState.STAGED, ProductEvent.PUBLISHED): ProductState.ACTIVE,
+    (ProductState.ACTIVE, ProductEvent.SUPERSEDED): ProductState.RETIRED,
+}
+
+
+class MoveState(StrEnum):
+    """割接: a segment of numbers or cards on its way from one HLR to another."""
+
+    DRAINING = "draining"  #: its orders wait; those that had begun are carried out
+    DRAINED = "drained"  #: nothing of it is in flight: its data can be moved, by the HLRs' own tools
+    SWITCHING = "switching"  #: bindings, ranges and lots get their new home
+    VERIFYING = "verifying"  #: the new HLR is asked for its subscribers
+    UNPROVEN = "unproven"  #: it does not have them all; the orders wait on
+    RETURNING = "returning"  #: bindings, ranges and lots get their old home again
+    DONE = "done"  #: its orders go on at the new HLR
+    RETURNED = "returned"  #: its orders go on at the old HLR
+
+
+class MoveEvent(StrEnum):
+    EMPTIED = "emptied"  #: the last order that had begun is closed
+    SWITCH_ORDERED = "switchOrdered"  #: by staff: the data is at the new HLR
+    SWITCHED = "switched"
+    PROVEN = "proven"
+    NOT_PROVEN = "notProven"
+    VERIFY_ORDERED = "verifyOrdered"  #: by staff: once more
+    RETURN_ORDERED = "returnOrdered"  #: by staff
+    RETURNED = "returned"
+
+
+MOVE: Final[Mapping[tuple[MoveState, MoveEvent], MoveState]] = {
+    (MoveState.DRAINING, MoveEvent.EMPTIED): MoveState.DRAINED,
+    (MoveState.DRAINING, MoveEvent.RETURN_ORDERED): MoveState.RETURNED,
+    (MoveState.DRAINED, MoveEvent.SWITCH_ORDERED): MoveState.SWITCHING,
+    (MoveState.DRAINED, MoveEvent.RETURN_ORDERED): MoveState.RETURNED,
+    (MoveState.SWITCHING, MoveEvent.SWITCHED): MoveState.VERIFYING,
+    (MoveState.VERIFYING, MoveEvent.PROVEN): MoveState.DONE,
+    (MoveState.VERIFYING, MoveEvent.NOT_PROVEN): MoveState.UNPROVEN,
+    (MoveState.UNPROVEN, MoveEvent.VERIFY_ORDERED): MoveState.VERIFYING,
+    (MoveState.UNPROVEN, MoveEvent.RETURN_ORDERED): MoveState.RETURNING,
+    (MoveState.RETURNING, MoveEvent.RETURNED): MoveState.RETURNED,
+}
+
 S = TypeVar("S", bound=StrEnum)
 E = TypeVar("E", bound=StrEnum)
 T = TypeVar("T")

@@ -67,7 +67,7 @@ NOBODY: Final = Binding(UserId(""), MSISDN(""), IMSI(""), ICCID(""), "", "", Sea
 """The binding of a task that is about no user: a product, an enterprise."""
 
 
-class Details(Struct, frozen=True, gc=False):
+class Details(Struct, frozen=True, gc=False, omit_defaults=True):
     """What a task is about beside its user; each operation has use for a few."""
 
     product: str = ""
@@ -80,7 +80,7 @@ class Details(Struct, frozen=True, gc=False):
     query: str = ""  #: the script that reads the function back; empty: its command is its own query
     shows: str = ""  #: the script of what the answer to `query` holds while the function is on
     target: Binding | None = None  #: CHANGE_CARD, CHANGE_NUMBER, RENUMBER_RELATION: bound after it
-    text: str = ""  #: OPEN_SHEET: what people are to do
+    text: str = ""  #: OPEN_SHEET: what people are to do; PUBLISH_PRODUCT: the product's name
     attributes: Mapping[str, str] = {}  #: what scripts name beside the user's own (`domain.script`)
 
 

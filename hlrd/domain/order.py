@@ -17,7 +17,24 @@ from msgspec import Meta, Struct
 from hlrd import limits
 from hlrd.domain import identity
 from hlrd.domain.errors import BadRequest, Refusal
-from hlrd.domain.identity import ICCIDText, IMSIText, KeyText, MSISDNText, UserIdText
+from hlrd.domain.identity import (
+    ICCIDText,
+    IMSIText,
+    KeyText,
+    MSISDNText,
+    UserId,
+    UserIdText,
+)
+from hlrd.domain.product import (
+    ElementText,
+    LabelText,
+    ParameterText,
+    Product,
+    ProductService,
+    ProductText,
+    ProductVersion,
+    ValueText,
+)
 
 BEIJING: Final = ZoneInfo("Asia/Shanghai")
 
@@ -71,7 +88,6 @@ class Header(Struct, kw_only=True, forbid_unknown_fields=True, tag_field="type")
     order_id: OrderIdText  #: upstream's, unique per source: the idempotency key
     province: ProvinceText  #: a key of PROVINCES
     operator_id: OperatorText  #: who did it upstream; recorded with every order
-    user_id: UserIdText
     version: Annotated[int, Meta(ge=1, le=1)] = 1
     root_order_id: OrderIdText | None = None  #: the business order in CRM
     channel: NameText | None = None
@@ -84,7 +100,13 @@ class Header(Struct, kw_only=True, forbid_unknown_fields=True, tag_field="type")
     reply_to: NameText | None = None
 
 
-class MemberActivate(Header, tag="MEMBER_ACTIVATE", kw_only=True, forbid_unknown_fields=True):
+class UserHeader(Header, kw_only=True, forbid_unknown_fields=True):
+    """What every order about one user carries."""
+
+    user_id: UserIdText
+
+
+class MemberActivate(UserHeader, tag="MEMBER_ACTIVATE", kw_only=True, forbid_unknown_fields=True):
     """成员基础通信功能开通: number and card are drawn, unless the card is named."""
 
     ec_code: ECCodeText
@@ -95,15 +117,13 @@ class MemberActivate(Header, tag="MEMBER_ACTIVATE", kw_only=True, forbid_unknown
     iccid: ICCIDText | None = None  #: this very card
     lot: NameText | None = None  #: any card of this lot; neither: any card of the province
     msisdn: MSISDNText | None = None  #: the customer's choice: idle, or of the reservation
-    reservation: ReservationText | None = (
-        None  #: gives number, pool, digits; cards if any
-    )
+    reservation: ReservationText | None = None  #: gives number, pool, digits; cards if any
     services: Annotated[list[Service], Meta(min_length=1, max_length=3)] = msgspec.field(
         default_factory=lambda: [Service.GPRS, Service.SMS]
     )
 
 
-class UserOpen(Header, tag="USER_OPEN", kw_only=True, forbid_unknown_fields=True):
+class UserOpen(UserHeader, tag="USER_OPEN", kw_only=True, forbid_unknown_fields=True):
     """用户开户: CRM names number and card; the key comes with the order or from the stock."""
 
     msisdn: MSISDNText
@@ -118,7 +138,7 @@ class UserOpen(Header, tag="USER_OPEN", kw_only=True, forbid_unknown_fields=True
     arrears_level: LevelNumber | None = None  #: opened while the account is in arrears
 
 
-class ArrearsSuspend(Header, tag="ARREARS_SUSPEND", kw_only=True, forbid_unknown_fields=True):
+class ArrearsSuspend(UserHeader, tag="ARREARS_SUSPEND", kw_only=True, forbid_unknown_fields=True):
     """欠费停机."""
 
     msisdn: MSISDNText
@@ -128,7 +148,7 @@ class ArrearsSuspend(Header, tag="ARREARS_SUSPEND", kw_only=True, forbid_unknown
     state_version: VersionNumber | None = None
 
 
-class PaymentResume(Header, tag="PAYMENT_RESUME", kw_only=True, forbid_unknown_fields=True):
+class PaymentResume(UserHeader, tag="PAYMENT_RESUME", kw_only=True, forbid_unknown_fields=True):
     """缴费开机: takes ARREARS off and no other reason."""
 
     msisdn: MSISDNText
@@ -136,7 +156,7 @@ class PaymentResume(Header, tag="PAYMENT_RESUME", kw_only=True, forbid_unknown_f
     state_version: VersionNumber | None = None
 
 
-class UserTerminate(Header, tag="USER_TERMINATE", kw_only=True, forbid_unknown_fields=True):
+class UserTerminate(UserHeader, tag="USER_TERMINATE", kw_only=True, forbid_unknown_fields=True):
     """销户."""
 
     msisdn: MSISDNText
@@ -144,10 +164,62 @@ class UserTerminate(Header, tag="USER_TERMINATE", kw_only=True, forbid_unknown_f
     quarantine_days: Annotated[int, Meta(ge=0, le=365)] | None = None  #: absent: the pool's own
 
 
+class ProductPublish(Header, tag="PRODUCT_PUBLISH", kw_only=True, forbid_unknown_fields=True):
+    """产品发布: one version of a product, and how its services are switched. Of no user."""
+
+    product: ProductText
+    product_version: ProductVersion
+    name: LabelText
+    services: Annotated[
+        list[ProductService], Meta(min_length=1, max_length=limits.PRODUCT_SERVICES_MAX)
+    ]
+    platforms: Annotated[list[ElementText], Meta(max_length=limits.PRODUCT_TARGETS_MAX)] = (
+        msgspec.field(default_factory=list)
+    )
+
+    def content(self) -> Product:
+        return Product(self.product, self.product_version, self.name, self.services, self.platforms)
+
+
+class ProductSubscribe(
+    UserHeader, tag="PRODUCT_SUBSCRIBE", kw_only=True, forbid_unknown_fields=True
+):
+    """产品定购."""
+
+    msisdn: MSISDNText
+    product: ProductText
+    product_version: ProductVersion | None = None  #: absent: the active one when the order came
+    attributes: Annotated[
+        dict[ParameterText, ValueText],
+        Meta(max_length=limits.PRODUCT_SERVICES_MAX * limits.PARAMETERS_MAX),
+    ] = {}
+
+
+class ProductUnsubscribe(
+    UserHeader, tag="PRODUCT_UNSUBSCRIBE", kw_only=True, forbid_unknown_fields=True
+):
+    """产品退订."""
+
+    msisdn: MSISDNText
+    product: ProductText
+    cause: NoteText | None = None
+
+
 Opening = MemberActivate | UserOpen
-WorkOrder = MemberActivate | UserOpen | ArrearsSuspend | PaymentResume | UserTerminate
+ProductOrder = ProductPublish | ProductSubscribe | ProductUnsubscribe
+OfUser = (
+    MemberActivate
+    | UserOpen
+    | ArrearsSuspend
+    | PaymentResume
+    | UserTerminate
+    | ProductSubscribe
+    | ProductUnsubscribe
+)
+WorkOrder = OfUser | ProductPublish
 
 _DECODER: Final[msgspec.json.Decoder[WorkOrder]] = msgspec.json.Decoder(WorkOrder)
+_OF_PRODUCT: Final = "product:"
 _PATH: Final = re.compile(r" - at `\$\.?(.*)`\Z")
 
 
@@ -188,6 +260,20 @@ def content_hash(order: WorkOrder) -> bytes:
     return hashlib.blake2b(msgspec.json.encode(as_stored), digest_size=16).digest()
 
 
+def lane_of(order: WorkOrder) -> UserId:
+    """Orders of one lane run one after the other: of one user, or of one product. A user id has
+    digits only, so the two never meet.
+    """
+    if isinstance(order, ProductPublish):
+        return UserId(f"{_OF_PRODUCT}{order.product}")
+    return UserId(order.user_id)
+
+
+def user_of(lane: str) -> str | None:
+    """None for a lane that is no user's."""
+    return None if lane.startswith(_OF_PRODUCT) else lane
+
+
 def refuse_bad_times(order: WorkOrder, now: datetime) -> None:
     """`now` with a time zone."""
     accepted = _moment(order.accept_time, "accept_time")
@@ -220,6 +306,8 @@ def _normalize(order: WorkOrder) -> None:
         raise BadRequest(
             "REPLY_TO_UNKNOWN", "no receipt endpoint of that name is registered", "reply_to"
         )
+    if isinstance(order, ProductPublish):
+        return
     if order.msisdn is not None:
         order.msisdn = identity.parse_msisdn(order.msisdn)
     if isinstance(order, Opening):

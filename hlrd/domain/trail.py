@@ -12,7 +12,7 @@ from typing import Any, Final
 import msgspec
 from msgspec import Struct
 
-from hlrd.domain.operation import Cause, Operation, Task
+from hlrd.domain.operation import NO_DETAILS, Cause, Details, Operation, Task
 from hlrd.domain.order import BEIJING
 
 
@@ -22,7 +22,9 @@ class Receipt(Struct, omit_defaults=True, kw_only=True, gc=False):
     id: str
     order_id: str  #: upstream's
     type: str
-    user_id: str
+    user_id: str | None = None  #: None for an order of no user
+    product: str | None = None
+    product_version: int | None = None
     result: str  #: OrderState: succeeded, failed, or fallout in an interim receipt
     received_at: str
     first_command_at: str | None = None
@@ -68,17 +70,16 @@ class TaskTrail(Struct, array_like=True, gc=False):
     transaction: str
     cause: Cause
     commands: list[CommandTrail]
+    details: Details = NO_DETAILS
 
     def shown(self) -> dict[str, Any]:
-        return {
-            "operation": self.operation,
-            "ne": self.ne,
-            "state": self.state,
-            "commands": [command.shown() for command in self.commands],
-        }
+        told: dict[str, Any] = {"operation": self.operation, "ne": self.ne, "state": self.state}
+        if self.details.service:
+            told["service"] = self.details.service
+        return told | {"commands": [command.shown() for command in self.commands]}
 
 
-Row = tuple[str, str, str, int, str, str, str, list[tuple[Any, ...]]]
+Row = tuple[str, str, str, int, str, str, str, list[tuple[Any, ...]], Details]
 """A `TaskTrail` before it is one: what the hot path makes."""
 
 _ENCODER: Final = msgspec.json.Encoder()
@@ -95,6 +96,7 @@ def row(task: Task, state: str, commands: list[tuple[Any, ...]]) -> Row:
         task.transaction,
         task.cause,
         commands,
+        task.details,
     )
 
 

@@ -4,6 +4,7 @@ from msgspec import Struct
 
 from hlrd.domain.identity import Binding
 from hlrd.domain.lifecycle import UserState
+from hlrd.domain.product import Holding
 from hlrd.domain.suspension import Reasons
 
 
@@ -13,3 +14,4 @@ class User(Struct, frozen=True, gc=False):
     state: UserState
     binding: Binding | None  #: None once terminated
     reasons: Reasons
+    products: tuple[Holding, ...] = ()  #: in the order they came

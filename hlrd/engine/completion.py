@@ -6,7 +6,16 @@ from typing import Any, Final
 
 from hlrd.domain import suspension, trail
 from hlrd.domain.lifecycle import OrderState, TaskState
+from hlrd.domain.order import (
+    ProductOrder,
+    ProductPublish,
+    ProductSubscribe,
+    ProductUnsubscribe,
+    UserTerminate,
+    user_of,
+)
 from hlrd.domain.outcome import Verdict
+from hlrd.domain.product import Holding, Product
 from hlrd.domain.user import User
 from hlrd.engine.book import OpenOrder, OpenTask, Sent
 from hlrd.ports import BindingEnd, Closing
@@ -34,14 +43,15 @@ def closing(order: OpenOrder, now: datetime) -> Closing:
         binding_end=end,
         binding=order.binding if end else None,
         quarantine_days=getattr(order.order, "quarantine_days", None),
+        products=_products_after(order) if is_final else None,
+        activated=activated(order),
     )
 
 
 def binding_end(order: OpenOrder) -> BindingEnd | None:
     if order.state is OrderState.SUCCEEDED:
-        ends = (
-            order.plan is not None and order.plan.user.binding is None and order.binding is not None
-        )
+        after = _user_after(order)
+        ends = after is not None and after.binding is None and order.binding is not None
         return BindingEnd.TERMINATED if ends else None
     if order.state is not OrderState.FAILED or not order.kind.opens_user:
         return None
@@ -56,13 +66,15 @@ def receipt(order: OpenOrder, user: User | None, now: datetime) -> bytes:
         id=str(order.id),
         order_id=order.order.order_id,
         type=order.kind.name,
-        user_id=order.user_id,
+        user_id=user_of(order.user_id),
         result=order.state,
         received_at=trail.moment(accepted_s),
         closed_at=trail.moment(now.timestamp()),
     )
     if order.started is not None:
         body.first_command_at = trail.moment(accepted_s - order.received + order.started)
+    if isinstance(order.order, ProductOrder):
+        body.product, body.product_version = order.order.product, _version_of(order)
     binding = order.binding
     if binding is not None and order.state is not OrderState.FAILED:
         body.msisdn, body.imsi, body.iccid = binding.msisdn, binding.imsi, binding.iccid
@@ -74,6 +86,12 @@ def receipt(order: OpenOrder, user: User | None, now: datetime) -> bytes:
     if order.failure is not None or order.impossible is not None:
         _tell_failure(body, order)
     return trail.encode_receipt(body)
+
+
+def activated(order: OpenOrder) -> Product | None:
+    if order.state is OrderState.SUCCEEDED and isinstance(order.order, ProductPublish):
+        return order.order.content()
+    return None
 
 
 def trail_of(order: OpenOrder) -> bytes:
@@ -133,9 +151,23 @@ def _user_after(order: OpenOrder) -> User | None:
     return None
 
 
+def _products_after(order: OpenOrder) -> tuple[Holding, ...] | None:
+    after = _user_after(order)
+    if after is None or not isinstance(
+        order.order, ProductSubscribe | ProductUnsubscribe | UserTerminate
+    ):
+        return None
+    return after.products
+
+
+def _version_of(order: OpenOrder) -> int | None:
+    return getattr(order.order, "product_version", None)
+
+
 def _changes_user(order: OpenOrder) -> bool:
     """Whether the journal must hold a user row: not for one that is plainly active."""
     assert order.plan is not None or order.state is OrderState.FAILED
-    if order.state is not OrderState.SUCCEEDED or order.plan is None:
+    after = _user_after(order)
+    if after is None:
         return False
-    return not order.kind.opens_user or bool(order.plan.user.reasons)
+    return not order.kind.opens_user or bool(after.reasons)

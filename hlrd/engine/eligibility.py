@@ -13,7 +13,15 @@ from hlrd.domain.catalogue import OrderKind
 from hlrd.domain.conflict import RULINGS, Ruling
 from hlrd.domain.errors import BadRequest, Busy, Conflict, NotAllowed, NotFound
 from hlrd.domain.lifecycle import NumberState, UserState
-from hlrd.domain.order import MemberActivate, Opening, Service, Source, UserOpen, WorkOrder
+from hlrd.domain.order import (
+    MemberActivate,
+    OfUser,
+    Opening,
+    Service,
+    Source,
+    UserOpen,
+    WorkOrder,
+)
 from hlrd.domain.plan import Routes, services_key
 from hlrd.domain.user import User
 from hlrd.engine.book import OpenOrder
@@ -50,7 +58,7 @@ def check_in_flight(kind: OrderKind, ahead: Sequence[OpenOrder], parked: int) ->
             )
 
 
-def check_user(order: WorkOrder, user: User | None) -> None:
+def check_user(order: OfUser, user: User | None) -> None:
     """The user exists, and is the one that has the number: numbers are recycled."""
     assert not isinstance(order, MemberActivate)
     if user is None:

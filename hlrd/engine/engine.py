@@ -18,12 +18,14 @@ from hlrd.domain.lifecycle import OrderEvent, OrderState
 from hlrd.domain.operation import Task
 from hlrd.domain.outcome import Outcome
 from hlrd.domain.plan import Routes
+from hlrd.domain.publication import Check, Products
 from hlrd.engine import completion
 from hlrd.engine.book import Book, Inquiry, Lane, OpenOrder, OpenTask
 from hlrd.engine.dispatch import Dispatch
 from hlrd.engine.execution import NOT_CONFIGURED, Execution
 from hlrd.engine.intake import Intake
 from hlrd.engine.parking import Parking
+from hlrd.engine.products import ProductRules
 from hlrd.pool.allocator import Allocator
 from hlrd.ports import (
     NE,
@@ -70,16 +72,20 @@ class Engine:
         vault: Vault,
         nes: Mapping[str, NE],
         routes: Routes,
+        products: Products,
+        script_checks: Mapping[str, Check],
         state_master: str,
         order_ids: Iterator[int],
         first_own_id: int,
     ) -> None:
-        """`chance` gives numbers in [0, 1). Orders with an id below `first_own_id` come from an
-        earlier run, which may have sent any part of them.
+        """`products`: as the journal holds them; `script_checks` by dialect. `chance` gives numbers
+        in [0, 1). Orders with an id below `first_own_id` come from an earlier run, which may have
+        sent any part of them.
         """
         self._clock = clock
         self._journal = journal
         self._lookup = lookup
+        self._products = products
         self._first_own_id = first_own_id
         self._book = Book()
         self._parking = Parking()
@@ -94,6 +100,7 @@ class Engine:
             chance=chance,
             dispatch=self._dispatch,
             routes=routes,
+            products=products,
             doubt_until=clock.monotonic() + settle_s,
             on_end=self._end,
         )
@@ -107,6 +114,7 @@ class Engine:
             lookup=lookup,
             vault=vault,
             routes=routes,
+            product_rules=ProductRules(products, routes, script_checks),
             state_master=state_master,
             order_ids=order_ids,
         )
@@ -214,6 +222,9 @@ class Engine:
             order = self._book.orders[order_id]
             metrics.ORDER_DURATION.labels(order.kind.name).observe(now - order.received)
             metrics.ORDERS_CLOSED.labels(order.kind.name, order.state).inc()
+            activated = completion.activated(order)
+            if activated is not None:
+                self._products.activate(activated.id, activated.version)
             lane = self._book.remove(order)
             if self._reading is not None:
                 self._reading.outdated.add(order.user_id)

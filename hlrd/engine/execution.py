@@ -9,6 +9,7 @@ from hlrd.domain.lifecycle import OrderEvent, OrderState, TaskEvent, TaskState, 
 from hlrd.domain.operation import Task
 from hlrd.domain.outcome import FINAL, Decision, Outcome, Step, Verdict, decide
 from hlrd.domain.plan import Impossible, Routes
+from hlrd.domain.publication import Products
 from hlrd.domain.suspension import NO_REASONS
 from hlrd.domain.user import User
 from hlrd.engine.book import Lane, OpenOrder, OpenTask
@@ -31,6 +32,7 @@ class Execution:
         chance: Callable[[], float],
         dispatch: Dispatch,
         routes: Routes,
+        products: Products,
         doubt_until: float,
         on_end: Callable[[OpenOrder], None],
     ) -> None:
@@ -39,6 +41,7 @@ class Execution:
         self._chance = chance
         self._dispatch = dispatch
         self._routes = routes
+        self._products = products
         self._doubt_until = doubt_until
         self._on_end = on_end
         self.timers: Timers[OpenTask] = Timers()
@@ -54,7 +57,7 @@ class Execution:
         elif len(lane.queue) > 1 and any(behind.kind.opens_user for behind in lane.queue):
             # The opening it came behind was lost in a crash and came again: no user of its own.
             user = None
-        plan = planning.plan(order.order, user, self._routes, str(order.id))
+        plan = planning.plan(order.order, user, self._routes, self._products, str(order.id))
         if isinstance(plan, Impossible):
             self._end_impossible(order, plan)
             return

@@ -16,8 +16,18 @@ from hlrd.domain.catalogue import BY_SHAPE
 from hlrd.domain.errors import Conflict, Refusal
 from hlrd.domain.identity import ICCID, IMSI, MSISDN, Binding, CardKey, UserId
 from hlrd.domain.lifecycle import OrderState, UserState
-from hlrd.domain.order import MemberActivate, Opening, UserOpen, WorkOrder
+from hlrd.domain.order import (
+    MemberActivate,
+    OfUser,
+    Opening,
+    ProductPublish,
+    ProductSubscribe,
+    ProductUnsubscribe,
+    UserOpen,
+    WorkOrder,
+)
 from hlrd.domain.plan import Routes
+from hlrd.domain.product import Product
 from hlrd.domain.suspension import NO_REASONS
 from hlrd.domain.user import User
 from hlrd.engine import eligibility
@@ -25,6 +35,7 @@ from hlrd.engine.admission import DrainRate, judge
 from hlrd.engine.book import Book, Lane, OpenOrder
 from hlrd.engine.execution import Execution
 from hlrd.engine.parking import Parking
+from hlrd.engine.products import ProductRules
 from hlrd.pool.allocator import Allocator, Drawn, Exhausted, Pending
 from hlrd.ports import (
     Acceptance,
@@ -85,6 +96,7 @@ class Intake:
         lookup: Lookup,
         vault: Vault,
         routes: Routes,
+        product_rules: ProductRules,
         state_master: str,
         order_ids: Iterator[int],
     ) -> None:
@@ -97,6 +109,7 @@ class Intake:
         self._lookup = lookup
         self._vault = vault
         self._routes = routes
+        self._product_rules = product_rules
         self._state_master = state_master
         self._order_ids = order_ids
         self._arriving: dict[int, _Arrival] = {}
@@ -157,7 +170,7 @@ class Intake:
             source=source,
             order=order,
             kind=kind,
-            user_id=UserId(order.user_id),
+            user_id=orders.lane_of(order),
             priority=priority,
             urgency=priority,
             content_hash=digest,
@@ -252,11 +265,21 @@ class Intake:
         eligibility.check_source(kind, entry.source, self._state_master)
         eligibility.check_times(order, entry.received_at)
         ahead = [earlier for earlier in lane.queue if earlier.id < entry.id] if lane.queue else ()
-        eligibility.check_in_flight(kind, ahead, self._parking.count_of(entry.user_id))
+        parked = self._parking.count_of(entry.user_id)
+        eligibility.check_in_flight(kind, ahead, parked)
         if isinstance(order, Opening):
             eligibility.check_opening(order, lane.user, facts, self._routes, entry.source)
+        elif isinstance(order, ProductPublish):
+            self._product_rules.check_publication(order, ahead)
         else:
             eligibility.check_user(order, lane.user)
+            self._check_product(order, lane.user, is_first=not (ahead or parked))
+
+    def _check_product(self, order: OfUser, user: User | None, *, is_first: bool) -> None:
+        if isinstance(order, ProductSubscribe):
+            self._product_rules.check_subscription(order, user, is_first=is_first)
+        elif isinstance(order, ProductUnsubscribe):
+            self._product_rules.check_unsubscription(order)
 
     # Reserving and accepting.
 
@@ -351,6 +374,7 @@ class Intake:
                 payload=orders.encode(entry.order),
                 accepted_at=entry.received_at,
                 binding=entry.binding if entry.kind.opens_user else None,
+                product=_staged(entry.order),
             )
         )
 
@@ -361,6 +385,9 @@ class Intake:
             self._allocator.bound(msisdn=entry.binding.msisdn, iccid=entry.binding.iccid)
             entry.is_in_hand = False
             metrics.POOL_ALLOCATION_DURATION.observe(self._clock.monotonic() - entry.received)
+        staged = _staged(entry.order)
+        if staged is not None:
+            self._product_rules.products.stage(staged)
         metrics.ORDERS_ACCEPTED.labels(entry.kind.name).inc()
         self._settle(entry, _answer(entry))
 
@@ -469,6 +496,10 @@ class Intake:
                 receipt=repeat.receipt,
             ),
         )
+
+
+def _staged(order: WorkOrder) -> Product | None:
+    return order.content() if isinstance(order, ProductPublish) else None
 
 
 def _wanted(entry: OpenOrder) -> Wanted:

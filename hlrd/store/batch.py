@@ -10,7 +10,7 @@ from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from typing import Final, NamedTuple, TypeAlias, TypeVar
 
-from msgspec import structs
+from msgspec import json, structs
 
 from hlrd.domain.identity import ICCID, IMSI, MSISDN, UserId
 from hlrd.domain.lifecycle import NumberEvent, UserState
@@ -29,6 +29,11 @@ _HOLD_NUMBERS: Final = query("journal_hold_numbers")
 _HOLD_CARDS: Final = query("journal_hold_cards")
 _PUT_USERS: Final = query("journal_put_users")
 _DROP_USERS: Final = query("journal_drop_users")
+_STAGE_PRODUCTS: Final = query("journal_stage_products")
+_RETIRE_PRODUCT: Final = query("journal_retire_product")
+_ACTIVATE_PRODUCT: Final = query("journal_activate_product")
+_PUT_PRODUCTS: Final = query("journal_put_user_products")
+_DROP_PRODUCTS: Final = query("journal_drop_user_products")
 
 ORDER_COLUMNS: Final = (
     "id",
@@ -147,6 +152,7 @@ async def _insert(
 ) -> None:
     await _copy(connection, "work_order", ORDER_COLUMNS, list(map(order_row, accepts)))
     await _copy(connection, "binding", BINDING_COLUMNS, list(binding_rows(accepts)))
+    await _stage_products(connection, accepts)
     await _copy(connection, "receipt", _RECEIPT_COLUMNS, list(map(_receipt_row, closings)))
 
 
@@ -204,6 +210,49 @@ async def _take_effect(
     if ended:
         await _end_bindings(connection, ended, quarantine_days)
     await _change_users(connection, [closing for closing in closings if closing.user])
+    await _change_products(connection, [c for c in closings if c.products is not None])
+    for closing in closings:
+        if closing.activated is not None:
+            named = closing.activated.id, closing.activated.version
+            await connection.execute(_RETIRE_PRODUCT, *named)
+            await connection.execute(_ACTIVATE_PRODUCT, *named)
+
+
+async def _stage_products(connection: Connection, accepts: Sequence[Acceptance]) -> None:
+    rows = [
+        (record.product.id, record.product.version, json.encode(record.product), record.id,
+         record.accepted_at)
+        for record in accepts
+        if record.product is not None
+    ]  # fmt: skip
+    if rows:
+        await connection.execute(_STAGE_PRODUCTS, *_columns(rows))
+
+
+async def _change_products(connection: Connection, closings: Sequence[Closing]) -> None:
+    """Each record says all that its user has; the last one holds."""
+    if not closings:
+        return
+    last = {closing.user_id: closing for closing in closings}
+    rows = [row for closing in last.values() for row in _product_rows(closing)]
+    users, products = [row[0] for row in rows], [row[1] for row in rows]
+    await connection.execute(_DROP_PRODUCTS, list(last), users, products)
+    if rows:
+        await connection.execute(_PUT_PRODUCTS, *_columns(rows))
+
+
+def _product_rows(closing: Closing) -> Iterator[tuple[object, ...]]:
+    for place, holding in enumerate(closing.products or ()):
+        attributes = json.encode(holding.attributes).decode()
+        yield (
+            closing.user_id,
+            holding.product,
+            holding.version,
+            attributes,
+            place,
+            closing.order_id,
+            closing.closed_at,
+        )
 
 
 async def _change_users(connection: Connection, closings: Sequence[Closing]) -> None:

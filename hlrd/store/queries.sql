@@ -164,6 +164,47 @@ ON CONFLICT (user_id) DO UPDATE SET (state, reasons, order_id, since) =
 -- These are plainly active again.
 DELETE FROM user_state WHERE user_id = ANY($1::text[]);
 
+-- name: journal_stage_products
+-- Take versions that are published for the first time; a repeat has the same content.
+INSERT INTO product (id, version, state, document, order_id, since)
+SELECT t.id, t.version, 'staged', t.document, t.order_id, t.since
+FROM unnest($1::text[], $2::int[], $3::bytea[], $4::bigint[], $5::timestamptz[])
+    AS t (id, version, document, order_id, since)
+ON CONFLICT (id, version) DO NOTHING;
+
+-- name: journal_retire_product
+-- The version that was active is not offered any more.
+UPDATE product SET state = 'retired' WHERE id = $1 AND version < $2 AND state = 'active';
+
+-- name: journal_activate_product
+-- Users may subscribe to this version.
+UPDATE product SET state = 'active' WHERE id = $1 AND version = $2 AND state = 'staged';
+
+-- name: journal_drop_user_products
+-- Users ($1) keep the products that are named for them ($2, $3), and no other.
+DELETE FROM user_product p
+WHERE p.user_id = ANY($1::text[]) AND NOT EXISTS (
+    SELECT FROM unnest($2::text[], $3::text[]) AS t (user_id, product)
+    WHERE t.user_id = p.user_id AND t.product = p.product);
+
+-- name: journal_put_user_products
+-- What users have.
+INSERT INTO user_product (user_id, product, version, attributes, place, order_id, since)
+SELECT * FROM unnest($1::text[], $2::text[], $3::int[], $4::jsonb[], $5::smallint[], $6::bigint[],
+    $7::timestamptz[])
+ON CONFLICT (user_id, product) DO UPDATE SET (version, attributes, place) =
+    (excluded.version, excluded.attributes, excluded.place);
+
+-- name: products
+-- Every version of every product.
+SELECT id, version, state, document, order_id, since FROM product ORDER BY id, version;
+
+-- name: product_versions
+-- The versions of one product, the newest first, and how many users have each.
+SELECT p.version, p.state, p.document, p.order_id, p.since,
+    (SELECT count(*) FROM user_product u WHERE (u.product, u.version) = (p.id, p.version)) AS users
+FROM product p WHERE p.id = $1 ORDER BY p.version DESC;
+
 -- name: facts_repeats
 -- Which of these orders are durable already, with their answer.
 SELECT t.n, w.id, w.content_hash, r.state AS receipt_state, r.body,
@@ -176,6 +217,8 @@ LEFT JOIN binding b ON b.user_id = w.user_id AND b.order_id = w.id;
 -- name: facts_users
 -- What is known of these users; nothing of those that never were.
 SELECT t.user_id AS asked, s.state, s.reasons,
+    (SELECT jsonb_agg(jsonb_build_array(p.product, p.version, p.attributes) ORDER BY p.place)
+     FROM user_product p WHERE p.user_id = t.user_id) AS products,
     b.user_id, b.msisdn, b.imsi, b.iccid, b.hlr, b.province, b.key_id, b.sealed_key,
     EXISTS (SELECT FROM receipt r WHERE r.order_id = b.order_id AND r.is_final) AS is_opened
 FROM unnest($1::text[]) AS t (user_id)
@@ -214,6 +257,8 @@ WHERE EXISTS (SELECT FROM binding b WHERE b.imsi = t.imsi)
 -- The open orders of the users who have these orders or are named, in order of id.
 SELECT w.id, w.source, w.order_id, w.kind, w.user_id AS asked, w.priority, w.content_hash,
     w.payload, w.accepted_at, b.order_id AS bound_by, s.state, s.reasons,
+    (SELECT jsonb_agg(jsonb_build_array(p.product, p.version, p.attributes) ORDER BY p.place)
+     FROM user_product p WHERE p.user_id = w.user_id) AS products,
     b.user_id, b.msisdn, b.imsi, b.iccid, b.hlr, b.province, b.key_id, b.sealed_key,
     EXISTS (SELECT FROM receipt o WHERE o.order_id = b.order_id AND o.is_final) AS is_opened
 FROM (SELECT user_id FROM work_order WHERE id = ANY($1::bigint[])

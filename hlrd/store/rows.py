@@ -6,6 +6,7 @@ import orjson
 
 from hlrd.domain.identity import ICCID, IMSI, MSISDN, Binding, Card, SealedKey, UserId
 from hlrd.domain.lifecycle import NumberState, UserState
+from hlrd.domain.product import Holding
 from hlrd.domain.suspension import NO_REASONS, Level, Reason, Reasons
 from hlrd.domain.user import User
 from hlrd.ports import NumberFact, StoredOrder
@@ -63,11 +64,18 @@ def user_of(row: Record) -> User | None:
     """A user is what user_state says of it; without a row there, what its binding says."""
     binding = binding_of(row)
     if row["state"] is not None:
-        return User(UserState(row["state"]), binding, reasons_of(row["reasons"]))
+        reasons = reasons_of(row["reasons"])
+        return User(UserState(row["state"]), binding, reasons, _holdings_of(row["products"]))
     if binding is None:
         return None
     state = UserState.ACTIVE if row["is_opened"] else UserState.PROVISIONING
-    return User(state, binding, NO_REASONS)
+    return User(state, binding, NO_REASONS, _holdings_of(row["products"]))
+
+
+def _holdings_of(document: str | None) -> tuple[Holding, ...]:
+    if document is None:
+        return ()
+    return tuple(Holding(*fields) for fields in orjson.loads(document))
 
 
 def reasons_of(document: str) -> Reasons:

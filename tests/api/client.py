@@ -29,6 +29,7 @@ from tests.api.fakes import (
     FakeImports,
     FakeNumberDesk,
     FakePools,
+    FakeProducts,
     FakeReceipts,
     FakeStock,
 )
@@ -61,6 +62,7 @@ class World:
     stock: FakeStock = field(default_factory=FakeStock)
     folder: TemporaryDirectory[str] = field(default_factory=TemporaryDirectory)  #: of error files
     reservations: FakeReservations = field(default_factory=FakeReservations)
+    products: FakeProducts = field(default_factory=FakeProducts)
     bodies: Bodies = field(default_factory=Bodies)
     element: FakeElement = field(default_factory=FakeElement)
     halts: FakeHalts = field(default_factory=FakeHalts)
@@ -130,6 +132,7 @@ async def a_world(
         cards=FakeCardDesk(world.stock),
         imports=imports or world.imports,
         reservations=world.reservations,
+        products=world.products,
         elements=[world.element],
         halts=world.halts,
         bodies=world.bodies,

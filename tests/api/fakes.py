@@ -28,6 +28,7 @@ from hlrd.pool.simfile import ReadCard, SIMFile
 from hlrd.pool.simheader import BadLine, SIMFileRefused, summary
 from hlrd.ports import Answer, Submission
 from hlrd.store.desk import Work
+from hlrd.store.products import ProductRow
 from hlrd.store.record import (
     CardRow,
     ExportRow,
@@ -511,6 +512,17 @@ class FakeHalts:
 
     async def drop(self, ne: str) -> None:
         self.kept.pop(ne, None)
+
+
+@dataclass
+class FakeProducts:
+    shelf: list[ProductRow] = field(default_factory=list)
+
+    async def rows(self) -> Sequence[ProductRow]:
+        return self.shelf
+
+    async def versions(self, id: str) -> Sequence[ProductRow]:
+        return [replace(row, users=2) for row in self.shelf if row.product.id == id]
 
 
 @dataclass

@@ -16,6 +16,7 @@ from hlrd.domain.order import (
     WorkOrder,
 )
 from hlrd.domain.plan import Impossible, Mark, Plan, Routes, plan, undo
+from hlrd.domain.publication import Products
 from hlrd.domain.suspension import NO_REASONS, Level, Reason, Reasons
 from hlrd.domain.user import User
 
@@ -49,7 +50,7 @@ def user_open(arrears_level: int | None) -> UserOpen:
 
 
 def planned(order: WorkOrder, user: User | None) -> Plan:
-    made = plan(order, user, ROUTES, "55")
+    made = plan(order, user, ROUTES, Products(), "55")
     assert isinstance(made, Plan)
     return made
 
@@ -141,7 +142,7 @@ def test_a_termination_goes_from_the_outside_in_and_the_key_last() -> None:
     ],
 )
 def test_what_lost_its_ground_is_impossible(order: WorkOrder, user: User, code: str) -> None:
-    made = plan(order, user, ROUTES, "55")
+    made = plan(order, user, ROUTES, Products(), "55")
 
     assert isinstance(made, Impossible)
     assert made.code == code

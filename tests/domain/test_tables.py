@@ -13,17 +13,26 @@ from hlrd.domain.catalogue import BY_NAME, BY_SHAPE, KINDS, Direction
 from hlrd.domain.conflict import RULINGS, Nature, Ruling
 from hlrd.domain.lifecycle import (
     CARD,
+    IMPORT,
+    MOVE,
     NUMBER,
     ORDER,
+    PRODUCT,
     TASK,
     USER,
     CardEvent,
     CardState,
     IllegalTransition,
+    ImportEvent,
+    ImportState,
+    MoveEvent,
+    MoveState,
     NumberEvent,
     NumberState,
     OrderEvent,
     OrderState,
+    ProductEvent,
+    ProductState,
     TaskEvent,
     TaskState,
     UserEvent,
@@ -38,6 +47,9 @@ TABLES: list[tuple[Mapping[Any, Any], type[StrEnum], type[StrEnum]]] = [
     (USER, UserState, UserEvent),
     (NUMBER, NumberState, NumberEvent),
     (CARD, CardState, CardEvent),
+    (IMPORT, ImportState, ImportEvent),
+    (PRODUCT, ProductState, ProductEvent),
+    (MOVE, MoveState, MoveEvent),
 ]
 
 
@@ -100,7 +112,8 @@ def test_the_catalogue_knows_every_kind_once_by_the_name_on_the_wire() -> None:
         assert kind.shape.__struct_config__.tag == kind.name
         assert kind.priority in range(limits.PRIORITIES)
         assert Source.OPS in kind.sources
-        assert (kind.direction is Direction.BACKWARD) == kind.opens_user
+        goes_back = kind.opens_user or kind.name in ("PRODUCT_PUBLISH", "PRODUCT_SUBSCRIBE")
+        assert (kind.direction is Direction.BACKWARD) == goes_back
 
 
 def test_only_the_master_of_state_moves_it() -> None:
@@ -111,5 +124,5 @@ def test_only_the_master_of_state_moves_it() -> None:
 
 def test_the_tables_are_in_this_file_alone() -> None:
     assert {table for table in vars(lifecycle) if table.isupper()} == {
-        "ORDER", "TASK", "USER", "NUMBER", "CARD", "S", "E", "T",
+        "ORDER", "TASK", "USER", "NUMBER", "CARD", "IMPORT", "PRODUCT", "S", "E", "T",
     }  # fmt: skip

@@ -21,6 +21,7 @@ from hlrd.domain.lifecycle import NumberState, UserState
 from hlrd.domain.order import ArrearsSuspend, MemberActivate, PaymentResume, UserOpen, UserTerminate
 from hlrd.domain.outcome import Outcome, Verdict
 from hlrd.domain.plan import Routes
+from hlrd.domain.publication import Products
 from hlrd.domain.suspension import NO_REASONS, Reasons
 from hlrd.domain.user import User
 from hlrd.engine.engine import Engine
@@ -39,6 +40,13 @@ from hlrd.ports import (
 
 KI = "0123456789ABCDEF0123456789ABCDEF"
 FIRST_ID = 1_000
+ROUTES = Routes(
+    "dsmp",
+    {"hlr1": {"GPRS+SMS": 1}},
+    dialects={"hlr1": "mml"},
+    platforms=frozenset({"platform"}),
+    sheets="eoms",
+)
 DONE = Outcome(Verdict.DONE, "0", "ok")
 KEY = SealedKey("k1", b"sealed")
 
@@ -205,7 +213,9 @@ class Stage:
             "allocator": self.allocator,
             "vault": FakeVault(),
             "nes": {"hlr1": self.hlr, "dsmp": self.dsmp},
-            "routes": Routes("dsmp", {"hlr1": {"GPRS+SMS": 1}}),
+            "routes": ROUTES,
+            "products": Products(),
+            "script_checks": {"mml": lambda script: None},
             "state_master": "BOSS",
             "order_ids": count(FIRST_ID),
             "first_own_id": FIRST_ID,

@@ -9,6 +9,7 @@ from typing import Protocol
 from hlrd.domain.identity import IMSI, CardKey, SealedKey, UserId
 from hlrd.domain.outcome import Outcome
 from hlrd.domain.plan import Routes
+from hlrd.domain.publication import Products
 from hlrd.engine.engine import Engine
 from hlrd.pool.allocator import Allocator
 from hlrd.pool.lease import What, Wish
@@ -73,6 +74,8 @@ class Daemon:
             vault=SimVault(),
             nes=nes,
             routes=ROUTES,
+            products=Products(),
+            script_checks={},
             state_master="BOSS",
             order_ids=count(first_own_id),
             first_own_id=first_own_id,

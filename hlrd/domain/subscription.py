@@ -1,0 +1,228 @@
+"""What a user's products ask of the network, and what changes when one comes or goes. Pure.
+
+Functions at the HLR and relations at the DSMP are counted over all products of the user: the first
+product that needs one switches it on, the last one that had it switches it off.
+"""
+
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from typing import NamedTuple, TypeVar
+
+from hlrd.domain.operation import Details, Operation
+from hlrd.domain.product import (
+    Function,
+    Holding,
+    Product,
+    ProductService,
+    Relation,
+    Scripts,
+    chosen,
+    function_of,
+)
+from hlrd.domain.publication import Products
+
+K = TypeVar("K", Function, Relation)
+
+
+@dataclass(frozen=True, slots=True)
+class Places:
+    """The NEs that have something of one user."""
+
+    hlr: str
+    dialect: str  #: of the HLR
+    dsmp: str
+    sheets: str  #: that takes work sheets; empty where none is configured
+
+
+class Step(NamedTuple):
+    operation: Operation
+    ne: str
+    details: Details
+
+
+class _Part(NamedTuple):
+    """One service of one product that the user has."""
+
+    product: Product
+    service: ProductService
+    attributes: Mapping[str, str]  #: of this service
+
+
+def joining(
+    new: Holding, others: Sequence[Holding], products: Products, places: Places
+) -> list[Step]:
+    """The steps that switch on what `new` brings and none of `others` has: HLR, DSMP, platforms,
+    people."""
+    parts, standing = list(_parts([new], products)), list(_parts(others, products))
+    functions = _first(_functions(parts), _functions(standing))
+    relations = _first(_relations(parts), _relations(standing))
+    return [
+        *(_function(part, places, Operation.ADD_FUNCTION) for part in functions),
+        *(_relation(part, places, Operation.OPEN_RELATION) for part in relations),
+        *_platforms(new, products, Operation.SUBSCRIBE_MEMBER),
+        *(_sheet(part, places, part.service.manual.open) for part in parts if part.service.manual),
+    ]
+
+
+def leaving(
+    old: Holding, others: Sequence[Holding], products: Products, places: Places
+) -> list[Step]:
+    """The way back: people, platforms, DSMP, HLR."""
+    parts, standing = list(_parts([old], products)), list(_parts(others, products))
+    functions = _first(_functions(parts), _functions(standing))
+    return [
+        *closing(old, others, products, places),
+        *(_function(part, places, Operation.REMOVE_FUNCTION) for part in functions),
+    ]
+
+
+def closing(
+    old: Holding, others: Sequence[Holding], products: Products, places: Places
+) -> list[Step]:
+    """As `leaving`, up to the HLR: what goes before its whole record does."""
+    parts, standing = list(_parts([old], products)), list(_parts(others, products))
+    relations = _first(_relations(parts), _relations(standing))
+    return [
+        *(
+            _sheet(part, places, part.service.manual.close)
+            for part in parts
+            if part.service.manual and part.service.manual.close
+        ),
+        *_platforms(old, products, Operation.UNSUBSCRIBE_MEMBER),
+        *(_relation(part, places, Operation.CLOSE_RELATION) for part in relations),
+    ]
+
+
+def relations(
+    held: Sequence[Holding], products: Products, places: Places, operation: Operation
+) -> list[Step]:
+    """Each relation of the user's products once."""
+    found = _first(_relations(_parts(held, products)), ())
+    return [_relation(part, places, operation) for part in found]
+
+
+def relations_published(product: Product, dsmp: str) -> list[Step]:
+    """What the DSMP must know before a user has it: each service that it keeps relations of."""
+    return [
+        Step(
+            Operation.PUBLISH_PRODUCT,
+            dsmp,
+            Details(
+                product=product.id,
+                version=product.version,
+                service=service.name,
+                text=product.name,
+                attributes=_names(service.relation),
+            ),
+        )
+        for service in product.services
+        if service.relation is not None
+    ]
+
+
+def platforms_published(product: Product) -> list[Step]:
+    details = Details(
+        product=product.id,
+        version=product.version,
+        text=product.name,
+        attributes={service.name: service.kind for service in product.services},
+    )
+    return [Step(Operation.PUBLISH_PRODUCT, ne, details) for ne in product.platforms]
+
+
+def scripts_missing(product: Product, dialect: str) -> ProductService | None:
+    """A service that HLRs of this dialect cannot be told of."""
+    for service in product.services:
+        if service.scripts and service.scripts_for(dialect) is None:
+            return service
+    return None
+
+
+def _parts(held: Iterable[Holding], products: Products) -> Iterator[_Part]:
+    for holding in held:
+        product = products.get(holding.product, holding.version)
+        for service in product.services:
+            yield _Part(product, service, chosen(service, holding.attributes))
+
+
+def _functions(parts: Iterable[_Part]) -> Iterator[tuple[Function, _Part]]:
+    for part in parts:
+        function = function_of(part.service, part.attributes)
+        if function is not None:
+            yield function, part
+
+
+def _relations(parts: Iterable[_Part]) -> Iterator[tuple[Relation, _Part]]:
+    for part in parts:
+        if part.service.relation is not None:
+            yield part.service.relation, part
+
+
+def _first(wanted: Iterable[tuple[K, _Part]], standing: Iterable[tuple[K, _Part]]) -> list[_Part]:
+    """One part for each key that nothing standing has, in order."""
+    seen = {key for key, _ in standing}
+    found: list[_Part] = []
+    for key, part in wanted:
+        if key not in seen:
+            seen.add(key)
+            found.append(part)
+    return found
+
+
+def _function(part: _Part, places: Places, operation: Operation) -> Step:
+    scripts = part.service.scripts_for(places.dialect)
+    assert scripts is not None, "the product was checked for the home HLR's dialect"
+    forward, back = _both_ways(scripts, operation)
+    details = Details(
+        product=part.product.id,
+        version=part.product.version,
+        service=part.service.name,
+        script=forward,
+        undo_script=back,
+        query=scripts.query,
+        shows=scripts.shows,
+        attributes=part.attributes,
+    )
+    return Step(operation, places.hlr, details)
+
+
+def _both_ways(scripts: Scripts, operation: Operation) -> tuple[str, str]:
+    ways = scripts.add, scripts.remove
+    return ways if operation is Operation.ADD_FUNCTION else ways[::-1]
+
+
+def _relation(part: _Part, places: Places, operation: Operation) -> Step:
+    relation = part.service.relation
+    assert relation is not None
+    details = Details(
+        product=part.product.id,
+        version=part.product.version,
+        service=part.service.name,
+        attributes=_names(relation),
+    )
+    return Step(operation, places.dsmp, details)
+
+
+def _names(relation: Relation) -> dict[str, str]:
+    return {"sp_id": relation.sp_id, "sp_service_id": relation.sp_service_id}
+
+
+def _platforms(holding: Holding, products: Products, operation: Operation) -> Iterator[Step]:
+    product = products.get(holding.product, holding.version)
+    details = Details(product=product.id, version=product.version, attributes=holding.attributes)
+    platforms = product.platforms
+    if operation is Operation.UNSUBSCRIBE_MEMBER:
+        platforms = platforms[::-1]
+    return (Step(operation, ne, details) for ne in platforms)
+
+
+def _sheet(part: _Part, places: Places, text: str) -> Step:
+    """With what the order chose, as people can read it."""
+    chosen_ones = ", ".join(f"{name} {value}" for name, value in part.attributes.items())
+    details = Details(
+        product=part.product.id,
+        version=part.product.version,
+        service=part.service.name,
+        text=f"{text} ({chosen_ones})" if chosen_ones else text,
+    )
+    return Step(Operation.OPEN_SHEET, places.sheets, details)
