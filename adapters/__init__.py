@@ -9,6 +9,7 @@ from adapters.class1_platform import Class1Platform
 from adapters.dsmp import DSMP
 from adapters.eoms import EOMS
 from adapters.ericsson_cai import EricssonCAI
+from adapters.hss_soap import HSSSOAP
 from adapters.huawei_hlr import HuaweiHLR
 from adapters.iot_gateway import IoTGateway
 from adapters.nationwide_management import NationwideManagement
@@ -22,6 +23,7 @@ DIALECTS: Final[dict[str, type[Adapter[Any]]]] = {
     adapter.dialect: adapter
     for adapter in (
         HuaweiHLR,
+        HSSSOAP,
         EricssonCAI,
         OsmoHLR,
         DSMP,

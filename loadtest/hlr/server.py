@@ -8,7 +8,7 @@ import time
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any, Final
+from typing import Any, Final, Protocol, runtime_checkable
 
 from msgspec import Struct
 
@@ -52,6 +52,14 @@ class Settings:
     seed: int = 0
 
 
+@runtime_checkable
+class Seat(Protocol):
+    """A connection that may be logged in."""
+
+    is_logged_in: bool
+    hlrsn: str
+
+
 class Logical(Struct, tag="hlr", tag_field="record", frozen=True):
     """In a dump: what follows is of this HLR."""
 
@@ -81,14 +89,14 @@ class Server(Emulator):
         self._second = 0
         self._stamp = ""
 
-    def connect(self) -> Session:
+    def connect(self) -> Connection[Any, Any]:
         return Session(self)
 
     def closed(self, connection: Connection[Any, Any]) -> None:
         super().closed(connection)
-        self._logged_in -= isinstance(connection, Session) and connection.is_logged_in
+        self._logged_in -= isinstance(connection, Seat) and connection.is_logged_in
 
-    def login(self, session: Session, command: MMLCommand) -> Result:
+    def login(self, session: Seat, command: MMLCommand) -> Result:
         result = self._judge_login(session, command.params)
         if result is not results.OK:
             self._logins_refused += 1
@@ -174,7 +182,7 @@ class Server(Emulator):
     def shown(self, command: bytes) -> str:
         return mml.masked(command.decode("latin-1"))
 
-    def _judge_login(self, session: Session, params: Mapping[str, str]) -> Result:
+    def _judge_login(self, session: Seat, params: Mapping[str, str]) -> Result:
         settings = self._settings
         if self.faults.refuses_login():
             return results.IN_MAINTENANCE

@@ -9,7 +9,8 @@ import pytest
 from adapters import DIALECTS
 from adapters.dsmp import NAMESPACE, REPLY
 from adapters.eoms import content_of
-from hlrd.codec import soap
+from adapters.hss_soap import NO_LOCATION, TOKEN_LENGTH
+from hlrd.codec import hss, soap
 from hlrd.codec.cai import CAIReply
 from hlrd.codec.http import HTTPReply
 from hlrd.codec.ipa import Answer, CTRLReply
@@ -46,6 +47,18 @@ def _dsmp(sample: str) -> HTTPReply:
     return HTTPReply(200, template.fill(("1", sample)))
 
 
+def _hss(sample: str) -> HTTPReply:
+    kind, _, rest = sample.partition(" ")
+    if kind == "HTTP":
+        return HTTPReply(int(rest), b"")
+    if kind == "Fault":
+        return HTTPReply(500, hss.fault(rest, "no"))
+    is_number = sample.isdigit()
+    body = hss.answer("LGI", sample if is_number else "0", "" if is_number else f"{sample}: so")
+    location = "" if sample == NO_LOCATION else f"http://127.0.0.1:8002/{'t' * TOKEN_LENGTH}"
+    return HTTPReply(200, body, location=location)
+
+
 def _cai(sample: str) -> CAIReply:
     return CAIReply(sample, "")
 
@@ -75,6 +88,7 @@ def _eoms(sample: str) -> HTTPReply:
 
 SAID: Final[Mapping[str, Callable[[str], Any]]] = {
     "huawei_hlr": _mml,
+    "hss_soap": _hss,
     "ericsson_cai": _cai,
     "osmo_hlr": _osmo,
     "dsmp": _dsmp,
