@@ -1,26 +1,27 @@
 """An M-HLR that speaks Huawei MML over TCP (`docs/ne/huawei_hlr.md`).
 
-What a reply means is in `adapters/replies/huawei_hlr.toml`.
+What a reply means is in `adapters/replies/huawei_hlr.toml`; how the scripts of products are sent
+and read back, in `mml_script` and `mml_effect`.
 """
 
 import re
 from collections.abc import Mapping
 from typing import Final
 
+from adapters import mml_effect, mml_script
 from hlrd.codec import mml
 from hlrd.codec.base import UnsafeValue
 from hlrd.codec.mml import Form, MMLReplies, MMLReply
 from hlrd.domain.identity import IMSI, CardKey, international
 from hlrd.domain.operation import Operation, Task
 from hlrd.domain.outcome import Outcome, Verdict
+from hlrd.domain.script import Script, values_of
 from hlrd.domain.suspension import Level
 from hlrd.ne.adapter import Account, AccountError, Adapter
 from hlrd.ne.replies import Asked, Replies
 
 _ABSENT: Final = Outcome(Verdict.ABSENT)
-_OWED: Final = dict.fromkeys(
-    (Operation.SET_BARRING, Operation.REMOVE_SUBSCRIBER), Operation.CANCEL_LOCATION
-)
+_TOLD: Final = Outcome(Verdict.APPLIED, then=Operation.CANCEL_LOCATION)
 """What a serving node must be told of. A read-back shows the record, and not whether the lost
 answer was 3037; telling the node twice does no harm."""
 
@@ -44,12 +45,21 @@ _SEVERITY: Final = (
 )
 """Of several codes in one reply the worst counts."""
 
-_LOCKS: Final[Mapping[Level, Mapping[str, str]]] = {
-    Level.NONE: {"IC": "FALSE", "OC": "FALSE", "GPRSLOCK": "FALSE", "EPSLOCK": "FALSE"},
-    Level.ONE_WAY: {"IC": "FALSE", "OC": "TRUE", "GPRSLOCK": "FALSE", "EPSLOCK": "FALSE"},
-    Level.TWO_WAY: {"IC": "TRUE", "OC": "TRUE", "GPRSLOCK": "TRUE", "EPSLOCK": "TRUE"},
+_BARRING: Final[Mapping[str, Mapping[Level, Mapping[str, str]]]] = {
+    "lck": {
+        Level.NONE: {"IC": "FALSE", "OC": "FALSE", "GPRSLOCK": "FALSE", "EPSLOCK": "FALSE"},
+        Level.ONE_WAY: {"IC": "FALSE", "OC": "TRUE", "GPRSLOCK": "FALSE", "EPSLOCK": "FALSE"},
+        Level.TWO_WAY: {"IC": "TRUE", "OC": "TRUE", "GPRSLOCK": "TRUE", "EPSLOCK": "TRUE"},
+    },
+    "odb": {
+        Level.NONE: {"ODBIC": "NOBIC", "ODBOC": "NOBOC", "ODBPOS": "NOBPOS"},
+        Level.ONE_WAY: {"ODBIC": "NOBIC", "ODBOC": "BAOC", "ODBPOS": "NOBPOS"},
+        Level.TWO_WAY: {"ODBIC": "BAIC", "ODBOC": "BAOC", "ODBPOS": "BAPOS"},
+    },
 }
-"""All four flags each time, so that the level is absolute."""
+"""By the option `barring`. All flags each time, so that the level is absolute."""
+
+_BARRED_BY: Final = {"lck": ("MOD LCK", "LST LCK"), "odb": ("MOD ODB", "LST ODBDAT")}
 
 _OF_THE_IMSI: Final[Mapping[Operation, str]] = {
     Operation.REMOVE_KEY: "RMV KI",
@@ -63,7 +73,7 @@ _QUERIES: Final[Mapping[Operation, str]] = {
     Operation.REMOVE_KEY: "LST KI",
     Operation.ADD_SUBSCRIBER: "LST SUB",
     Operation.REMOVE_SUBSCRIBER: "LST SUB",
-    Operation.SET_BARRING: "LST LCK",
+    Operation.CHANGE_NUMBER: "LST SUB",
 }
 _FIND_NUMBER: Final = Operation.FIND_NUMBER
 _KEEPALIVE_IMSI: Final = "001010000000000"
@@ -72,9 +82,13 @@ _KEEPALIVE_IMSI: Final = "001010000000000"
 _ADD_KEY: Final = Operation.ADD_KEY  # a member costs ten times as much by way of its class
 _ADD_SUBSCRIBER: Final = Operation.ADD_SUBSCRIBER
 _SET_BARRING: Final = Operation.SET_BARRING
+_CHANGE_CARD: Final = Operation.CHANGE_CARD
+_CHANGE_NUMBER: Final = Operation.CHANGE_NUMBER
+_FUNCTIONS: Final = frozenset({Operation.ADD_FUNCTION, Operation.REMOVE_FUNCTION})
 
+_ALL_OF: Final = {"LST SUB": {"DETAIL": "TRUE"}}
 _MILENAGE: Final = ("opsno", "amfsno")
-_OPTIONS: Final = frozenset({"hlrsn", *_MILENAGE})
+_OPTIONS: Final = frozenset({"hlrsn", "barring", *_MILENAGE})
 _SUCCESS: Final = (0,)
 _NO_CHANGE: Final = "SUCCESS0002"
 _INNER_CODE: Final = re.compile(r"(?:ERR|CODE)(?:\s+IS)?[\s=:]*([0-9]{1,10})", re.IGNORECASE)
@@ -93,6 +107,9 @@ class HuaweiHLR(Adapter[MMLReply]):
             Operation.REMOVE_SUBSCRIBER,
             Operation.SET_BARRING,
             Operation.CANCEL_LOCATION,
+            _CHANGE_CARD,
+            _CHANGE_NUMBER,
+            *_FUNCTIONS,
         }
     )
 
@@ -108,12 +125,16 @@ class HuaweiHLR(Adapter[MMLReply]):
         except UnsafeValue as error:
             raise AccountError(f"{account.host}:{account.port}: {error}") from error
 
+    @classmethod
+    def check_script(cls, script: Script) -> None:
+        mml_script.check(script)
+
     def _prepare(self, account: Account) -> None:
         """Every command that will ever be sent, up to the values of its task."""
         success = self.replies.codes(Asked.COMMAND)
         self._done, self._no_change = success["0"].verdict, success[_NO_CHANGE].verdict
         options = account.options
-        hlrsn = options.get("hlrsn", "1")
+        hlrsn = self._hlrsn = options.get("hlrsn", "1")
         milenage = {name.upper(): options[name] for name in _MILENAGE if name in options}
         self._login = mml.command("LGI", HLRSN=hlrsn, OPNAME=account.user, PWD=account.password)
         self._keepalive = mml.command("LST KI", HLRSN=hlrsn, IMSI=_KEEPALIVE_IMSI)
@@ -125,10 +146,6 @@ class HuaweiHLR(Adapter[MMLReply]):
         self._subscriber = Form(
             "ADD TPLSUB", HLRSN=hlrsn, IMSI=None, ISDN=None, TPLTYPE="NORMAL", TPLID=None
         )
-        self._locks = {
-            level: Form("MOD LCK", HLRSN=hlrsn, IMSI=None, **locks)
-            for level, locks in _LOCKS.items()
-        }
         self._of_the_imsi = {
             operation: Form(name, HLRSN=hlrsn, IMSI=None)
             for operation, name in _OF_THE_IMSI.items()
@@ -136,7 +153,25 @@ class HuaweiHLR(Adapter[MMLReply]):
         self._queries = {
             operation: Form(name, HLRSN=hlrsn, IMSI=None) for operation, name in _QUERIES.items()
         }
+        self._effect_queries = {
+            query: Form(query, HLRSN=hlrsn, IMSI=None, **_ALL_OF.get(query, {}))
+            for query in mml_effect.QUERIES.values()
+        }
         self._find_number = Form("LST SUB", HLRSN=hlrsn, ISDN=None)
+        self._change_card = Form("MOD IMSI", HLRSN=hlrsn, IMSI=None, NEWIMSI=None)
+        self._change_number = Form("MOD ISDN", HLRSN=hlrsn, ISDN=None, NEWISDN=None)
+        self._prepare_barring(options.get("barring", "lck"))
+
+    def _prepare_barring(self, way: str) -> None:
+        if way not in _BARRING:
+            raise AccountError(f"option barring = {way!r}: one of {sorted(_BARRING)}")
+        command, query = _BARRED_BY[way]
+        self._levels = _BARRING[way]
+        self._barring = {
+            level: Form(command, HLRSN=self._hlrsn, IMSI=None, **flags)
+            for level, flags in self._levels.items()
+        }
+        self._queries[_SET_BARRING] = Form(query, HLRSN=self._hlrsn, IMSI=None)
 
     def decoder(self) -> MMLReplies:
         return MMLReplies()
@@ -165,12 +200,26 @@ class HuaweiHLR(Adapter[MMLReply]):
             isdn = international(binding.msisdn)
             return self._subscriber.fill(binding.imsi, isdn, task.template)
         if operation is _SET_BARRING:
-            return self._locks[task.level].fill(binding.imsi)
-        return self._of_the_imsi[operation].fill(binding.imsi)
+            return self._barring[task.level].fill(binding.imsi)
+        if operation in self._of_the_imsi:
+            return self._of_the_imsi[operation].fill(binding.imsi)
+        return self._encode_change(task)
 
     def _encode_key(self, imsi: IMSI, key: CardKey) -> bytes:
         form = self._milenage_key if key.algorithm == "MILENAGE" else self._key
         return form.fill(imsi, key.value, str(key.k4sno), key.card_type, key.algorithm)
+
+    def _encode_change(self, task: Task) -> bytes:
+        binding, details = task.binding, task.details
+        if task.operation in _FUNCTIONS:
+            values = values_of(binding, details.attributes)
+            return mml_script.fill(details.script, self._hlrsn, values)
+        assert details.target is not None, f"{task.operation} without its target"
+        if task.operation is _CHANGE_CARD:
+            return self._change_card.fill(binding.imsi, details.target.imsi)
+        return self._change_number.fill(
+            international(binding.msisdn), international(details.target.msisdn)
+        )
 
     def classify(self, task: Task, reply: MMLReply) -> Outcome:
         if reply.codes == _SUCCESS:
@@ -178,18 +227,34 @@ class HuaweiHLR(Adapter[MMLReply]):
         return self._judge(Asked.COMMAND, task.operation, reply)
 
     def read_back(self, task: Task) -> bytes | None:
-        if task.operation is _FIND_NUMBER:
+        operation = task.operation
+        query = self._queries.get(operation)
+        if query is not None:
+            return query.fill(task.binding.imsi)
+        if operation is _FIND_NUMBER or operation is _CHANGE_CARD:
             return self._find_number.fill(international(task.binding.msisdn))
-        query = self._queries.get(task.operation)
-        return query.fill(task.binding.imsi) if query else None
+        return self._query_function(task) if operation in _FUNCTIONS else None
+
+    def _query_function(self, task: Task) -> bytes | None:
+        """By the script's own query, or by that of its command's effect."""
+        details, binding = task.details, task.binding
+        if details.query:
+            values = values_of(binding, details.attributes)
+            return mml_script.fill(details.query, self._hlrsn, values)
+        query = mml_effect.QUERIES.get(mml_script.command_of(details.script).name)
+        return None if query is None else self._effect_queries[query].fill(binding.imsi)
 
     def compare(self, task: Task, reply: MMLReply) -> Outcome:
-        if task.operation not in _QUERIES and task.operation is not _FIND_NUMBER:
+        if task.operation is Operation.CANCEL_LOCATION:
             return self.classify(task, reply)
         outcome = self._judge(Asked.READ_BACK, task.operation, reply)
-        if outcome.verdict is Verdict.DONE:
-            return _found(task, reply.values())
-        return outcome
+        if outcome.verdict is not Verdict.DONE:
+            return outcome
+        if task.operation in _FUNCTIONS:
+            return _owing(_compare_function(task, reply, outcome))
+        if task.operation is _SET_BARRING:
+            return _owing(_compare_flags(self._levels[task.level], reply.values()))
+        return _found(task, reply.values())
 
     def echoes(self, request: bytes, reply: MMLReply) -> bool:
         return request == reply.echo or mml.is_echo(request, reply.echo)
@@ -242,12 +307,16 @@ def _found(task: Task, values: Mapping[str, str]) -> Outcome:
             return Outcome(Verdict.APPLIED)  # an IMSI is one card, and a card has one key
         case Operation.ADD_SUBSCRIBER:
             return _compare_subscriber(task, values)
-        case Operation.SET_BARRING:
-            return _compare_locks(task, values)
+        case Operation.CHANGE_CARD | Operation.CHANGE_NUMBER:
+            return _owing(_compare_change(task, values))
         case Operation.FIND_NUMBER:
             return Outcome(Verdict.APPLIED, text=f"IMSI {values.get('IMSI', 'not shown')}")
         case _:
             return _ABSENT
+
+
+def _owing(outcome: Outcome) -> Outcome:
+    return _TOLD if outcome.verdict is Verdict.APPLIED else outcome
 
 
 def _compare_subscriber(task: Task, values: Mapping[str, str]) -> Outcome:
@@ -263,13 +332,40 @@ def _compare_subscriber(task: Task, values: Mapping[str, str]) -> Outcome:
     return Outcome(Verdict.APPLIED)
 
 
-def _compare_locks(task: Task, values: Mapping[str, str]) -> Outcome:
-    wanted = _LOCKS[task.level]
-    absent = [name for name in wanted if name not in values]
-    if absent:
-        return _unreadable("LST LCK", absent[0])
-    holds = all(values[name] == value for name, value in wanted.items())
-    return Outcome(Verdict.APPLIED, then=_OWED[task.operation]) if holds else _ABSENT
+def _compare_change(task: Task, values: Mapping[str, str]) -> Outcome:
+    """The number leads to the new card, or the card to the new number."""
+    target = task.details.target
+    assert target is not None, f"{task.operation} without its target"
+    name, old, new = "IMSI", str(task.binding.imsi), str(target.imsi)
+    if task.operation is _CHANGE_NUMBER:
+        name, old, new = "ISDN", international(task.binding.msisdn), international(target.msisdn)
+    shown = values.get(name)
+    if shown is None:
+        return _unreadable("LST SUB", name)
+    if shown in (old, new):
+        return mml_effect.APPLIED if shown == new else _ABSENT
+    return Outcome(Verdict.DIFFERENT, text=f"the subscriber has {name} {shown}")
+
+
+def _compare_flags(wanted: Mapping[str, str], values: Mapping[str, str]) -> Outcome:
+    missing = [name for name in wanted if name not in values]
+    if missing:
+        return _unreadable("the query of the barring", missing[0])
+    return mml_effect.APPLIED if wanted.items() <= values.items() else _ABSENT
+
+
+def _compare_function(task: Task, reply: MMLReply, answered: Outcome) -> Outcome:
+    details = task.details
+    values = values_of(task.binding, details.attributes)
+    if details.query:
+        is_on = mml_script.shows(details.shows, values, reply.records())
+        is_wanted = task.operation is Operation.ADD_FUNCTION
+        return mml_effect.APPLIED if is_on is is_wanted else _ABSENT
+    command = mml_script.command_of(details.script)
+    if command.name not in mml_effect.QUERIES:
+        return answered  # the command itself, sent again
+    effect = mml_effect.effect_of(command.name, command.filled(values))
+    return effect.found(reply.records())
 
 
 def _unreadable(query: str, name: str) -> Outcome:

@@ -17,7 +17,7 @@ A block whose last line is "To be continued" goes on in the next one.
 """
 
 import re
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Final
 
@@ -358,27 +358,42 @@ _QUOTED: Final = {
 _BARE: Final = "[A-Za-z0-9_]{1,32}"
 """Numbers and enumerations."""
 
+_WORD: Final = "[A-Za-z0-9](?:[A-Za-z0-9_.-]{0,98}[A-Za-z0-9])?"
+"""What else may stand in quotes: names, domains, addresses."""
+
 _FullMatch = Callable[[str], "re.Match[str] | None"]
 _QUOTED_FIT: Final[dict[str, _FullMatch]] = {
     key: re.compile(alphabet).fullmatch for key, alphabet in _QUOTED.items()
 }
 _BARE_FIT: Final[_FullMatch] = re.compile(_BARE).fullmatch
+_WORD_FIT: Final[_FullMatch] = re.compile(_WORD).fullmatch
 
 
-def command(name: str, **params: str) -> bytes:
+def command(name: str, quoted: Collection[str] = (), /, **params: str) -> bytes:
     """The whole command. Raises UnsafeValue for any value outside its own narrow alphabet, none of
     which holds `; : , " ' =`, a blank, a control or a non-ASCII character.
+
+    `quoted` names parameters of which this module does not know that they stand in quotes.
     """
     for key, value in params.items():
-        if not _QUOTED_FIT.get(key, _BARE_FIT)(value):
+        if not _fit(key, quoted)(value):
             raise UnsafeValue(f"the value of {key} for {name} has characters that MML cannot carry")
-    return written(name, params).encode("ascii")
+    return written(name, params, quoted).encode("ascii")
 
 
-def written(name: str, params: Mapping[str, str]) -> str:
+def _fit(key: str, quoted: Collection[str]) -> _FullMatch:
+    return _QUOTED_FIT.get(key) or (_WORD_FIT if key in quoted else _BARE_FIT)
+
+
+def _alphabet(key: str, quoted: Collection[str]) -> str:
+    return _QUOTED.get(key) or (_WORD if key in quoted else _BARE)
+
+
+def written(name: str, params: Mapping[str, str], quoted: Collection[str] = ()) -> str:
     """As `command`, unchecked: for what was read off a wire."""
     parts = [
-        f'{key}="{value}"' if key in _QUOTED else f"{key}={value}" for key, value in params.items()
+        f'{key}="{value}"' if key in _QUOTED or key in quoted else f"{key}={value}"
+        for key, value in params.items()
     ]
     return f"{name}:{','.join(parts)};"
 
@@ -390,25 +405,28 @@ class Form:
     matches has those of the form and no others, and each value stands in its own place.
     """
 
-    __slots__ = ("_is_sound", "_keys", "_name", "_text")
+    __slots__ = ("_is_sound", "_keys", "_name", "_quoted", "_text")
 
-    def __init__(self, name: str, **params: str | None) -> None:
+    def __init__(self, name: str, quoted: Collection[str] = (), /, **params: str | None) -> None:
         """None stands for a value that `fill` is given, in this order. Raises UnsafeValue."""
-        command(name, **{key: value for key, value in params.items() if value is not None})
+        given = {key: value for key, value in params.items() if value is not None}
+        command(name, quoted, **given)
         text, pattern = {}, {}
         for key, value in params.items():
             text[key] = "%s" if value is None else value.replace("%", "%%")
-            pattern[key] = _QUOTED.get(key, _BARE) if value is None else re.escape(value)
+            pattern[key] = _alphabet(key, quoted) if value is None else re.escape(value)
         self._name = name
+        self._quoted = quoted
         self._keys = [key for key, value in params.items() if value is None]
-        self._text = written(name, text)
-        self._is_sound = re.compile(written(name, pattern)).fullmatch
+        self._text = written(name, text, quoted)
+        self._is_sound = re.compile(written(name, pattern, quoted)).fullmatch
 
     def fill(self, *values: str) -> bytes:
         """As `command` would with these values."""
         text = self._text % values
         if not self._is_sound(text):
-            return command(self._name, **dict(zip(self._keys, values, strict=True)))
+            named = dict(zip(self._keys, values, strict=True))
+            return command(self._name, self._quoted, **named)
         return text.encode("ascii")
 
 

@@ -1,5 +1,6 @@
 """Each dialect beside its emulator's core, with no socket: what the conformance suite runs on."""
 
+import dataclasses
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from typing import Any, Final
@@ -7,7 +8,7 @@ from typing import Any, Final
 from msgspec.structs import replace
 
 from adapters import DIALECTS, shipped_replies
-from hlrd.codec import cai, ipa
+from hlrd.codec import cai, hss, http, ipa
 from hlrd.codec.cai import CAICommands
 from hlrd.codec.http import HTTPRequests
 from hlrd.codec.ipa import CTRLCommand, CTRLCommands
@@ -62,6 +63,14 @@ SUBSCRIPTION: Final = Details(
 )
 """Of a class whose changes every platform passes on that passes on any."""
 
+SERVICE: Final = Details(
+    product="IOT-VIDEO",
+    version=1,
+    service="VIDEO",
+    text="物联网视频",
+    attributes={"sp_id": "900002", "sp_service_id": "VIDEO01"},
+)
+
 Exchange = Callable[[bytes], bytes]
 """One request's bytes to its reply's bytes, on a session that is logged in."""
 
@@ -84,6 +93,19 @@ def _hlr() -> Exchange:
     def exchange(request: bytes) -> bytes:
         [command] = MMLCommands().feed(request)
         return frames.reply(command.text, hlr.handle(command), "2026-01-31 08:00:00+00:00")
+
+    return exchange
+
+
+def _hss() -> Exchange:
+    hlr = HLR()
+
+    def exchange(request: bytes) -> bytes:
+        [asked] = HTTPRequests().feed(request)
+        said = hss.read_request(asked.body)
+        result = hlr.handle(said.command)
+        records = (result.record, *result.rows) if result.record else ()
+        return http.reply(200, hss.answer(said.name, str(result.code), result.text, records))
 
     return exchange
 
@@ -167,7 +189,12 @@ class _OsmoRequests:
 
 _CAI_SCRIPTS: Final = "SET:HLRSUB:IMSI,{imsi}:PDPCP,32", "SET:HLRSUB:IMSI,{imsi}:PDPCP,0"
 
-EMULATED: Final[Mapping[str, Emulated]] = {
+MML_SCRIPTS: Final = (
+    'MOD GPRS_CONTEXT:IMSI="{imsi}",PROV=ADDPDPCNTX,CNTXID=2,APN="{apn}"',
+    'MOD GPRS_CONTEXT:IMSI="{imsi}",PROV=RMVPDPCNTX,CNTXID=2',
+)
+
+EMULATED: Final[dict[str, Emulated]] = {
     "huawei_hlr": Emulated(
         _hlr,
         MMLCommands,
@@ -176,9 +203,19 @@ EMULATED: Final[Mapping[str, Emulated]] = {
             Operation.ADD_SUBSCRIBER,
             Operation.SET_BARRING,
             Operation.CANCEL_LOCATION,
+            Operation.ADD_FUNCTION,
+            Operation.REMOVE_FUNCTION,
+            Operation.CHANGE_CARD,
+            Operation.CHANGE_NUMBER,
             Operation.REMOVE_SUBSCRIBER,
             Operation.REMOVE_KEY,
         ),
+        details={
+            Operation.ADD_FUNCTION: Details(
+                script=MML_SCRIPTS[0], undo_script=MML_SCRIPTS[1], attributes={"apn": "cmiot.gd"}
+            ),
+            Operation.REMOVE_FUNCTION: Details(script=MML_SCRIPTS[1], undo_script=MML_SCRIPTS[0]),
+        },
     ),
     "ericsson_cai": Emulated(
         _cai,
@@ -215,11 +252,13 @@ EMULATED: Final[Mapping[str, Emulated]] = {
         _dsmp,
         HTTPRequests,
         (
+            Operation.PUBLISH_PRODUCT,
             Operation.OPEN_RELATION,
             Operation.PAUSE_RELATION,
             Operation.RESUME_RELATION,
             Operation.CLOSE_RELATION,
         ),
+        details=dict.fromkeys((Operation.PUBLISH_PRODUCT, Operation.OPEN_RELATION), SERVICE),
     ),
     **{dialect: _platform(dialect) for dialect in PLATFORMS},
     **{dialect: _relay(dialect) for dialect in RELAYS},
@@ -230,6 +269,10 @@ EMULATED: Final[Mapping[str, Emulated]] = {
         details=dict.fromkeys(_SHEETS, SHEET),
     ),
 }
+EMULATED["hss_soap"] = dataclasses.replace(
+    EMULATED["huawei_hlr"], start=_hss, requests=HTTPRequests
+)
+"""It says what huawei_hlr says, in envelopes."""
 
 
 def an_adapter(dialect: str, **options: str) -> Adapter[Any]:

@@ -16,6 +16,7 @@ from hlrd.codec.mml import MMLCommands, MMLReplies, MMLReply
 from hlrd.domain.identity import IMSI, MSISDN, CardKey
 from hlrd.domain.operation import Operation, Task
 from hlrd.domain.outcome import Outcome, Verdict
+from hlrd.domain.script import ScriptError
 from hlrd.domain.suspension import Level
 from hlrd.ne.adapter import Account, AccountError
 from hlrd.ne.replies import Asked
@@ -28,11 +29,14 @@ from tests.adapters.conformance import (
     a_task,
     an_adapter,
     the_replies,
+    the_task,
 )
 
 ADD_KEY, REMOVE_KEY = Operation.ADD_KEY, Operation.REMOVE_KEY
 ADD_SUBSCRIBER, REMOVE_SUBSCRIBER = Operation.ADD_SUBSCRIBER, Operation.REMOVE_SUBSCRIBER
 SET_BARRING, CANCEL_LOCATION = Operation.SET_BARRING, Operation.CANCEL_LOCATION
+CHANGE_CARD, CHANGE_NUMBER = Operation.CHANGE_CARD, Operation.CHANGE_NUMBER
+ADD_FUNCTION, REMOVE_FUNCTION = Operation.ADD_FUNCTION, Operation.REMOVE_FUNCTION
 OPERATIONS = sorted(HuaweiHLR.operations)
 QUERIED = [operation for operation in OPERATIONS if operation is not CANCEL_LOCATION]
 
@@ -47,8 +51,12 @@ def a_reply(*codes: int, text: str = "said the NE", status: str = "", body: str 
     return MMLReply(b"", codes, status, text, body.encode())
 
 
+def ours(operation: Operation) -> Task:
+    return the_task("huawei_hlr", operation)
+
+
 def classified(operation: Operation, reply: MMLReply) -> Outcome:
-    return adapter().classify(a_task(operation), reply)
+    return adapter().classify(ours(operation), reply)
 
 
 # --- commands ------------------------------------------------------------------------------------
@@ -61,6 +69,10 @@ COMMANDS = {
     REMOVE_SUBSCRIBER: f"RMV SUB:{HEAD};",
     SET_BARRING: f"MOD LCK:{HEAD},IC=TRUE,OC=TRUE,GPRSLOCK=TRUE,EPSLOCK=TRUE;",
     CANCEL_LOCATION: f"SND CANCELC:{HEAD};",
+    CHANGE_CARD: 'MOD IMSI:HLRSN=1,IMSI="001010000000005",NEWIMSI="001010000000006";',
+    CHANGE_NUMBER: 'MOD ISDN:HLRSN=1,ISDN="861064900000007",NEWISDN="861064900000008";',
+    ADD_FUNCTION: f'MOD GPRS_CONTEXT:{HEAD},PROV=ADDPDPCNTX,CNTXID=2,APN="cmiot.gd";',
+    REMOVE_FUNCTION: f"MOD GPRS_CONTEXT:{HEAD},PROV=RMVPDPCNTX,CNTXID=2;",
 }
 
 
@@ -68,12 +80,12 @@ COMMANDS = {
 def test_each_operation_has_its_command(operation: Operation) -> None:
     key = KEY if operation is ADD_KEY else None
 
-    assert adapter().encode(a_task(operation), key) == COMMANDS[operation].encode()
+    assert adapter().encode(ours(operation), key) == COMMANDS[operation].encode()
 
 
 @pytest.mark.parametrize("operation", OPERATIONS)
 def test_people_see_the_command_with_its_key_masked(operation: Operation) -> None:
-    shown = adapter().masked(a_task(operation))
+    shown = adapter().masked(ours(operation))
 
     assert shown.startswith(COMMANDS[operation].split(",KIVALUE")[0].removesuffix(";"))
     assert ('KIVALUE="****"' in shown) is (operation is ADD_KEY)
@@ -142,8 +154,11 @@ hostile = st.one_of(
 
 
 def a_hostile_task(operation: Operation, imsi: str, msisdn: str, template: str) -> Task:
+    """`template` is what the task is about beside its user."""
     binding = structs.replace(a_binding(), imsi=IMSI(imsi), msisdn=MSISDN(msisdn))
-    return a_task(operation, binding=binding, template=template)
+    target = structs.replace(a_binding(), imsi=IMSI(template), msisdn=MSISDN(template))
+    details = structs.replace(ours(operation).details, attributes={"apn": template}, target=target)
+    return a_task(operation, binding=binding, template=template, details=details)
 
 
 @given(st.sampled_from(OPERATIONS), hostile, hostile, hostile)
@@ -153,14 +168,16 @@ def test_whatever_a_value_holds_a_task_is_one_command_or_none(
     task = a_hostile_task(operation, imsi, msisdn, template)
     try:
         wire = adapter().encode(task, KEY if operation is ADD_KEY else None)
-    except UnsafeValue:
+    except (UnsafeValue, ScriptError):
         return
 
     [command] = MMLCommands().feed(wire)
 
     assert command.name == COMMANDS[operation].split(":", maxsplit=1)[0]
-    assert command.params["IMSI"] == imsi
-    assert command.params.get("TPLID", template) == template
+    assert command.params.keys() == mml.parse_command(COMMANDS[operation].encode()).params.keys()
+    assert command.params.get("IMSI", imsi) == imsi
+    for name in ("TPLID", "APN", "NEWIMSI"):
+        assert command.params.get(name, template) == template
     assert wire.isascii()
     assert wire.count(b";") == 1
 
@@ -173,7 +190,7 @@ def test_no_query_and_nothing_shown_carries_a_delimiter_either(
     for build in (adapter().read_back, adapter().masked):
         try:
             built = build(task)
-        except UnsafeValue:
+        except (UnsafeValue, ScriptError):
             continue
         assert built is None or len(built.split(b";" if isinstance(built, bytes) else ";")) == 2
 
@@ -201,47 +218,18 @@ EVERYWHERE = {
     22025: Verdict.TRANSIENT,
     10010505: Verdict.TRANSIENT,
 }
+ELSEWHERE = dict.fromkeys(OPERATIONS, Verdict.PERMANENT)
 PLACES = {
-    3001: {
-        ADD_KEY: Verdict.PERMANENT,
-        REMOVE_KEY: Verdict.NO_CHANGE,
-        ADD_SUBSCRIBER: Verdict.PERMANENT,
-        REMOVE_SUBSCRIBER: Verdict.NO_CHANGE,
-        SET_BARRING: Verdict.PERMANENT,
-        CANCEL_LOCATION: Verdict.NO_CHANGE,
-    },
-    3005: {
-        ADD_KEY: Verdict.PERMANENT,
-        REMOVE_KEY: Verdict.PERMANENT,
-        ADD_SUBSCRIBER: Verdict.DIFFERENT,
-        REMOVE_SUBSCRIBER: Verdict.PERMANENT,
-        SET_BARRING: Verdict.PERMANENT,
-        CANCEL_LOCATION: Verdict.PERMANENT,
-    },
-    3006: {
-        ADD_KEY: Verdict.EXISTS,
-        REMOVE_KEY: Verdict.PERMANENT,
-        ADD_SUBSCRIBER: Verdict.EXISTS,
-        REMOVE_SUBSCRIBER: Verdict.PERMANENT,
-        SET_BARRING: Verdict.PERMANENT,
-        CANCEL_LOCATION: Verdict.PERMANENT,
-    },
-    3037: {
-        ADD_KEY: Verdict.FOLLOW_UP,
-        REMOVE_KEY: Verdict.FOLLOW_UP,
-        ADD_SUBSCRIBER: Verdict.FOLLOW_UP,
-        REMOVE_SUBSCRIBER: Verdict.FOLLOW_UP,
-        SET_BARRING: Verdict.FOLLOW_UP,
-        CANCEL_LOCATION: Verdict.TRANSIENT,
-    },
-    3048: {
-        ADD_KEY: Verdict.PERMANENT,
-        REMOVE_KEY: Verdict.NO_CHANGE,
-        ADD_SUBSCRIBER: Verdict.PREREQUISITE,
-        REMOVE_SUBSCRIBER: Verdict.PERMANENT,
-        SET_BARRING: Verdict.PERMANENT,
-        CANCEL_LOCATION: Verdict.PERMANENT,
-    },
+    3001: ELSEWHERE
+    | dict.fromkeys(
+        (REMOVE_KEY, REMOVE_SUBSCRIBER, CANCEL_LOCATION, REMOVE_FUNCTION), Verdict.NO_CHANGE
+    )
+    | dict.fromkeys((CHANGE_CARD, CHANGE_NUMBER), Verdict.EXISTS),
+    3005: ELSEWHERE | {ADD_SUBSCRIBER: Verdict.DIFFERENT},
+    3006: ELSEWHERE | dict.fromkeys((ADD_KEY, ADD_SUBSCRIBER, ADD_FUNCTION), Verdict.EXISTS),
+    3007: ELSEWHERE | {REMOVE_FUNCTION: Verdict.NO_CHANGE},
+    3037: dict.fromkeys(OPERATIONS, Verdict.FOLLOW_UP) | {CANCEL_LOCATION: Verdict.TRANSIENT},
+    3048: ELSEWHERE | {REMOVE_KEY: Verdict.NO_CHANGE, ADD_SUBSCRIBER: Verdict.PREREQUISITE},
 }
 ROWS = [
     *(
@@ -364,11 +352,14 @@ def test_a_login_is_taken_refused_or_put_off(code: int, verdict: Verdict) -> Non
 def test_nothing_found_is_what_a_removal_wants_and_an_addition_lacks(
     operation: Operation, codes: tuple[int, ...]
 ) -> None:
-    removes = operation in (REMOVE_KEY, REMOVE_SUBSCRIBER)
+    removes = operation in (REMOVE_KEY, REMOVE_SUBSCRIBER, REMOVE_FUNCTION)
 
-    found = adapter().compare(a_task(operation), a_reply(*codes))
+    found = adapter().compare(ours(operation), a_reply(*codes))
 
-    assert found.verdict is (Verdict.APPLIED if removes else Verdict.ABSENT)
+    if operation in (CHANGE_CARD, CHANGE_NUMBER):
+        assert found.verdict is Verdict.PERMANENT
+    else:
+        assert found.verdict is (Verdict.APPLIED if removes else Verdict.ABSENT)
 
 
 @pytest.mark.parametrize("operation", QUERIED)
@@ -379,8 +370,10 @@ def test_nothing_found_is_what_a_removal_wants_and_an_addition_lacks(
 def test_a_fault_of_the_query_is_not_a_finding(
     operation: Operation, code: int, verdict: Verdict
 ) -> None:
-    assert adapter().compare(a_task(operation), a_reply(code)).verdict is verdict
-    assert adapter().compare(a_task(operation), a_reply(3001, code)).verdict is verdict
+    worse = Verdict.PERMANENT if operation in (CHANGE_CARD, CHANGE_NUMBER) else verdict
+
+    assert adapter().compare(ours(operation), a_reply(code)).verdict is verdict
+    assert adapter().compare(ours(operation), a_reply(3001, code)).verdict is worse
 
 
 @pytest.mark.parametrize(
