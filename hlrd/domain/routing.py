@@ -4,12 +4,15 @@ A binding keeps the home it was made with; routes give the home of what comes ne
 and lots, cards that come with their order), and change when a segment is moved (割接).
 """
 
-from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, replace
 from enum import StrEnum
 from typing import Final
 
+from msgspec import structs
+
 from hlrd.domain.errors import HlrdError
+from hlrd.domain.identity import Binding
 
 
 class RouteError(HlrdError):
@@ -21,6 +24,52 @@ class Identity(StrEnum):
 
     MSISDN = "msisdn"  #: national form, without the country code
     IMSI = "imsi"
+
+
+_DIGITS: Final[Mapping[Identity, Sequence[int]]] = {Identity.MSISDN: (11, 13), Identity.IMSI: (15,)}
+
+PREFIX_PATTERN: Final = r"\A[0-9]{1,15}\Z"
+
+
+@dataclass(frozen=True, slots=True)
+class Segment:
+    """All numbers, or all cards, whose MSISDN or IMSI begins so."""
+
+    of: Identity
+    prefix: str  #: PREFIX_PATTERN
+
+    def __str__(self) -> str:
+        return f"{self.of} {self.prefix}*"
+
+    def holds(self, binding: Binding) -> bool:
+        identity = binding.msisdn if self.of is Identity.MSISDN else binding.imsi
+        return identity.startswith(self.prefix)
+
+    def spans(self) -> Sequence[tuple[int, int]]:
+        """First and last of it, for each length that there is."""
+        lengths = [digits for digits in _DIGITS[self.of] if digits >= len(self.prefix)]
+        return [_segment(self.prefix, digits) for digits in lengths]
+
+
+@dataclass(frozen=True, slots=True)
+class Rehoming:
+    """What of the segment is at one HLR goes to another."""
+
+    segment: Segment
+    old: str
+    new: str
+
+    def __str__(self) -> str:
+        return f"{self.segment} from {self.old} to {self.new}"
+
+    def of(self, binding: Binding) -> Binding:
+        """As it is afterwards."""
+        if binding.hlr != self.old or not self.segment.holds(binding):
+            return binding
+        return structs.replace(binding, hlr=self.new)
+
+    def back(self) -> "Rehoming":
+        return Rehoming(self.segment, self.new, self.old)
 
 
 @dataclass(frozen=True, slots=True)
@@ -73,6 +122,21 @@ class Routing:
         found = self.route(of, identity)
         return found.hlr if found else None
 
+    def after(self, rehoming: Rehoming) -> "Routing":
+        """With the segment moved. Parts of it that a longer prefix gives to a third stay there."""
+        of, prefix = rehoming.segment.of, rehoming.segment.prefix
+        place = f"moved from {rehoming.old}"
+        covering = self.home(of, prefix)
+        routes = [
+            replace(route, hlr=rehoming.new, place=f"{route.place}, {place}")
+            if route.of is of and route.hlr == rehoming.old and route.prefix.startswith(prefix)
+            else route
+            for route in self.routes
+        ]
+        if covering in (None, rehoming.old) and (of, prefix) not in self._segments:
+            routes.append(Route(prefix, of, rehoming.new, place))
+        return Routing(routes)
+
     def crossing(self, of: Identity, first: str, last: str) -> Crossing | None:
         """A segment of another HLR that a range of numbers runs into; `first` and `last` are of
         one length and belong to the range.
@@ -97,6 +161,29 @@ class Routing:
                 return True
             at = _segment(holder.prefix, digits)[1] + 1
         return False
+
+
+class RouteTable:
+    """The routes in force: those of the settings, and over them the segments moved since."""
+
+    def __init__(self, configured: Routing | None = None) -> None:
+        self._configured = configured or Routing()
+        self._moved: list[Rehoming] = []
+        self.routing = self._configured
+
+    def configure(self, configured: Routing) -> None:
+        self._configured = configured
+        self._lay_over()
+
+    def move(self, rehoming: Rehoming) -> None:
+        self._moved.append(rehoming)
+        self._lay_over()
+
+    def _lay_over(self) -> None:
+        routing = self._configured
+        for rehoming in self._moved:
+            routing = routing.after(rehoming)
+        self.routing = routing
 
 
 def _segment(prefix: str, digits: int) -> tuple[int, int]:

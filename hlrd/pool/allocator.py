@@ -12,6 +12,8 @@ from enum import Enum, StrEnum
 from operator import itemgetter
 from typing import Any, NamedTuple, TypeAlias
 
+from msgspec import structs
+
 from hlrd import limits
 from hlrd.domain.identity import ICCID, MSISDN, Card
 from hlrd.pool.kept import Keep, Kept, Page
@@ -113,22 +115,25 @@ class Allocator:
         self._leased_cards: dict[ICCID, tuple[Card, Shelf[ICCID]]] = {}  #: idle or in hand
         self._keep = Keep()
         self.holds_made = 0
-        """Times that numbers or cards were held: what was read of any before may be outdated."""
+        """Times that numbers or cards were held, or got another home: what was read of any before
+        may be outdated."""
 
     # What there is.
 
     def add_range(self, number_range: NumberRange, *, recycled: int = 0) -> None:
         """At start and by import. `recycled`: its numbers on the free list. O(1) in its size."""
-        pool, hlr = number_range.pool, number_range.hlr
-        shelves = self._shelves.setdefault((pool, number_range.province, number_range.digits), {})
-        if hlr not in shelves:
-            shelves[hlr] = self._numbers.shelf(Tally())
-        self._numbers.add(
-            shelves[hlr], number_range.id, unleased=number_range.unleased, recycled=recycled
-        )
-        self._pools.add(pool)
+        shelf = self._shelf_for(number_range)
+        self._numbers.add(shelf, number_range.id, unleased=number_range.unleased, recycled=recycled)
+        self._pools.add(number_range.pool)
         insort(self._firsts, (number_range.first, number_range.id))
         self._choices.clear()
+
+    def _shelf_for(self, number_range: NumberRange) -> Shelf[int]:
+        key = (number_range.pool, number_range.province, number_range.digits)
+        shelves = self._shelves.setdefault(key, {})
+        if number_range.hlr not in shelves:
+            shelves[number_range.hlr] = self._numbers.shelf(Tally())
+        return shelves[number_range.hlr]
 
     def remove_range(self, number_range: NumberRange) -> None:
         """One that nothing was ever leased of is no more, or has become another."""
@@ -144,6 +149,31 @@ class Allocator:
         self._cards.add(shelf, lot.id, unleased=lot.unleased, recycled=recycled)
         self._lots[lot.name] = (lot, shelf)
         self._choices.clear()
+
+    def rehome_range(self, number_range: NumberRange) -> None:
+        """It has another home HLR now, and so has what was leased of it. Between two leases."""
+        self._numbers.move(number_range.id, self._shelf_for(number_range))
+        self._forget_homes()
+
+    def rehome_lot(self, lot: Lot) -> None:
+        """The same for cards, also those in hand."""
+        shelf = self._cards.shelf_of(lot.id)
+        old, _ = self._lots[lot.name]
+        self._racks[old.province, old.hlr].remove(shelf)
+        rack = self._racks.setdefault((lot.province, lot.hlr), Rack())
+        rack.add(shelf)
+        shelf.count_by(rack)
+        self._lots[lot.name] = (lot, shelf)
+        for iccid, (card, where) in self._leased_cards.items():
+            if where is shelf:
+                self._leased_cards[iccid] = (structs.replace(card, hlr=lot.hlr), shelf)
+        self._forget_homes()
+
+    def _forget_homes(self) -> None:
+        """Also those that lookups under way may have read."""
+        self._keep.close_all()
+        self._choices.clear()
+        self.holds_made += 1
 
     # Draws.
 

@@ -204,6 +204,11 @@ class Keep:
         self.cards.let_go(iccid)
         self._cards.pop(iccid, None)
 
+    def close_all(self) -> None:
+        """They are read anew when orders draw from them."""
+        for reservation in list(self._kept):
+            self.close(reservation)
+
     def close(self, reservation: int) -> None:
         """It ended, or others are used more."""
         kept = self._kept.pop(reservation, None)

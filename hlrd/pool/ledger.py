@@ -45,6 +45,12 @@ class Ledger(Generic[K]):
         source, shelf = self._places.pop(source_id)
         shelf.remove(source)
 
+    def move(self, source_id: int, shelf: Shelf[K]) -> None:
+        """The source, and what was leased of it, goes to another shelf."""
+        source, before = self._places[source_id]
+        self._places[source_id] = (source, shelf)
+        before.give(source, shelf)
+
     def shelf_of(self, source_id: int) -> Shelf[K]:
         return self._places[source_id][1]
 
@@ -88,12 +94,12 @@ class Ledger(Generic[K]):
 
     def on_leased(self, grant: Grant, items: Sequence[K]) -> None:
         shelf = self._recount(grant)
-        self._settle_all(shelf.on_answer(Lease(grant.lease_id, shelf), items))
+        self._settle_all(shelf.on_answer(Lease(grant.lease_id, shelf, grant.source_id), items))
         self._close_wish()
 
     def on_recovered(self, grant: Grant, items: Sequence[K]) -> None:
         shelf = self._recount(grant)
-        self._settle_all(shelf.on_recovered(Lease(grant.lease_id, shelf), items))
+        self._settle_all(shelf.on_recovered(Lease(grant.lease_id, shelf, grant.source_id), items))
 
     def _recount(self, grant: Grant) -> Shelf[K]:
         source, shelf = self._places[grant.source_id]

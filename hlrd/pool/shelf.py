@@ -26,6 +26,7 @@ class Tally:
 class Lease(Generic[K]):
     id: int
     shelf: "Shelf[K]"
+    source_id: int
     outstanding: int = 0  #: items on the shelf or in hand
     bag: int = 0  #: ordinal of the bag its items came in
     is_overdue: bool = False  #: what is put back goes to the free list, so that it can settle
@@ -95,6 +96,35 @@ class Shelf(Generic[K]):
         assert not self._awaited, "it may just be leased"
         self.sources.remove(source)
         self._count(-source.remaining)
+
+    def give(self, source: Source, other: "Shelf[K]") -> None:
+        """The source with all its leases goes to `other`. Not while a lease is under way."""
+        assert not self._awaited, "it may just be leased"
+        leases = [lease for lease in self._leases.values() if lease.source_id == source.id]
+        for lease in leases:
+            other._adopt(self._leases.pop(lease.id))
+        going = [item for item, lease in self.idle.items() if lease.shelf is other]
+        other._lay_in({item: self.idle.pop(item) for item in going})
+        self.tally.grow(-len(going))
+        self.sources.remove(source)
+        self._count(-source.remaining)
+        other.add(source)
+
+    def _adopt(self, lease: Lease[K]) -> None:
+        lease.shelf, lease.bag = self, self._bags_opened + 1
+        self._leases[lease.id] = lease
+
+    def _lay_in(self, items: dict[K, Lease[K]]) -> None:
+        self.idle.update(items)
+        self._next_bag.extend(items)
+        self.tally.grow(len(items))
+
+    def count_by(self, tally: Tally) -> None:
+        """From now on, and what is here now, in another tally."""
+        count = len(self.idle) + self.remaining
+        self.tally.grow(-count)
+        self.tally = tally
+        tally.grow(count)
 
     def recount(self, source: Source, *, unleased: int, recycled: int) -> None:
         """The database's word on what remains of a source."""

@@ -36,6 +36,10 @@ class Rack(Tally):
     def add(self, lot: Shelf[ICCID]) -> None:
         self._lots.append(lot)
 
+    def remove(self, lot: Shelf[ICCID]) -> None:
+        self._lots.remove(lot)
+        self._first = 0
+
     def grow(self, items: int) -> None:
         super().grow(items)
         if items > 0:

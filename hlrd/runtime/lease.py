@@ -49,7 +49,7 @@ class LeaseKeeper:
         self._grades = grades or Grades()
         self._graded_to: int | None = None  #: while the rules are others than at the last start
         self._ranges: dict[int, RangeSource] = {}
-        self._lots: set[int] = set()
+        self._lots: dict[int, str] = {}  #: home HLR by id
         self._leases: set[int] = set()
         self._is_recount_due = False
         self._swept = float("-inf")
@@ -189,11 +189,13 @@ class LeaseKeeper:
         for source in sources:
             number_range = source.range
             known = self._ranges.get(number_range.id)
-            if known is None or known.range.last != number_range.last:
+            if known is None or known.range != number_range:
                 self._ranges[number_range.id] = source
             if known is None:
                 self._allocator.add_range(number_range, recycled=source.recycled)
             else:
+                if known.range.hlr != number_range.hlr:
+                    self._allocator.rehome_range(number_range)
                 self._allocator.on_counts(
                     What.NUMBERS,
                     number_range.id,
@@ -202,10 +204,13 @@ class LeaseKeeper:
                 )
         for stocked in await leasing.read_lots(connection):
             lot = stocked.lot
-            if lot.id not in self._lots:
-                self._lots.add(lot.id)
+            home = self._lots.get(lot.id)
+            self._lots[lot.id] = lot.hlr
+            if home is None:
                 self._allocator.add_lot(lot, recycled=stocked.recycled)
             else:
+                if home != lot.hlr:
+                    self._allocator.rehome_lot(lot)
                 self._allocator.on_counts(
                     What.CARDS, lot.id, unleased=lot.unleased, recycled=stocked.recycled
                 )
