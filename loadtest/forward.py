@@ -20,7 +20,6 @@ from hlrd.domain.errors import ProtocolError
 AT_ONCE_MAX: Final = 32
 """Requests to the next hop at the same time."""
 
-_TIMEOUT_S: Final = 5.0
 _LATER: Final = frozenset({401, 408, 429})
 _LATER_CODES: Final = frozenset({"CHANGE_PENDING", "EC_PENDING"})
 
@@ -55,6 +54,7 @@ class Hop:
     name: str  #: its dialect; what refusals name
     url: str  #: with the path of its service
     token: str = ""
+    timeout_s: float = 5.0
 
 
 def sent(hop: str, status: int, answer: Answer | None) -> Next | Ending:
@@ -93,7 +93,7 @@ class Forwarder:
 
     def start(self) -> None:
         headers = {"Authorization": f"Bearer {self._hop.token}"} if self._hop.token else {}
-        timeout = aiohttp.ClientTimeout(total=_TIMEOUT_S)
+        timeout = aiohttp.ClientTimeout(total=self._hop.timeout_s)
         self._http = aiohttp.ClientSession(headers=headers, timeout=timeout)
 
     def add(self, passed: Passed) -> None:
@@ -137,5 +137,6 @@ class Forwarder:
         url = self._hop.url + passed.resource
         with contextlib.suppress(aiohttp.ClientError, TimeoutError, ProtocolError):
             async with self._http.request(method, url, json=content, headers=headers) as reply:
-                return reply.status, jsonhttp.read(await reply.read(), ANSWERS)
+                answer = jsonhttp.read(await reply.read(), ANSWERS)
+                return reply.status, answer if answer.resource == passed.resource else None
         return 0, None
