@@ -26,7 +26,7 @@ class Shape:
     """How many of what, how slow and how faulty. Everything is on loopback."""
 
     hlrs: int = 4
-    hlr_dialect: str = "huawei_hlr"  #: osmo_hlr: real ones instead of emulated
+    hlr_dialect: str = "huawei_hlr"  #: of loadtest.stack.EMULATED_HLRS; osmo_hlr: real ones
     hlr_sessions: int = 16  #: per HLR; the emulator refuses one more
     dsmp_connections: int = 32
     hlr_faults: Profile = field(default_factory=Profile)

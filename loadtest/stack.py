@@ -19,6 +19,9 @@ import aiohttp
 import msgspec
 import psutil
 
+from adapters.ericsson_cai import EricssonCAI
+from adapters.hss_soap import HSSSOAP
+from adapters.huawei_hlr import HuaweiHLR
 from adapters.osmo_hlr import OsmoHLR
 from hlrd.config import Database
 from hlrd.domain.order import Source
@@ -39,6 +42,13 @@ FIXED_PORTS: Final = (15_000, 32_000)
 DRAIN_S: Final = 40.0
 """The daemon's own graceful stop (30 s), and a little."""
 
+
+EMULATED_HLRS: Final = {
+    HuaweiHLR.dialect: "loadtest.hlr",
+    HSSSOAP.dialect: "loadtest.hss",
+    EricssonCAI.dialect: "loadtest.cai",
+}
+"""The program that plays the HLRs of each dialect."""
 
 _given: Final[set[int]] = set()
 
@@ -184,9 +194,8 @@ class Stack:
     def _start_hlr(self, name: str, *, seed: int) -> None:
         account = ["--user", HLR_USER, "--password-env", PASSWORD_VARIABLE]
         sessions = ["--sessions-max", str(self.shape.hlr_sessions)]
-        self._start_element(
-            name, "loadtest.hlr", self.shape.hlr_faults, seed, [*account, *sessions]
-        )
+        module = EMULATED_HLRS[self.shape.hlr_dialect]
+        self._start_element(name, module, self.shape.hlr_faults, seed, [*account, *sessions])
 
     def _start_real_hlr(self, name: str) -> None:
         real = RealHLR(name, self.folder)
