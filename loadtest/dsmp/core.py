@@ -12,7 +12,7 @@ from functools import lru_cache
 from typing import Final, NamedTuple
 
 from adapters import dsmp
-from adapters.dsmp import CLOSE, OPEN, PAUSE, RESUME
+from adapters.dsmp import CLOSE, OPEN, PAUSE, PUBLISH, RESUME
 from hlrd.codec import http, soap
 from hlrd.codec.http import HTTPRequest
 from hlrd.codec.soap import Message, Template
@@ -28,7 +28,9 @@ REPEATS_MAX: Final = 200_000
 RETRY_AFTER_S: Final = 1
 REFUSED_CODE: Final = 9015
 OTHER: Final = "OTHER"
-"""The name of a request that none of the four actions is in."""
+"""The name of a request that none of the four actions, and no publication, is in."""
+
+SERVICES_MAX: Final = 100_000
 
 
 class State(StrEnum):
@@ -41,10 +43,10 @@ class Served(NamedTuple):
     """One request and what came of it."""
 
     reply: bytes
-    command: str  #: OPEN, PAUSE, RESUME, CLOSE or OTHER
+    command: str  #: OPEN, PAUSE, RESUME, CLOSE, PUBLISH or OTHER
     code: int  #: hRet, or the HTTP status of what never was a request
     text: str = ""  #: for the log, of what is no order
-    state: State | None = None  #: that the relation came into, if it changed
+    state: State | str | None = None  #: that the relation, or the service, came into if it changed
 
 
 class Order(NamedTuple):
@@ -52,7 +54,8 @@ class Order(NamedTuple):
 
     transaction: str
     operation: Operation
-    relation: str
+    relation: str  #: MSISDN and SPServiceID; of a publication the SPServiceID
+    product: str = ""  #: of a publication: its id and version
 
 
 class Refused(Exception):
@@ -72,6 +75,7 @@ NAMES: Final[Mapping[Operation, str]] = {
     PAUSE: "PAUSE",
     RESUME: "RESUME",
     CLOSE: "CLOSE",
+    PUBLISH: "PUBLISH",
 }
 
 _MOVES: Final[Mapping[tuple[Operation, State | None], State | int]] = {
@@ -94,11 +98,14 @@ _MOVES: Final[Mapping[tuple[Operation, State | None], State | int]] = {
 }
 """The state that an action leads to, or the hRet that says why it leads nowhere."""
 
-_MANDATORY: Final = (
+_ADDRESSES: Final = (
     "Send_Address/DeviceType",
     "Send_Address/DeviceID",
     "Dest_Address/DeviceType",
     "Dest_Address/DeviceID",
+)
+_MANDATORY: Final = (
+    *_ADDRESSES,
     "FeeUser_ID/UserIDType",
     "DestUser_ID/UserIDType",
     "ActionID",
@@ -114,6 +121,7 @@ _MSISDN: Final = re.compile(rf"{_NUMBER}\Z")
 _SPID: Final = re.compile(r"(?:[0-9]{6})?\Z")
 _SERVICE: Final = re.compile(r"[!-~]{1,10}\Z")
 _ACCESS: Final = re.compile(r"[1-3]?\Z")
+_PRODUCT: Final = re.compile(r"[0-9A-Za-z][0-9A-Za-z_.-]{0,31}/[1-9][0-9]{0,9}\Z")
 
 _REPLY: Final = Template(
     dsmp.REPLY,
@@ -124,8 +132,17 @@ _REPLY: Final = Template(
 _template = lru_cache(maxsize=16)(dsmp.template)
 
 
-def answer(code: int, transaction: str) -> bytes:
-    return http.reply(200, _REPLY.fill((transaction, str(code))))
+_PUBLICATION_REPLY: Final = Template(
+    dsmp.PUBLICATION_REPLY,
+    dsmp.NAMESPACE,
+    header={"TransactionID": None},
+    fields={"Version": dsmp.VERSION, "MsgType": dsmp.PUBLICATION_REPLY, "hRet": None},
+)
+
+
+def answer(code: int, transaction: str, operation: Operation | None = None) -> bytes:
+    form = _PUBLICATION_REPLY if operation is PUBLISH else _REPLY
+    return http.reply(200, form.fill((transaction, str(code))))
 
 
 class Platform:
@@ -141,6 +158,7 @@ class Platform:
         self._service = ""
         self._executed: OrderedDict[str, Order] = OrderedDict()
         self.relations: dict[str, State] = {}
+        self.services: dict[str, str] = {}  #: SPServiceID to the product and version it is of
         self.counts: Counter[State] = Counter()
 
     def handle(self, request: HTTPRequest) -> Served:
@@ -162,6 +180,8 @@ class Platform:
         known = self._executed.get(order.transaction)
         if known is not None:
             return _served(order, 0 if known == order else 9015)
+        if order.operation is PUBLISH:
+            return self._publish(order)
         before = self.relations.get(order.relation)
         after = _MOVES[order.operation, before]
         if isinstance(after, int):
@@ -171,6 +191,15 @@ class Platform:
         self.put(order.relation, after)
         self._remember(order)
         return _served(order, 0, after)
+
+    def _publish(self, order: Order) -> Served:
+        if self.services.get(order.relation) == order.product:
+            return _served(order, 0)
+        if len(self.services) >= SERVICES_MAX:
+            return _served(order, 9000)
+        self.services[order.relation] = order.product
+        self._remember(order)
+        return _served(order, 0, order.product)
 
     def put(self, relation: str, state: State) -> None:
         before = self.relations.get(relation)
@@ -211,6 +240,8 @@ class Platform:
         transaction = message.header.get("TransactionID", "").strip()
         if not _TOKEN.match(transaction):
             return _malformed(9014)
+        if message.name == dsmp.PUBLICATION:
+            return _read_publication(transaction, message)
         code = _envelope_code(message) or self._field_code(message.fields)
         if code:
             return _malformed(code, transaction)
@@ -236,17 +267,38 @@ class Platform:
         return _user_code(fields, "FeeUser_ID") or _user_code(fields, "DestUser_ID")
 
 
+def _read_publication(transaction: str, message: Message) -> Order | Served:
+    fields = message.fields
+    product = f"{fields.get('ProductID', '')}/{fields.get('ProductVersion', '')}"
+    code = _version_code(message, dsmp.PUBLICATION) or _publication_code(fields, product)
+    if code:
+        reply = answer(code, transaction, PUBLISH)
+        return Served(reply, NAMES[PUBLISH], code, f"{NAMES[PUBLISH]} {transaction}")
+    return Order(transaction, PUBLISH, fields["SPServiceID"], product)
+
+
+def _publication_code(fields: Mapping[str, str], product: str) -> int:
+    if not all(_TOKEN.match(fields.get(name, "")) for name in _ADDRESSES):
+        return 9014
+    if not _SPID.match(fields.get("SPID", "")):
+        return 4003
+    if not _SERVICE.match(fields.get("SPServiceID", "")):
+        return 4004
+    return 0 if _PRODUCT.match(product) else 9014
+
+
 def refusal(order: Order, code: int) -> Served:
     """The answer to a good request that is not executed."""
     return _served(order, code)
 
 
 def shown(order: Order) -> str:
-    return f"{NAMES[order.operation]} {order.relation} {order.transaction}"
+    about = f"{order.relation} {order.product}" if order.product else order.relation
+    return f"{NAMES[order.operation]} {about} {order.transaction}"
 
 
-def _served(order: Order, code: int, state: State | None = None) -> Served:
-    reply = answer(code, order.transaction)
+def _served(order: Order, code: int, state: State | str | None = None) -> Served:
+    reply = answer(code, order.transaction, order.operation)
     return Served(reply, NAMES[order.operation], code, "", state)
 
 
@@ -262,9 +314,13 @@ def _plain(status: int) -> Served:
 def _envelope_code(message: Message) -> int:
     if message.name != dsmp.REQUEST:
         return 9013
+    return _version_code(message, dsmp.REQUEST)
+
+
+def _version_code(message: Message, name: str) -> int:
     if message.fields.get("Version") != dsmp.VERSION:
         return 9012
-    return 0 if message.fields.get("MsgType") == dsmp.REQUEST else 4000
+    return 0 if message.fields.get("MsgType") == name else 4000
 
 
 def _user_code(fields: Mapping[str, str], user: str) -> int:

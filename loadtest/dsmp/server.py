@@ -52,7 +52,8 @@ class Server(Emulator):
     def execute(self, order: Order) -> Served:
         served = self.platform.execute(order)
         if served.state:
-            self._kept.add(f"{order.relation} {served.state}".encode())
+            kept = f"* {order.relation}" if order.product else order.relation
+            self._kept.add(f"{kept} {served.state}".encode())
             self.record.took_effect(served.command, order.relation)
         return served
 
@@ -65,7 +66,8 @@ class Server(Emulator):
 
     def stats(self) -> Mapping[str, int]:
         relations = {f"relations_{state}": self.platform.counts[state] for state in State}
-        return {"connections": len(self.connections), **relations}
+        published = {"services_published": len(self.platform.services)}
+        return {"connections": len(self.connections), **relations, **published}
 
     def dump(self) -> list[Relation]:
         relations = self.platform.relations.items()
@@ -78,7 +80,10 @@ class Server(Emulator):
         for number, line in enumerate(lines, start=1):
             try:
                 msisdn, service, state = line.decode("ascii").split(" ")
-                self.platform.put(f"{msisdn} {service}", State(state))
+                if msisdn == "*":  # of a service that was published
+                    self.platform.services[service] = state
+                else:
+                    self.platform.put(f"{msisdn} {service}", State(state))
             except ValueError as error:
                 raise StateFileDamaged(
                     f"{self._kept.path}, line {number}: not a relation;"

@@ -39,7 +39,11 @@ class Session(Connection[HTTPRequest, Order]):
         else:
             served = self._server.execute(work)
         self._server.record.served(served.command, work, str(served.code), fault or "")
-        return core.answer(served.code, "0") if fault is Fault.WRONG_ECHO else served.reply
+        return (
+            core.answer(served.code, "0", work.operation)
+            if fault is Fault.WRONG_ECHO
+            else served.reply
+        )
 
     def leave(self, work: Order, fault: Fault) -> None:
         self._server.record.served(core.NAMES[work.operation], work, "", fault)

@@ -177,6 +177,13 @@ def _relay(dialect: str) -> Emulated:
     return Emulated(start, HTTPRequests, life, details=dict.fromkeys(life, REPORT))
 
 
+_RELATIONS: Final = (
+    Operation.PUBLISH_PRODUCT,
+    Operation.OPEN_RELATION,
+    Operation.PAUSE_RELATION,
+    Operation.RESUME_RELATION,
+    Operation.CLOSE_RELATION,
+)
 _SHEETS: Final = (Operation.OPEN_SHEET, Operation.WITHDRAW_SHEET, Operation.CLOSE_SHEET)
 
 
@@ -251,14 +258,8 @@ EMULATED: Final[dict[str, Emulated]] = {
     "dsmp": Emulated(
         _dsmp,
         HTTPRequests,
-        (
-            Operation.PUBLISH_PRODUCT,
-            Operation.OPEN_RELATION,
-            Operation.PAUSE_RELATION,
-            Operation.RESUME_RELATION,
-            Operation.CLOSE_RELATION,
-        ),
-        details=dict.fromkeys((Operation.PUBLISH_PRODUCT, Operation.OPEN_RELATION), SERVICE),
+        _RELATIONS,
+        details=dict.fromkeys(_RELATIONS, SERVICE),
     ),
     **{dialect: _platform(dialect) for dialect in PLATFORMS},
     **{dialect: _relay(dialect) for dialect in RELAYS},

@@ -4,6 +4,7 @@ from collections.abc import Mapping
 from itertools import product
 from typing import Final
 
+import msgspec
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -15,7 +16,7 @@ from hlrd.codec.base import UnsafeValue
 from hlrd.codec.http import HTTPReply, HTTPRequests
 from hlrd.codec.soap import Message
 from hlrd.domain.errors import ProtocolError
-from hlrd.domain.operation import Operation, Task
+from hlrd.domain.operation import Details, Operation, Task
 from hlrd.domain.outcome import Outcome, Verdict
 from hlrd.ne.adapter import Account, AccountError
 from tests.adapters.conformance import a_binding, a_task, the_replies
@@ -109,6 +110,74 @@ def test_the_default_peer_is_misc() -> None:
         "3",
         "2",
     ]
+
+
+def of_a_product(task: Task, **changes: str) -> Task:
+    attributes = {"sp_id": "900002", "sp_service_id": "VIDEO01"} | changes
+    details = Details(product="IOT.V-1", version=12, text="物联网视频 <1>", attributes=attributes)
+    return msgspec.structs.replace(task, details=details)
+
+
+@pytest.mark.parametrize("operation", OPERATIONS)
+def test_a_relation_of_a_product_names_its_own_service(operation: Operation) -> None:
+    adapter = an_adapter(sp_id="900001", sp_service_id="IOTBASE")
+
+    base = sent(adapter, a_task(operation)).fields
+    own = sent(adapter, of_a_product(a_task(operation))).fields
+
+    named = {"SPID": "900002", "SPServiceID": "VIDEO01"}
+    assert {name: own[name] for name in own if own[name] != base[name]} == named
+    assert "SPServiceID=VIDEO01" in adapter.masked(of_a_product(a_task(operation)))
+    assert sent(adapter, a_task(operation)).fields == base
+
+
+def test_a_publication_names_service_and_product() -> None:
+    message = sent(an_adapter(device_id="0023"), of_a_product(a_task(dsmp.PUBLISH)))
+
+    assert message.name == "SyncServiceReq"
+    assert message.fields == {
+        "Version": "1.5.0",
+        "MsgType": "SyncServiceReq",
+        "Send_Address/DeviceType": "0",
+        "Send_Address/DeviceID": "0023",
+        "Dest_Address/DeviceType": "400",
+        "Dest_Address/DeviceID": "0",
+        "SPID": "900002",
+        "SPServiceID": "VIDEO01",
+        "ProductID": "IOT.V-1",
+        "ProductVersion": "12",
+        "ProductName": "物联网视频 <1>",
+    }
+
+
+@pytest.mark.parametrize("operation", [*OPERATIONS, dsmp.PUBLISH])
+@pytest.mark.parametrize(
+    "changes",
+    [
+        {"sp_id": "90000"},
+        {"sp_id": "9000021"},
+        {"sp_service_id": "a<b"},
+        {"sp_service_id": "A" * 11},
+    ],
+)
+def test_a_service_that_is_none_is_never_sent(
+    operation: Operation, changes: dict[str, str]
+) -> None:
+    with pytest.raises(UnsafeValue):
+        an_adapter().encode(of_a_product(a_task(operation), **changes), None)
+
+
+def test_the_answer_to_a_publication_is_no_answer_to_anything_else() -> None:
+    adapter = an_adapter()
+    asked = {
+        dsmp.REPLY: adapter.encode(a_task(OPEN, transaction="1"), None),
+        dsmp.PUBLICATION_REPLY: adapter.encode(
+            of_a_product(a_task(dsmp.PUBLISH, transaction="1")), None
+        ),
+    }
+
+    for (name, request), told in product(asked.items(), asked):
+        assert adapter.echoes(request, an_answer("0", name=told)) == (name == told)
 
 
 @pytest.mark.parametrize("operation", OPERATIONS)

@@ -276,3 +276,40 @@ def test_two_clients_with_services_of_their_own_are_both_understood() -> None:
         platform.handle(HTTPRequest("POST", "/dsmp", body))
 
     assert set(platform.relations) == {f"{MSISDN} ONE", f"{MSISDN} TWO"}
+
+
+# Publications.
+
+
+def a_publication(transaction: str = "1", **changes: str) -> HTTPRequest:
+    named = {"sp_id": "900002", "service": "VIDEO01", "product": "P", "version": "1"} | changes
+    template = dsmp.publication(device_id="0001")
+    return HTTPRequest("POST", "/dsmp", template.fill((transaction, *named.values(), "视频")))
+
+
+def test_a_service_is_of_the_product_that_was_published_last() -> None:
+    platform = Platform()
+
+    first = answered(platform, a_publication("1"))
+    codes = [hret(platform, a_publication(*one)) for one in (("2",), ("3",))]
+    codes.append(hret(platform, a_publication("4", version="2")))
+
+    assert (first.name, first.fields["hRet"]) == (dsmp.PUBLICATION_REPLY, "0")
+    assert codes == [0, 0, 0]
+    assert platform.services == {"VIDEO01": "P/2"}
+
+
+@pytest.mark.parametrize(
+    ("changes", "code"),
+    [
+        ({"sp_id": "12"}, 4003),
+        ({"service": ""}, 4004),
+        ({"product": "-"}, 9014),
+        ({"version": "0"}, 9014),
+    ],
+)
+def test_a_publication_in_bad_form_changes_nothing(changes: dict[str, str], code: int) -> None:
+    platform = Platform()
+
+    assert hret(platform, a_publication(**changes)) == code
+    assert platform.services == {}

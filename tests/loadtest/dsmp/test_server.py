@@ -415,6 +415,7 @@ async def test_the_control_port_shows_and_steers_it() -> None:
             "relations_active": 1,
             "relations_paused": 0,
             "relations_closed": 0,
+            "services_published": 0,
         }
         assert (stats["commands"], stats["codes"]) == ({"OPEN": 1}, {"0": 1})
         assert json.loads(row) == {
