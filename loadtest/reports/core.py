@@ -101,7 +101,7 @@ class System:
         spoken = DIALECTS.get(role)
         self._base = path or getattr(spoken, "path", PARTNER_PATH)
         self._authorization = f"Bearer {token}" if token else ""
-        self._role = role
+        self.role = role
         self._partners = frozenset(partners)
         self._executed = Keys()
         self._products_of: Counter[str] = Counter()  #: an EC's subscriptions
@@ -215,7 +215,7 @@ class System:
         if request.method == "GET" and resource == HEALTH:
             return Served(200, Answer(resource, DONE))
         place = resources.place_of(resource)
-        if place is None or (place.kind is MEMBER and self._role is Role.PARTNER):
+        if place is None or (place.kind is MEMBER and self.role is Role.PARTNER):
             raise Refused(404, "NO_SUCH_RESOURCE")
         if request.method == "GET":
             return self._found(resource)
@@ -225,7 +225,7 @@ class System:
         if not _KEY.match(request.key):
             raise Refused(400, "KEY_MISSING")
         content = _content(place, request)
-        if self._role is Role.BOSS1 and content and PARTNERS in content:
+        if self.role is Role.BOSS1 and content and PARTNERS in content:
             raise Refused(400, "MALFORMED")
         return Work(command, request.method, resource, content, request.key, request.body)
 
@@ -263,16 +263,16 @@ class System:
         content, key = _without_key(work.content)
         if _is_so(work, content, before):
             return _served(work, 200, UNCHANGED)
-        if self._role is Role.PBOSS:
+        if self.role is Role.PBOSS:
             self._judge(place, work, content, before)
-        elif self._role in RELAYS:
+        elif self.role in RELAYS:
             self._check_way(place, content)
         if before is None and len(self.records) >= RECORDS_MAX:
             raise Refused(507, "FULL")
         return self._take(work, content if content is not None else _known(before), key)
 
     def _take(self, work: Work, content: dict[str, Any], key: dict[str, Any] | None) -> Served:
-        is_relay = self._role in RELAYS
+        is_relay = self.role in RELAYS
         state = ON_ITS_WAY if is_relay else CONFIRMED
         if key is not None and is_relay:
             self.sealed[work.resource] = key
