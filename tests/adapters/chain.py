@@ -14,16 +14,16 @@ from loadtest.platform.server import passed
 
 
 class Chain:
-    """A platform and all behind it. What was taken gets on before the next query."""
+    """A platform and all behind it. What was taken gets on before a query that waits for it."""
 
     def __init__(self, dialect: str, *, token: str = "") -> None:
         self.dialect = dialect
         self.platform = Platform(dialect, token=token)
         self.next = Chain(NEXT_HOP[dialect]) if dialect in NEXT_HOP else None
 
-    def exchange(self, request: bytes) -> bytes:
+    def exchange(self, request: bytes, *, gets_on: bool = True) -> bytes:
         [read] = HTTPRequests().feed(request)
-        if read.method == "GET":
+        if read.method == "GET" and gets_on:
             self.carry()
         return jsonpeer.reply(self.platform.handle(read))
 
