@@ -111,14 +111,16 @@ class _Records:
             self._is_under_rule = True
             self._is_in_lines = False
             return
-        is_heading, self._is_under_rule = self._is_under_rule, False
         pair = _VALUE_LINE.match(line)
         if pair is not None:
             self._take_pair(pair[1], pair[2])
             return
         cells = _GAP.split(line)
-        if len(cells) == 1:
-            return
+        if len(cells) > 1:
+            self._take_cells(cells)
+
+    def _take_cells(self, cells: list[str]) -> None:
+        is_heading, self._is_under_rule = self._is_under_rule, False
         if is_heading and all(map(_HEADING.match, cells)):
             self._columns = cells
         elif len(cells) == len(self._columns):
@@ -126,6 +128,7 @@ class _Records:
 
     def _take_pair(self, name: str, value: str) -> None:
         self._columns = []
+        self._is_under_rule = False
         if not self._is_in_lines or name in self.records[-1]:
             self.records.append({})
             self._is_in_lines = True

@@ -381,3 +381,122 @@ def test_an_echo_may_mask_secrets_and_tidy_blanks_but_not_change_a_value() -> No
     assert not mml.is_echo(sent, sent.replace(b"001010000000001", b"001010000000002"))
     assert not mml.is_echo(sent, b'RMV KI:IMSI="001010000000001",KIVALUE="****";')
     assert not mml.is_echo(sent, b"")
+
+
+# --- records -------------------------------------------------------------------------------------
+
+cells = st.text("0123456789ABCDEFabc_.-", min_size=1, max_size=20).filter(
+    lambda text: set(text) != {"-"}
+)
+records_shown = st.lists(
+    st.fixed_dictionaries({"CNTXID": cells, "APN": cells, "IPV4ADD": cells}), min_size=1, max_size=6
+)
+
+
+def a_query_reply(records: list[dict[str, str]], rows: list[str], cut: int) -> bytes:
+    """In packets of `cut` lines, with a title, a rule and a trailer."""
+    body = ["The result is as follows", "-" * 24, *rows, f"(Number of results = {len(records)})"]
+    packets = [body[at : at + cut] for at in range(0, len(body), cut)]
+    ends = ["To be continued...\r\n"] * (len(packets) - 1) + ["There are together 9 reports\r\n"]
+    return b"".join(
+        a_block(body="\r\n".join(packet) + "\r\n\r\n" + end, number=number)
+        for number, (packet, end) in enumerate(zip(packets, ends, strict=True))
+    )
+
+
+@given(records_shown, st.booleans(), st.integers(1, 9), st.lists(st.integers(0, 5_000), max_size=5))
+def test_records_are_the_same_in_lines_or_in_a_table_and_in_any_packets(
+    records: list[dict[str, str]], is_table: bool, cut: int, cuts: list[int]
+) -> None:
+    rows = mml.columns(records) if is_table else mml.lines(records)
+    wire = a_query_reply(records, rows, cut)
+
+    [reply] = replies_of(*in_pieces(wire, cuts))
+
+    assert reply.records() == records
+    assert reply.values() == records[0]
+
+
+def test_a_record_and_a_table_in_one_reply_are_told_apart() -> None:
+    body = [
+        "The result is as follows",
+        "-" * 24,
+        *mml.lines([{"IMSI": "001010000000001", "ISDN": "861064900000001"}]),
+        "(Number of results = 1)",
+        "",
+        "The contexts of the subscriber",
+        "-" * 40,
+        "CNTXID    APN        QOSTPLID",
+        "1         cmiot      NULL",
+        "2         cmiot.gd   3",
+        "(Number of results = 2)",
+    ]
+
+    [reply] = replies_of(a_block(body="\r\n".join(body) + "\r\n"))
+
+    assert reply.records() == [
+        {"IMSI": "001010000000001", "ISDN": "861064900000001"},
+        {"CNTXID": "1", "APN": "cmiot", "QOSTPLID": "NULL"},
+        {"CNTXID": "2", "APN": "cmiot.gd", "QOSTPLID": "3"},
+    ]
+
+
+def test_a_table_shows_what_a_record_lacks_as_null() -> None:
+    assert mml.columns([{"CNTXID": "1", "APN": "a"}, {"CNTXID": "12"}]) == [
+        "CNTXID  APN",
+        "1       a",
+        "12      NULL",
+    ]
+
+
+def test_a_body_without_records_shows_none() -> None:
+    [reply] = replies_of(a_block(body="No matching result is found\r\n\r\n"))
+
+    assert reply.records() == []
+    assert reply.values() == {}
+
+
+# --- batches and quotes --------------------------------------------------------------------------
+
+
+@given(st.lists(digits, min_size=1, max_size=9), st.lists(st.integers(0, 200), max_size=6))
+def test_a_batch_is_one_command_with_its_list(imsis: list[str], cuts: list[int]) -> None:
+    wire = mml.command("BAT MOD LCK", IMSILIST="&".join(imsis), OC="TRUE")
+
+    [command] = commands_of(*in_pieces(wire, cuts))
+
+    assert command.name == "BAT MOD LCK"
+    assert command.params["IMSILIST"].split("&") == imsis
+
+
+@pytest.mark.parametrize(
+    "value", ["", "&", "001010000000001&", "&001010000000001", "001010000000001&&1", "1;2"]
+)
+def test_a_list_has_no_empty_place(value: str) -> None:
+    with pytest.raises(UnsafeValue, match="IMSILIST"):
+        mml.command("BAT RMV SUB", IMSILIST=value)
+
+
+def test_the_keys_of_a_batch_are_masked() -> None:
+    keys = "&".join(["A1" * 16, "B2" * 16])
+    wire = mml.command("BAT ADD KI", IMSILIST="001010000000001&001010000000002", KIVALUELIST=keys)
+
+    assert mml.masked(wire.decode()).endswith('KIVALUELIST="****";')
+
+
+def test_blanks_within_a_name_are_one() -> None:
+    [command] = commands_of(b"bat \t add   ki:K4SNO=1;")
+
+    assert command.name == "BAT ADD KI"
+
+
+@given(safe | odd)
+def test_a_form_quotes_what_it_is_told_to_quote(value: str) -> None:
+    form = Form("MOD X", ("NAME",), NAME=None, OTHER="1")
+    try:
+        wire = form.fill(value)
+    except UnsafeValue:
+        return
+
+    assert wire == f'MOD X:NAME="{value}",OTHER=1;'.encode()
+    assert commands_of(wire)[0].params == {"NAME": value, "OTHER": "1"}

@@ -14,11 +14,15 @@ import aiohttp
 import msgspec
 import pytest
 
-from hlrd.codec.mml import MMLReplies, MMLReply
+from hlrd.codec.mml import MMLReplies, MMLReply, parse_command
+from hlrd.domain.operation import Operation
+from hlrd.domain.outcome import Verdict
 from loadtest import faults
 from loadtest.control import ControlPort
-from loadtest.hlr.server import Server, Settings, StateFileDamaged
+from loadtest.hlr import presets
+from loadtest.hlr.server import Logical, Server, Settings, StateFileDamaged
 from loadtest.hlr.session import BAD_LOGINS_MAX
+from tests.adapters.conformance import KEY, PASSWORD, a_task, an_adapter
 
 KI = "A1B2C3D4E5F60718293A4B5C6D7E8F90"
 LGI = 'LGI:HLRSN=1,OPNAME="hlrd",PWD="hlrd";'
@@ -566,3 +570,129 @@ async def test_the_process_says_what_is_wrong_with_its_arguments(
 
     assert process.returncode == 2
     assert blamed in errors.decode()
+
+
+# --- batches and logical HLRs --------------------------------------------------------------------
+
+
+def lock(first: int, last: int) -> str:
+    return f'BAT MOD LCK:IMSI="00101{first:010}",ENDIMSI="00101{last:010}",OC=TRUE;'
+
+
+def open_all(server: Server, *numbers: int) -> None:
+    for number in numbers:
+        server.execute(parse_command(add_ki(number).encode()))
+        text = f'ADD TPLSUB:IMSI="00101{number:010}",ISDN="8610649{number:08}",TPLID=1;'
+        assert server.execute(parse_command(text.encode())).code == 0
+
+
+@pytest.mark.parametrize("packet_lines", [0, 3])
+@pytest.mark.parametrize("has_tables", [False, True])
+async def test_a_batch_says_of_each_line_what_came_of_it(
+    has_tables: bool, packet_lines: int
+) -> None:
+    async with emulated(has_tables=has_tables, packet_lines=packet_lines) as (server, connect):
+        open_all(server, 1, 3)
+        client = await connect()
+
+        client.send(lock(1, 3) + lock(1, 1))
+        partly, whole = await client.reply(), await client.reply()
+
+        assert (partly.codes, whole.codes) == ((4010,), (0,))
+        counts, *lines = partly.records()
+        assert counts == {"DONE": "2", "FAILED": "1"}
+        assert [(line["LINE"], line["IMSI"][-1], line["RETCODE"]) for line in lines] == [
+            ("1", "1", "0"),
+            ("2", "2", "3001"),
+            ("3", "3", "0"),
+        ]
+        assert whole.values()["RESULT"] == "SUCCESS0002"
+
+
+async def test_the_lines_of_a_batch_are_kept_and_counted_each_for_itself(tmp_path: Path) -> None:
+    state_file = tmp_path / "hlr1.state"
+    async with emulated(state_file=state_file) as (first, connect):
+        open_all(first, 1, 2)
+        first.record.count_effects(True)
+        client = await connect()
+        assert await client.ask(lock(1, 3)) == (4010,)
+        counted = {(effect.command, effect.count) for effect in first.record.effects()}
+        before = first.dump()
+
+    assert counted == {("MOD LCK", 1)}
+    async with emulated(state_file=state_file) as (second, _):
+        assert second.dump() == before
+
+
+async def test_logical_hlrs_behind_one_address_hold_subscribers_of_their_own(
+    tmp_path: Path,
+) -> None:
+    settings: dict[str, Any] = {"hlrsns": ("1", "2"), "state_file": tmp_path / "state"}
+    async with emulated(**settings) as (server, connect):
+        first, second = await connect(), await connect(login=False)
+        assert await second.ask(LGI.replace("HLRSN=1", "HLRSN=2")) == (0,)
+
+        assert await first.ask(add_ki(1)) == (0,)
+        assert await second.ask(add_ki(1)) == (0,)
+        assert await second.ask(add_ki(2)) == (0,)
+        assert await first.ask(add_ki(3).replace("ADD KI:", "ADD KI:HLRSN=2,")) == (0,)
+        assert await first.ask(add_ki(4).replace("ADD KI:", "ADD KI:HLRSN=9,")) == (1002,)
+        before = msgspec.json.encode(server.dump())
+
+        assert server.stats()["keys"] == 4
+        assert server.hlrs["1"].keys.keys() == {"001010000000001"}
+        assert [row.hlrsn for row in server.dump() if isinstance(row, Logical)] == ["1", "2"]
+        third = await connect(login=False)
+        assert await third.ask(LGI.replace("HLRSN=1", "HLRSN=9")) == (1002,)
+
+    async with emulated(**settings) as (again, _):
+        assert msgspec.json.encode(again.dump()) == before
+
+
+async def test_two_elements_of_the_settings_may_share_an_address() -> None:
+    """Each with the sessions of its own HLRSN, whoever logs in first."""
+    adapters = [an_adapter("huawei_hlr", hlrsn=hlrsn) for hlrsn in ("2", "1")]
+    removal = a_task(Operation.REMOVE_KEY)
+    found = []
+    async with emulated(hlrsns=("1", "2"), password=PASSWORD) as (_, connect):
+        for adapter in adapters:
+            client = await connect(login=False)
+
+            async def ask(request: bytes | None, client: Client = client) -> MMLReply:
+                assert request is not None
+                client.send(request.decode())
+                reply = await client.reply()
+                assert reply is not None
+                return reply
+
+            assert (await ask(adapter.login())).codes == (0,)
+            await ask(adapter.encode(a_task(Operation.ADD_KEY), KEY))
+            found.append(adapter.compare(removal, await ask(adapter.read_back(removal))).verdict)
+            await ask(adapter.encode(removal, None))
+            found.append(adapter.compare(removal, await ask(adapter.read_back(removal))).verdict)
+
+    assert found == [Verdict.ABSENT, Verdict.APPLIED] * 2
+
+
+@pytest.mark.parametrize(
+    ("preset", "command", "latency_s"),
+    [
+        ("huawei", "MOD LCK", 0.018),
+        ("nokia", "ADD TPLSUB", 0.033),
+        ("ericsson", "LST SUB", 0.154),
+        ("tas", "ADD KI", 0.238),
+        ("mixed", "MOD LCK", 0.018),
+        ("mixed", "ADD KI", 0.033),
+        ("mixed", "ADD TPLSUB", 0.154),
+        ("mixed", "MOD EPS_CONTEXT", 0.238),
+    ],
+)
+def test_a_preset_has_the_latencies_that_were_measured(
+    preset: str, command: str, latency_s: float
+) -> None:
+    ours = faults.decode('{"latency": {"p50_s": 9.0}, "chance": {"busy": 0.5}}')
+
+    laid = presets.laid_under(preset, ours)
+
+    assert faults.Faults(laid).latency_s(command) == latency_s
+    assert laid.chance.busy == 0.5
