@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import Final, NamedTuple
 
 import pytest
+from msgspec import structs
 
 from adapters.huawei_hlr import HuaweiHLR
 from hlrd.codec.mml import MMLReply
@@ -15,7 +16,7 @@ from hlrd.domain.suspension import Level
 from hlrd.ne.adapter import Account
 from loadtest import faults
 from loadtest.hlr.server import Server, Settings
-from tests.adapters.conformance import KEY, a_task, the_replies
+from tests.adapters.conformance import KEY, a_binding, the_replies, the_task
 
 TRANSCRIPTS: Final = Path(__file__).parents[1] / "transcripts"
 LAYOUTS: Final = {
@@ -29,7 +30,9 @@ FAULTS: Final = (
 )
 STAMP: Final = "2026-01-31 08:00:00+00:00"
 _STEP: Final = re.compile(
-    r"^## (\w+)(?: (\w+))?(?: level=(\d))?:[^\n]*\n>>>\n(.*?)\n<<<\n(.*?)\n=== (\w+)", re.M | re.S
+    r"^## (\w+)(?: (\w+))?(?: level=(\d))?(?: user=(\d))?:"
+    r"[^\n]*\n>>>\n(.*?)\n<<<\n(.*?)\n=== (\w+)",
+    re.M | re.S,
 )
 
 each_layout = pytest.mark.parametrize("name", list(LAYOUTS))
@@ -48,13 +51,22 @@ def steps(name: str) -> list[Step]:
     return [
         Step(
             what,
-            a_task(Operation(operation), level=Level(int(level or 0))) if operation else None,
+            the_task_of(operation, level, user) if operation else None,
             request.encode(),
             (reply + "\n").replace("\n", "\r\n").encode(),
             verdict,
         )
-        for what, operation, level, request, reply, verdict in found
+        for what, operation, level, user, request, reply, verdict in found
     ]
+
+
+def the_task_of(operation: str, level: str, user: str) -> Task:
+    """`user` tells one from the others by a last digit; without it, whom the suite has it done."""
+    task = the_task("huawei_hlr", Operation(operation))
+    if user:
+        binding = a_binding(imsi=f"00101000000000{user}", msisdn=f"106490000000{user}")
+        task = structs.replace(task, binding=binding)
+    return structs.replace(task, level=Level(int(level or 0)))
 
 
 def request_of(adapter: HuaweiHLR, step: Step) -> bytes | None:
