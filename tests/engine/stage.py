@@ -22,6 +22,7 @@ from hlrd.domain.order import ArrearsSuspend, MemberActivate, PaymentResume, Use
 from hlrd.domain.outcome import Outcome, Verdict
 from hlrd.domain.plan import Routes
 from hlrd.domain.publication import Products
+from hlrd.domain.routing import RouteTable
 from hlrd.domain.suspension import NO_REASONS, Reasons
 from hlrd.domain.user import User
 from hlrd.engine.engine import Engine
@@ -202,6 +203,8 @@ class Stage:
         self.lookup = FakeLookup()
         self.allocator = FakeAllocator()
         self.hlr, self.dsmp = FakeNE("hlr1"), FakeNE("dsmp")
+        self.platform, self.eoms = FakeNE("platform"), FakeNE("eoms")
+        self.products = Products()
         self.users: dict[str, User] = {}
         self.facts: dict[str, Any] = {}  #: what the next answers of the lookup say besides
         self._orders = count(1)
@@ -212,9 +215,10 @@ class Stage:
             "lookup": self.lookup,
             "allocator": self.allocator,
             "vault": FakeVault(),
-            "nes": {"hlr1": self.hlr, "dsmp": self.dsmp},
+            "nes": {ne.name: ne for ne in (self.hlr, self.dsmp, self.platform, self.eoms)},
             "routes": ROUTES,
-            "products": Products(),
+            "homes": RouteTable(),
+            "products": self.products,
             "script_checks": {"mml": lambda script: None},
             "state_master": "BOSS",
             "order_ids": count(FIRST_ID),
