@@ -208,6 +208,7 @@ class Office:
         ):
             return _told(work, 200, UNCHANGED)
         if sheet.result is Result.DONE:
+            sheet.reply = sheet.by = ""
             self._move(sheet, State.WITHDRAWING, work.key)
             return _told(work, 202, PENDING, has_effect=True)
         sheet.result = sheet.result or Result.WITHDRAWN
