@@ -56,7 +56,7 @@ async def _database(server: embedded.Server, name: str) -> AsyncIterator[Place]:
 
 
 async def measure(plan: Plan, view: View, *, is_kept: bool) -> None:
-    folder = Path(tempfile.mkdtemp(prefix="hlrd-pool-"))
+    folder = Path(tempfile.mkdtemp(prefix="hlrd-bench-"))
     (folder / "redis").mkdir()
     try:
         figures = await _measure(Bench(plan, view), folder, view)

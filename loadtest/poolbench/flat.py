@@ -54,9 +54,10 @@ SELECT n, r.id, 'free', 'returned'
 FROM number_range r, generate_series({FIRST}::bigint, {FIRST + FULL - 1}, {_STRIDE}) AS n"""
 
 _OWN: Final = f"""
-SELECT count(*), count(DISTINCT b.msisdn), count(DISTINCT w.id)
-FROM work_order w JOIN binding b ON b.order_id = w.id
-WHERE w.id >= {_OWN_FIRST_ID} AND (b.msisdn - {FIRST}) % {_STRIDE} = 0"""
+SELECT count(*), count(DISTINCT b.msisdn), count(w.id),
+    (SELECT count(*) FROM work_order WHERE id >= {_OWN_FIRST_ID})
+FROM binding b LEFT JOIN work_order w ON w.id = b.order_id
+WHERE b.order_id >= {_OWN_FIRST_ID} AND (b.msisdn - {FIRST}) % {_STRIDE} = 0"""
 _LEASE: Final = """
 WITH own AS (INSERT INTO epoch (node) VALUES ($1) RETURNING number)
 INSERT INTO lease (what, source_id, start, count, epoch)
@@ -109,7 +110,7 @@ async def empty_again(connection: Connection) -> None:
 
 async def check(connection: Connection) -> None:
     """Every allocation of the burst has its order and its binding, of numbers that were idle."""
-    found = await connection.fetchrow(_OWN)
+    found = await connection.fetchrow(_OWN, timeout=60)
     if found is None or set(found) != {BURST}:
         raise StackError(f"full pool: {BURST:,} acknowledged, rows and distinct numbers {found}")
 
