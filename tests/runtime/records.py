@@ -5,6 +5,7 @@ from collections.abc import Callable, Sequence
 from datetime import UTC, datetime
 
 from hlrd.domain.identity import ICCID, IMSI, MSISDN, Binding, SealedKey, UserId
+from hlrd.domain.product import Holding, Product
 from hlrd.domain.user import User
 from hlrd.ports import Acceptance, BindingEnd, Clash, Closing
 
@@ -24,7 +25,12 @@ def a_binding(n: int, **changes: str) -> Binding:
 
 
 def an_acceptance(
-    id: int, *, binding: Binding | None = None, user_id: str = "", order_id: str = ""
+    id: int,
+    *,
+    binding: Binding | None = None,
+    user_id: str = "",
+    order_id: str = "",
+    product: Product | None = None,
 ) -> Acceptance:
     user = UserId(user_id or (binding.user_id if binding else f"{id:010}"))
     return Acceptance(
@@ -40,6 +46,7 @@ def an_acceptance(
         payload=b"{}",
         accepted_at=NOW,
         binding=binding,
+        product=product,
     )
 
 
@@ -53,6 +60,8 @@ def a_closing(
     binding_end: BindingEnd | None = None,
     binding: Binding | None = None,
     quarantine_days: int | None = None,
+    products: tuple[Holding, ...] | None = None,
+    activated: Product | None = None,
 ) -> Closing:
     return Closing(
         order_id=order_id,
@@ -67,6 +76,8 @@ def a_closing(
         binding_end=binding_end,
         binding=binding,
         quarantine_days=quarantine_days,
+        products=products,
+        activated=activated,
     )
 
 
