@@ -3,6 +3,7 @@
 import argparse
 import asyncio
 import logging
+import signal
 import sys
 import time
 import traceback
@@ -22,6 +23,7 @@ def main() -> int:
     parser.add_argument("--seed", type=int, help="this schedule alone")
     asked = parser.parse_args()
     seeds = range(asked.first, asked.first + asked.seeds)
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit(1))  # not without ending the server
     structlog.configure(wrapper_class=structlog.make_filtering_bound_logger(logging.ERROR))
     with own_server() as dsn:
         return asyncio.run(run(dsn, [asked.seed] if asked.seed is not None else seeds))
