@@ -1,6 +1,7 @@
 """One emulated M-HLR as a process. Prints `ready NAME port=… control=…` when it listens."""
 
 import os
+import re
 import sys
 from enum import StrEnum
 from pathlib import Path
@@ -50,7 +51,7 @@ def main(
     """Emulate one M-HLR that speaks Huawei MML over TCP, with a control port beside it."""
     settings = Settings(
         name=name,
-        hlrsns=tuple(dict.fromkeys(hlrsn or ["1"])),
+        hlrsns=_hlrsns(hlrsn or ["1"]),
         user=user,
         password=_password(password, password_env),
         sessions_max=sessions_max,
@@ -70,6 +71,12 @@ def main(
         )
     except (HlrdError, OSError) as error:
         sys.exit(f"{name}: {error}")
+
+
+def _hlrsns(numbers: list[str]) -> tuple[str, ...]:
+    if not all(re.fullmatch(r"[0-9]{1,5}", number) for number in numbers):
+        raise typer.BadParameter("a serial number is 1 to 5 digits", param_hint="--hlrsn")
+    return tuple(dict.fromkeys(numbers))
 
 
 def _password(password: str, variable: str) -> str:

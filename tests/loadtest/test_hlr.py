@@ -2,6 +2,7 @@
 
 import asyncio
 import os
+import re
 import signal
 import socket
 import sys
@@ -557,6 +558,7 @@ async def test_the_process_keeps_what_it_answered_when_it_is_killed(tmp_path: Pa
     [
         (("--faults", '{"bsy": 1}'), "bsy"),
         (("--password-env", "NO_SUCH_VARIABLE"), "NO_SUCH_VARIABLE"),
+        (("--hlrsn", "one"), "--hlrsn"),
     ],
 )
 async def test_the_process_says_what_is_wrong_with_its_arguments(
@@ -696,3 +698,22 @@ def test_a_preset_has_the_latencies_that_were_measured(
 
     assert faults.Faults(laid).latency_s(command) == latency_s
     assert laid.chance.busy == 0.5
+
+
+async def test_the_process_may_be_two_hlrs_that_answer_in_tables_and_take_their_time() -> None:
+    process, port = await start("--hlrsn", "1", "--hlrsn", "2", "--tables", "--preset", "huawei")
+    client = Client(*await asyncio.open_connection("127.0.0.1", port))
+    assert await client.ask(LGI.replace("HLRSN=1", "HLRSN=2")) == (0,)
+    assert await client.ask(add_ki(1)) == (0,)
+    started = asyncio.get_running_loop().time()
+
+    client.send('LST KI:IMSI="001010000000001";')
+    reply = await client.reply()
+
+    assert reply is not None
+    assert re.search(rb"IMSI +KIVALUE +K4SNO", reply.body)
+    assert reply.values()["ALG"] == "MILENAGE"
+    assert asyncio.get_running_loop().time() - started >= 0.018
+    assert await client.ask('LST KI:HLRSN=1,IMSI="001010000000001";') == (3048,)
+    client.abort()
+    assert await end(process, signal.SIGTERM) == 0
