@@ -32,7 +32,7 @@ from loadtest.dsmp.core import Platform
 from loadtest.hlr.core import HLR
 from loadtest.hlr.frames import Frames
 from loadtest.osmo import core as osmo
-from loadtest.reports.core import Role
+from loadtest.relay.core import Role
 from tests.adapters.chain import Chain
 from tests.adapters.headquarters import Headquarters, QuickPeople
 
@@ -59,6 +59,7 @@ SUBSCRIPTION: Final = Details(
     version=1,
     ec_code="E1001",
     ec_name="示例集团",
+    text="示例产品",
     attributes={"apn": "example.iot", "product_class": "2"},
 )
 """Of a class whose changes every platform passes on that passes on any."""

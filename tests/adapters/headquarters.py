@@ -9,7 +9,7 @@ from hlrd.codec.http import HTTPRequest, HTTPRequests
 from loadtest import jsonpeer
 from loadtest.eoms.core import WITH_PEOPLE, Office, Word
 from loadtest.forward import Next, sent
-from loadtest.reports.core import Record, Role, System
+from loadtest.relay.core import Record, Role, System
 
 PARTNERS = ("GD", "SC")
 DONE = Word("done", "people", "done")

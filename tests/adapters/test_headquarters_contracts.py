@@ -15,7 +15,7 @@ from adapters.json_platform import JSONPlatform
 from hlrd.codec.http import HTTPReplies, HTTPReply, HTTPRequest, HTTPRequests
 from loadtest import jsonpeer
 from loadtest.jsonpeer import Served, Work
-from loadtest.reports.core import Role
+from loadtest.relay.core import Role
 from tests.adapters.conformance import EMULATED, KI, RELAYS, Played, the_replies, the_task
 from tests.adapters.contract import Contract
 from tests.adapters.headquarters import Headquarters, QuickPeople

@@ -15,7 +15,7 @@ from hlrd.ne.adapter import Account, Adapter
 from loadtest import jsonpeer
 from loadtest.eoms.core import Office, Word
 from loadtest.jsonpeer import Served, Work
-from loadtest.reports.core import Role
+from loadtest.relay.core import Role
 from tests.adapters.conformance import KEY, KEYED, REPORT, SHEET, a_task, the_replies
 from tests.adapters.headquarters import Headquarters
 

@@ -13,7 +13,7 @@ from hlrd.codec.http import HTTPRequests
 from hlrd.domain.identity import MSISDN, CardKey
 from hlrd.domain.operation import Task
 from hlrd.ne.adapter import Account, Adapter
-from loadtest.reports.core import Role
+from loadtest.relay.core import Role
 from tests.adapters import conformance
 from tests.adapters.conformance import KEY, KI, RELAYS, a_task, the_replies
 from tests.adapters.headquarters import Headquarters

@@ -19,7 +19,7 @@ from loadtest.faults import Faults, Profile
 from loadtest.forward import Ending, Forwarder, Hop
 from loadtest.jsonpeer import JSONSession, Served, Work
 from loadtest.kept import Kept
-from loadtest.reports.core import (
+from loadtest.relay.core import (
     CONFIRMED,
     FAILED,
     ON_ITS_WAY,

@@ -14,11 +14,11 @@ from hlrd.domain.identity import CardKey
 from hlrd.domain.outcome import Verdict
 from hlrd.ports import Intent
 from loadtest.faults import Chance, Fault, Latency, Once, Profile
-from loadtest.reports.core import CONFIRMED, Role
-from loadtest.reports.server import Server, Settings, StateFileDamaged
+from loadtest.relay.core import CONFIRMED, Role
+from loadtest.relay.server import Server, Settings, StateFileDamaged
 from tests.adapters.conformance import KEY, KI
 from tests.adapters.desk import Desk
-from tests.loadtest.reports.rig import (
+from tests.loadtest.relay.rig import (
     PARTNERS,
     WITH_PARTNERS,
     cancel,

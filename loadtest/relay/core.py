@@ -31,8 +31,8 @@ from hlrd.codec import jsonhttp
 from hlrd.codec.http import HTTPRequest
 from loadtest.forward import Ending, Passed
 from loadtest.jsonpeer import KeyReused, Keys, Served, Work, refusal
-from loadtest.reports import resources
-from loadtest.reports.resources import MEMBER, SUBSCRIPTION, Place
+from loadtest.relay import resources
+from loadtest.relay.resources import MEMBER, SUBSCRIPTION, Place
 
 RECORDS_MAX: Final = 5_000_000
 """At about 600 bytes each, 3 GB. Beyond it the system is full."""

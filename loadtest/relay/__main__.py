@@ -13,8 +13,8 @@ import uvloop
 from hlrd.domain.errors import HlrdError
 from loadtest.emulator import profile_of, run
 from loadtest.forward import Hop
-from loadtest.reports.core import RELAYS, Role
-from loadtest.reports.server import Server, Settings
+from loadtest.relay.core import RELAYS, Role
+from loadtest.relay.server import Server, Settings
 
 
 def main(

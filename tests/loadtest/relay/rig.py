@@ -11,8 +11,8 @@ from hlrd.domain.operation import Details, Operation, Task
 from hlrd.ports import Vault
 from loadtest.faults import Profile
 from loadtest.forward import Hop
-from loadtest.reports.core import PARTNER_PATH, Role
-from loadtest.reports.server import Server, Settings
+from loadtest.relay.core import PARTNER_PATH, Role
+from loadtest.relay.server import Server, Settings
 from tests.adapters.conformance import KEY, a_binding, a_task
 from tests.adapters.desk import Desk, a_desk
 
