@@ -13,7 +13,6 @@ import asyncpg
 from hlrd.domain.identity import COUNTRY_CODE
 from hlrd.domain.order import Source
 from loadtest.proof import Bound, Evidence
-from loadtest.settings import POOL
 from loadtest.simlot import Stock
 from loadtest.stack import Stack
 from loadtest.stocking import Staff
@@ -30,8 +29,8 @@ async def gather(stack: Stack, stock: Stock, book: Book) -> Evidence:
     bindings = await _bindings(stack)
     subscribers, keys = await _hlrs(stack)
     staff = Staff(stack.http, stack.url, stack.token(Source.OPS))
-    pool = await staff.get(f"/v1/pools/{POOL}")
-    lots = await _lots(staff)
+    [pool] = await _as_of_now(staff, "/v1/pools", "pools")
+    lots = await _as_of_now(staff, "/v1/sim-lots", "lots")
     return Evidence(
         posted=list(book.posted),
         accepted=book.accepted,
@@ -45,18 +44,18 @@ async def gather(stack: Stack, stock: Stock, book: Book) -> Evidence:
         card_home=stock.homes_of_cards(),
         numbers=pool["numbers"],
         numbers_imported=stock.numbers,
-        cards=_sum(lot["cards"] for lot in lots["lots"]),
+        cards=_sum(lot["cards"] for lot in lots),
         cards_imported=stock.cards,
     )
 
 
-async def _lots(staff: Staff) -> Any:
-    """As they are now: a large stock is counted only now and then."""
+async def _as_of_now(staff: Staff, path: str, key: str) -> Any:
+    """The rows of what is counted by state: a count that is dear is made only now and then."""
     asked_at = datetime.now(UTC)
     while True:
-        found = await staff.get("/v1/sim-lots")
-        if all(datetime.fromisoformat(lot["counted_at"]) >= asked_at for lot in found["lots"]):
-            return found
+        rows = (await staff.get(path))[key]
+        if all(datetime.fromisoformat(row["counted_at"]) >= asked_at for row in rows):
+            return rows
         await asyncio.sleep(_LOOK_S)
 
 

@@ -12,6 +12,7 @@ from hlrd.store.connection import Connection, Pool, Record
 from hlrd.store.errors import translated
 from hlrd.store.queries import query
 from hlrd.store.record import CardRow, LotRow
+from hlrd.store.recount import Recount
 
 _BEGIN: Final = query("begin_fenced")
 _LOTS: Final = query("lots")
@@ -21,8 +22,6 @@ _LOT_CARDS: Final = query("lot_cards")
 _SCRAP: Final = query("card_scrap")
 
 _PAGE_CARDS: Final = 500  # of an export: about 3 ms of the event loop, orders wait no longer
-_COUNT_CHEAP_S: Final = 0.5
-_COUNT_REST: Final = 10
 _COUNT_TIMEOUT_S: Final = 300.0
 """A count over tens of millions of bindings; nobody but the stocktake waits for it."""
 
@@ -32,8 +31,7 @@ class SIMStock:
         self._pool = pool
         self._counts: Mapping[int, Record] = {}
         self._counted_at: datetime | None = None
-        self._count_took_s = 0.0
-        self._counted = monotonic()
+        self._recount = Recount()
         self._counting = asyncio.Lock()
 
     async def count(self) -> Sequence[LotRow]:
@@ -64,7 +62,7 @@ class SIMStock:
 
     async def _lots(self, name: str | None) -> list[LotRow]:
         async with self._counting:
-            if self._counted_at is None or self._is_recount_cheap():
+            if self._recount.is_due:
                 await self._count()
         with translated():
             rows = await self._pool.fetch(_LOTS, name)
@@ -76,13 +74,8 @@ class SIMStock:
         with translated():
             rows = await self._pool.fetch(_COUNTS, timeout=_COUNT_TIMEOUT_S)
         self._counts = {row["id"]: row for row in rows}
-        self._counted_at, self._counted = begun, monotonic()
-        self._count_took_s = self._counted - started
-
-    def _is_recount_cheap(self) -> bool:
-        """So that whoever asks again and again costs PostgreSQL a tenth of its time at most."""
-        old_s = monotonic() - self._counted
-        return self._count_took_s < _COUNT_CHEAP_S and old_s > _COUNT_REST * self._count_took_s
+        self._counted_at = begun
+        self._recount.done(started)
 
     async def _pages(self, lot: Record) -> AsyncIterator[Sequence[CardRow]]:
         for first in range(0, lot["quantity"], _PAGE_CARDS):

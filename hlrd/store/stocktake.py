@@ -19,12 +19,12 @@ from hlrd.store.connection import Connection, Record
 from hlrd.store.leasing import LeaseRow, RangeSource
 from hlrd.store.queries import query
 from hlrd.store.record import PoolRow, RangeRow, Report, StockRow
+from hlrd.store.recount import Recount
 
 _POOLS: Final = query("pools")
 _RANGES: Final = query("ranges")
 _COUNTS: Final = query("range_counts")
 _LEASES: Final = query("leases")
-_CHEAP_S: Final = 0.2
 _TIMEOUT_S: Final = 300.0
 _NONE: Final = dict.fromkeys(map(str, NumberState), 0)
 
@@ -33,7 +33,6 @@ _NONE: Final = dict.fromkeys(map(str, NumberState), 0)
 class _Count:
     elsewhere: Mapping[int, Mapping[str, int]]  #: by range, its numbers that are not idle
     at: datetime
-    took_s: float
 
 
 class Stocktake:
@@ -41,6 +40,7 @@ class Stocktake:
 
     def __init__(self) -> None:
         self._last: _Count | None = None
+        self._recount = Recount()
         self._turn = asyncio.Lock()
 
     async def pools(self, connection: Connection, *, counts: bool = False) -> list[PoolRow]:
@@ -70,8 +70,10 @@ class Stocktake:
     ) -> tuple[_Count, Sequence[Record], list[tuple[str, int | None]]]:
         async with self._turn, connection.transaction(isolation="repeatable_read", readonly=True):
             last = self._last
-            if counts or last is None or last.took_s <= _CHEAP_S:
+            if counts or last is None or self._recount.is_due:
+                started = monotonic()
                 last = self._last = await _count(connection)
+                self._recount.done(started)
             rows = await connection.fetch(_RANGES)
             names = [(row["name"], row["low_water"]) for row in await connection.fetch(_POOLS)]
         return last, rows, names
@@ -94,11 +96,11 @@ async def leased_numbers(
 
 
 async def _count(connection: Connection) -> _Count:
-    started = monotonic()
+    at = datetime.now(UTC)
     leased = await leased_numbers(connection)
     rows = await connection.fetch(_COUNTS, timeout=_TIMEOUT_S)
     elsewhere = {row["id"]: _elsewhere(row, len(leased[row["id"]])) for row in rows}
-    return _Count(elsewhere, datetime.now(UTC), monotonic() - started)
+    return _Count(elsewhere, at)
 
 
 def _elsewhere(row: Record, leased: int) -> Mapping[str, int]:

@@ -5,8 +5,7 @@ import pytest
 from hlrd.domain.identity import ICCID, UserId
 from hlrd.domain.lifecycle import CardState
 from hlrd.ports import Wanted
-from hlrd.store import facts
-from hlrd.store import stock as stock_module
+from hlrd.store import facts, recount
 from hlrd.store.connection import Connection, open_pool
 from hlrd.store.stock import SIMStock
 from tests.runtime.stock import a_card, stock_up
@@ -82,7 +81,8 @@ async def test_a_card_tells_who_has_it_or_why_it_was_scrapped(
 async def test_a_large_stock_is_shown_as_it_was_counted_last(
     stock: SIMStock, cards: list[ICCID], database: Connection, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(stock_module, "_COUNT_CHEAP_S", 0.0)
+    monkeypatch.setattr(recount, "_FREE_S", 0.0)
+    monkeypatch.setattr(recount, "_CHEAP_S", 0.0)
     [before] = await stock.lots()
     await database.execute("DELETE FROM binding")
     await stock_up(database, 5, name="lot2", first=100)
@@ -99,8 +99,7 @@ async def test_a_large_stock_is_shown_as_it_was_counted_last(
 async def test_a_small_stock_is_shown_as_it_is(
     stock: SIMStock, cards: list[ICCID], database: Connection, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(stock_module, "_COUNT_CHEAP_S", 60.0)
-    monkeypatch.setattr(stock_module, "_COUNT_REST", 0)
+    monkeypatch.setattr(recount, "_FREE_S", 60.0)
     await stock.lots()
     await database.execute("DELETE FROM binding")
 

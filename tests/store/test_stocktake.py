@@ -8,7 +8,7 @@ import pytest
 
 from hlrd.domain.identity import MSISDN
 from hlrd.pool.ranges import Span
-from hlrd.store import stocktake
+from hlrd.store import recount
 from hlrd.store.connection import Connection, open_pool
 from hlrd.store.pools import NumberPools
 
@@ -77,7 +77,8 @@ async def test_a_count_is_what_the_numbers_say_one_by_one(
 async def test_a_dear_count_is_kept_and_what_is_imported_shows_at_once(
     pools: NumberPools, database: Connection, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(stocktake, "_CHEAP_S", -1.0)
+    monkeypatch.setattr(recount, "_FREE_S", 0.0)
+    monkeypatch.setattr(recount, "_CHEAP_S", 0.0)
     before = await pools.pool("iot")
     await database.execute(
         "INSERT INTO number_hold (msisdn, range_id, state, cause) VALUES ($1, 1, 'locked', '')",
