@@ -75,13 +75,14 @@ ANSWERS: Final = msgspec.json.Decoder(Answer)
 class JSONPlatform(Adapter[HTTPReply]):
     family = "json_platform"
     path: ClassVar[str]  #: where the service stands, unless the option `path` says otherwise
+    options: ClassVar[frozenset[str]] = frozenset({_PATH})
     owner: ClassVar[str] = ""  #: a field of the content that tells whose the resource is
 
     def __init__(self, account: Account, replies: Replies) -> None:
         super().__init__(account, replies)
-        unknown = sorted(set(account.options) - {_PATH})
+        unknown = sorted(account.options.keys() - self.options)
         if unknown:
-            raise AccountError(f"options {unknown}: {self.dialect} knows ['{_PATH}']")
+            raise AccountError(f"options {unknown}: {self.dialect} knows {sorted(self.options)}")
         host = f"[{account.host}]" if ":" in account.host else account.host
         self._base = account.options.get(_PATH, self.path)
         try:

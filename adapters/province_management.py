@@ -3,11 +3,12 @@
 is that it has taken a change.
 """
 
-from adapters.subscriptions import PUBLISH, SUBSCRIPTIONS, SubscriptionPlatform
+from adapters.subscriptions import PRODUCT_CLASS, PUBLISH, SUBSCRIPTIONS, SubscriptionPlatform
 
 
 class ProvinceManagement(SubscriptionPlatform):
     dialect = "province_management"
     operations = SUBSCRIPTIONS | {PUBLISH}
     path = "/management/v1"
+    options = SubscriptionPlatform.options | {PRODUCT_CLASS}
     class_default = "2"

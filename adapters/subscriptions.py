@@ -9,6 +9,8 @@ from typing import ClassVar, Final
 from adapters.json_platform import DELETE, PUT, JSONPlatform, Request
 from hlrd.codec.base import UnsafeValue
 from hlrd.domain.operation import Operation, Task
+from hlrd.ne.adapter import Account, AccountError
+from hlrd.ne.replies import Replies
 
 PUBLISH: Final = Operation.PUBLISH_PRODUCT
 SUBSCRIBE_EC: Final = Operation.SUBSCRIBE_EC
@@ -23,7 +25,7 @@ SUBSCRIPTIONS: Final = frozenset(
 )
 
 PRODUCT_CLASS: Final = "product_class"
-"""Of `Details.attributes`: 1, 2 or 3 (一类, 二类, 三类业务)."""
+"""Of `Details.attributes`, and the option: 1, 2 or 3 (一类, 二类, 三类业务)."""
 
 ACTIVE: Final = "active"
 SUSPENDED: Final = "suspended"
@@ -35,12 +37,20 @@ _CLASS: Final = re.compile(r"[123]\Z")
 class SubscriptionPlatform(JSONPlatform):
     owner = "user_id"
     class_default: ClassVar[str] = ""
-    """Of a product whose task names no class; empty where the platform is not told of classes."""
+    """Of a product whose task names no class, unless the option says otherwise; empty where the
+    platform is not told of classes."""
+
+    def __init__(self, account: Account, replies: Replies) -> None:
+        super().__init__(account, replies)
+        self._class = account.options.get(PRODUCT_CLASS, self.class_default)
+        if self.class_default and not _CLASS.match(self._class):
+            raise AccountError(f"option {PRODUCT_CLASS} = {self._class!r}: it is 1, 2 or 3")
 
     def request(self, task: Task) -> Request:
         operation, details = task.operation, task.details
         if operation is PUBLISH:
-            return Request(PUT, f"/products/{details.product}", self._content(task))
+            content = {"name": details.text, **self._content(task)}
+            return Request(PUT, f"/products/{details.product}", content)
         if operation in (SUBSCRIBE_EC, UNSUBSCRIBE_EC):
             resource = f"/ecs/{details.ec_code}/products/{details.product}"
             if operation is UNSUBSCRIBE_EC:
@@ -49,8 +59,8 @@ class SubscriptionPlatform(JSONPlatform):
         user = f"/users/{_msisdn(task)}"
         if operation in (PAUSE, RESUME):
             state = SUSPENDED if operation is PAUSE else ACTIVE
-            content = {"user_id": task.binding.user_id, "state": state}
-            return Request(PUT, f"{user}/state", content)
+            stopped = {"user_id": task.binding.user_id, "state": state}
+            return Request(PUT, f"{user}/state", stopped)
         resource = f"{user}/products/{details.product}"
         if operation is UNSUBSCRIBE:
             return Request(DELETE, resource)
@@ -60,7 +70,7 @@ class SubscriptionPlatform(JSONPlatform):
     def _content(self, task: Task) -> Mapping[str, object]:
         details = task.details
         attributes = dict(details.attributes)
-        product_class = attributes.pop(PRODUCT_CLASS, self.class_default)
+        product_class = attributes.pop(PRODUCT_CLASS, self._class)
         content: dict[str, object] = {"version": details.version, "attributes": attributes}
         if self.class_default:
             if not _CLASS.match(product_class):

@@ -10,17 +10,21 @@ from msgspec import UNSET, Meta, Struct, UnsetType
 from adapters.json_platform import DELETE, PUT
 
 
-class Product(Struct, forbid_unknown_fields=True):
+class Subscription(Struct, forbid_unknown_fields=True):
     version: Annotated[int, Meta(ge=0)]
     attributes: dict[str, str]
     product_class: Literal["1", "2", "3"] | UnsetType = UNSET
 
 
-class EC(Product, forbid_unknown_fields=True, kw_only=True):
+class Product(Subscription, forbid_unknown_fields=True, kw_only=True):
+    name: str
+
+
+class EC(Subscription, forbid_unknown_fields=True, kw_only=True):
     ec_name: str
 
 
-class UserProduct(Product, forbid_unknown_fields=True, kw_only=True):
+class UserProduct(Subscription, forbid_unknown_fields=True, kw_only=True):
     user_id: str
     ec_code: str
 

@@ -38,7 +38,7 @@ VALUES: Final[tuple[Any, ...]] = (
 )
 FIELDS: Final = (
     *("version", "attributes", "product_class", "ec_name", "user_id", "ec_code", "state"),
-    "unheard_of",
+    *("name", "unheard_of"),
 )
 FLAWS = st.none() | st.tuples(st.sampled_from(FIELDS), st.sampled_from(VALUES))
 
@@ -171,7 +171,8 @@ def a_content(dialect: str, resource: str) -> dict[str, Any]:
         return {"user_id": "1001", "state": "suspended"}
     if resource.startswith("/users"):
         return {"user_id": "1001", "ec_code": "", **described}
-    return {"ec_name": "示例", **described} if resource.startswith("/ecs") else described
+    name = "ec_name" if resource.startswith("/ecs") else "name"
+    return {name: "示例", **described}
 
 
 @EACH

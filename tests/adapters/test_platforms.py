@@ -63,7 +63,12 @@ def reply(status: int, answer: Answer) -> HTTPReply:
             PUBLISH,
             "PUT",
             "/products/P100",
-            {"version": 1, "attributes": {"apn": "example.iot"}, "product_class": "2"},
+            {
+                "name": "示例产品",
+                "version": 1,
+                "attributes": {"apn": "example.iot"},
+                "product_class": "2",
+            },
         ),
         (
             SUBSCRIBE_EC,
@@ -365,6 +370,28 @@ def test_a_reply_says_when_the_connection_ends_behind_it() -> None:
 
 
 # Settings.
+
+
+def test_the_platform_of_a_province_is_told_apart_by_the_class_of_its_ne() -> None:
+    adapter = an_adapter("nationwide_management", product_class="2")
+
+    content = json.loads(sent(adapter, the_task(SUBSCRIBE, attributes={})).body)
+
+    assert content["product_class"] == "2"
+
+
+@pytest.mark.parametrize(
+    ("dialect", "options"),
+    [
+        ("nationwide_management", {"product_class": "4"}),
+        ("nationwide_management", {"product_class": ""}),
+        ("iot_gateway", {"product_class": "1"}),
+        ("province_platform", {"code.4711": "busy"}),
+    ],
+)
+def test_an_option_of_no_use_stops_the_start(dialect: str, options: dict[str, str]) -> None:
+    with pytest.raises(AccountError):
+        an_adapter(dialect, **options)
 
 
 def test_another_path_is_asked_for_there() -> None:
