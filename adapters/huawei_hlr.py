@@ -15,7 +15,7 @@ from hlrd.codec.mml import Form, MMLReplies, MMLReply
 from hlrd.domain.identity import IMSI, CardKey, international
 from hlrd.domain.operation import Operation, Task
 from hlrd.domain.outcome import Outcome, Verdict
-from hlrd.domain.script import Script, values_of
+from hlrd.domain.script import Script, ScriptError, values_of
 from hlrd.domain.suspension import Level
 from hlrd.ne.adapter import Account, AccountError, Adapter
 from hlrd.ne.replies import Asked, Replies
@@ -358,7 +358,10 @@ def _compare_function(task: Task, reply: MMLReply, answered: Outcome) -> Outcome
     details = task.details
     values = values_of(task.binding, details.attributes)
     if details.query:
-        is_on = mml_script.shows(details.shows, values, reply.records())
+        try:
+            is_on = mml_script.shows(details.shows, values, reply.records())
+        except ScriptError as error:
+            return Outcome(Verdict.PERMANENT, text=f"shows: {error}", is_known=False)
         is_wanted = task.operation is Operation.ADD_FUNCTION
         return mml_effect.APPLIED if is_on is is_wanted else _ABSENT
     command = mml_script.command_of(details.script)

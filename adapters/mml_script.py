@@ -47,7 +47,7 @@ class Command:
 
     def filled(self, values: Mapping[str, str]) -> dict[str, str]:
         return {
-            name: values[value[1:-1]] if _is_placeholder(value) else value
+            name: values.get(value[1:-1], "") if _is_placeholder(value) else value
             for name, value in self.values.items()
         }
 

@@ -199,6 +199,16 @@ def test_a_script_may_name_its_own_query_and_what_it_shows(
     assert played.read_back(task).verdict is verdict
 
 
+def test_what_a_function_shows_and_cannot_be_read_is_for_people_to_see() -> None:
+    played = Played()
+    task = a_function(ADD, FUNCTIONS[0][1], query="LST GPRS:IMSI={imsi}", shows="is it on?")
+
+    found = played.read_back(task)
+
+    assert (found.verdict, found.is_known) == (Verdict.PERMANENT, False)
+    assert "shows" in found.text
+
+
 @pytest.mark.parametrize(
     ("operation", "code", "verdict"),
     [
