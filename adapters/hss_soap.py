@@ -15,6 +15,7 @@ from hlrd.codec import hss, mml, soap
 from hlrd.codec.base import UnsafeValue
 from hlrd.codec.hss import HSSReply
 from hlrd.codec.http import HTTPReplies, HTTPReply, Target
+from hlrd.codec.mml import MMLCommand
 from hlrd.domain.errors import ProtocolError
 from hlrd.domain.identity import CardKey
 from hlrd.domain.operation import Operation, Task
@@ -157,8 +158,7 @@ class HSSSOAP(Adapter[HTTPReply]):
         return self._mml.masked(task)
 
     def _asked(self, command: bytes) -> bytes:
-        said = mml.parse_command(command)
-        return self._target.post(hss.request(said, self._credentials))
+        return self._target.post(hss.request(_apart(command), self._credentials))
 
     def _read(self, body: bytes) -> HSSReply:
         if len(body) >= READ_ANEW_BYTES_MIN:
@@ -187,6 +187,13 @@ class HSSSOAP(Adapter[HTTPReply]):
         safe = mml.masked(text.replace(self.account.password, mml.MASK))[:200]
         ruling = self.replies.ruling(asked, operation, code, safe)
         return Outcome(ruling.verdict, code, safe or ruling.text, ruling.then, ruling.is_known)
+
+
+def _apart(command: bytes) -> MMLCommand:
+    """A command that the MML dialect wrote: no value of it holds a delimiter."""
+    name, _, rest = command.decode("ascii")[:-1].partition(":")
+    pairs = [part.partition("=") for part in rest.split(",")] if rest else []
+    return MMLCommand(name, {key: value.strip('"') for key, _, value in pairs}, command)
 
 
 def _target(account: Account, path: str) -> Target:

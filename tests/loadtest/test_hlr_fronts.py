@@ -184,6 +184,19 @@ async def test_nothing_is_done_by_a_wrong_password(front: Front) -> None:
         assert server.stats()["sessions"] == 0
 
 
+async def test_without_a_login_a_wrong_password_fails_no_task() -> None:
+    front = FRONTS["soap by header"]
+    async with a_server(front, Profile()) as server:
+        account = Account("127.0.0.1", server.port, "hlrd", "wrong-one", front.options)
+        desk = Desk(server.port, DIALECTS[front.dialect](account, the_replies(front.dialect)))
+        await desk.open()
+        outcome = await desk.ask(opening(1, front.dialect)[0])
+        await until(lambda: desk.ends("login_void") == 1)
+        await desk.driver.drain(0.0)
+
+    assert (outcome.verdict, outcome.code) == (Verdict.SESSION, "5002")
+
+
 async def test_the_path_of_a_login_may_die_and_work_goes_on() -> None:
     front = FRONTS["soap by token"]
     async with a_server(front, Profile()) as server, a_desk(front, server) as desk:
