@@ -235,14 +235,18 @@ class HuaweiHLR(Adapter[MMLReply]):
             return self._find_number.fill(international(task.binding.msisdn))
         return self._query_function(task) if operation in _FUNCTIONS else None
 
-    def _query_function(self, task: Task) -> bytes | None:
-        """By the script's own query, or by that of its command's effect."""
+    def _query_function(self, task: Task) -> bytes:
+        """By the script's own query, by that of its command's effect, or by the command itself."""
         details, binding = task.details, task.binding
         if details.query:
             values = values_of(binding, details.attributes)
             return mml_script.fill(details.query, self._hlrsn, values)
         query = mml_effect.QUERIES.get(mml_script.command_of(details.script).name)
-        return None if query is None else self._effect_queries[query].fill(binding.imsi)
+        return (
+            self._encode_change(task)
+            if query is None
+            else self._effect_queries[query].fill(binding.imsi)
+        )
 
     def compare(self, task: Task, reply: MMLReply) -> Outcome:
         if task.operation is Operation.CANCEL_LOCATION:
