@@ -154,6 +154,7 @@ class Execution:
                 task.task.binding,
                 task.task.cause,
                 transaction=f"{task.task.transaction}p",
+                details=task.task.details,
             ),
             task.order,
             owed_by=task if is_prerequisite else None,

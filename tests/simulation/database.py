@@ -3,8 +3,14 @@
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 
+from msgspec import structs
+
+from hlrd.domain import order as orders
 from hlrd.domain.identity import ICCID, IMSI, MSISDN, Binding, Card, SealedKey, UserId
-from hlrd.domain.lifecycle import NumberState, OrderState, UserState
+from hlrd.domain.lifecycle import NumberState, OrderState, ProductState, UserState
+from hlrd.domain.order import ProductSubscribe
+from hlrd.domain.product import Holding, Product
+from hlrd.domain.publication import Products
 from hlrd.domain.suspension import NO_REASONS
 from hlrd.domain.user import User
 from hlrd.pool.lease import CardGrant, NumberGrant, Settled, What, Wish
@@ -90,6 +96,9 @@ class Database:
     leases: dict[int, LeaseRow] = field(default_factory=dict)
     next_lease: int = 1
     epoch: int = 0
+    products: dict[tuple[str, int], Product] = field(default_factory=dict)
+    product_states: dict[tuple[str, int], ProductState] = field(default_factory=dict)
+    holdings: dict[UserId, tuple[Holding, ...]] = field(default_factory=dict)
 
     # Setting up.
 
@@ -118,7 +127,32 @@ class Database:
         self.by_key[record.source, record.order_id] = record.id
         if record.binding is not None:
             self.bind(record.binding, record.id)
+        if record.product is not None:
+            self._stage(record.product)
+        self._check_offer(record)
         return None
+
+    def _stage(self, product: Product) -> None:
+        key = product.id, product.version
+        stands = self.products.setdefault(key, product)
+        promise(stands == product, f"version {key} is taken with two contents")
+        self.product_states.setdefault(key, ProductState.STAGED)
+
+    def _check_offer(self, record: Acceptance) -> None:
+        order = orders.decode_stored(record.payload)
+        if isinstance(order, ProductSubscribe):
+            assert order.product_version is not None, "fixed before it is stored"
+            state = self.product_states.get((order.product, order.product_version))
+            promise(
+                state in (ProductState.ACTIVE, ProductState.RETIRED),
+                f"{record.id} is about {order.product} {order.product_version}, which is {state}",
+            )
+
+    def load_products(self) -> Products:
+        found = Products()
+        for key, product in self.products.items():
+            found.load(product, self.product_states[key])
+        return found
 
     def _clash(self, record: Acceptance) -> Clash | None:
         if (record.source, record.order_id) in self.by_key:
@@ -154,9 +188,21 @@ class Database:
         self.final[record.order_id] = record
         if record.user is not None:
             self.users[record.user_id] = record.user
+        if record.products is not None:
+            self.holdings[record.user_id] = record.products
+        if record.activated is not None:
+            self._activate(record.activated)
         if record.binding_end is not None:
             assert record.binding is not None
             self._unbind(record.binding, record.binding_end, now)
+
+    def _activate(self, product: Product) -> None:
+        for (id, version), state in self.product_states.items():
+            if id == product.id and version < product.version and state is ProductState.ACTIVE:
+                self.product_states[id, version] = ProductState.RETIRED
+        key = product.id, product.version
+        if self.product_states[key] is ProductState.STAGED:
+            self.product_states[key] = ProductState.ACTIVE
 
     def _unbind(self, binding: Binding, end: BindingEnd, now: float) -> None:
         stored = self.bindings.pop(binding.msisdn, None)
@@ -180,13 +226,14 @@ class Database:
     # Reading.
 
     def user(self, user_id: UserId) -> User | None:
+        held = self.holdings.get(user_id, ())
         stored = self.users.get(user_id)
         if stored is not None:
-            return stored
+            return structs.replace(stored, products=held)
         msisdn = self.by_user.get(user_id)
         if msisdn is None:
             return None
-        return User(UserState.ACTIVE, self.bindings[msisdn], NO_REASONS)
+        return User(UserState.ACTIVE, self.bindings[msisdn], NO_REASONS, held)
 
     def facts(self, wanted: Wanted) -> Facts:
         order_id = self.by_key.get((wanted.source, wanted.order_id))

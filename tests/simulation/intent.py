@@ -2,7 +2,8 @@
 of each user in order of id, their results, and three rules of arithmetic.
 """
 
-from dataclasses import dataclass
+from collections.abc import Callable
+from dataclasses import dataclass, field
 
 from hlrd.domain import order as orders
 from hlrd.domain.identity import Binding
@@ -10,10 +11,14 @@ from hlrd.domain.order import (
     ArrearsSuspend,
     MemberActivate,
     PaymentResume,
+    ProductPublish,
+    ProductSubscribe,
+    ProductUnsubscribe,
     UserOpen,
     UserTerminate,
     WorkOrder,
 )
+from hlrd.domain.product import Product, ProductService, ServiceKind
 from tests.simulation.database import Database
 from tests.simulation.world import promise
 
@@ -25,12 +30,31 @@ class Wanted:
     binding: Binding | None = None
     level: int = 0
     was_opened: bool = False
+    products: dict[str, int] = field(default_factory=dict)  #: id to version
+
+    def functions(self, database: Database) -> set[str]:
+        return {service.name for service in self._services(database) if service.scripts}
+
+    def relations(self, database: Database) -> set[str]:
+        found = (service.relation for service in self._services(database))
+        return {relation.sp_service_id for relation in found if relation is not None}
+
+    def _services(self, database: Database) -> list[ProductService]:
+        held = (database.products[key] for key in self.products.items())
+        return [service for product in held for service in product.services]
 
 
-def replay(database: Database) -> dict[str, Wanted]:
-    """Also checks that no order has a result that its user's state does not allow."""
+def replay(database: Database, may_fail: Callable[[int], bool]) -> dict[str, Wanted]:
+    """Also checks that no order has a result that its user's state does not allow. `may_fail`:
+    whether the network gave reason enough for a failure.
+    """
     users: dict[str, Wanted] = {}
+    active: dict[str, int] = {}
     for order_id, record in sorted(database.orders.items()):
+        published = record.product
+        if published is not None:
+            _publish(active, published, database.final[order_id].state, may_fail(order_id))
+            continue
         user = users.setdefault(record.user_id, Wanted())
         closing = database.final[order_id]
         order = orders.decode_stored(record.payload)
@@ -38,6 +62,14 @@ def replay(database: Database) -> dict[str, Wanted]:
             promise(user.binding is None and not user.was_opened, f"{order_id} opens twice")
             if closing.state == "succeeded":
                 _open(user, order, record.binding)
+        elif isinstance(order, ProductSubscribe):
+            is_possible = _is_possible(user, order) and _fits(user, order, database)
+            is_done = closing.state == "succeeded"
+            promise(is_possible or not is_done, f"{order_id} gives what cannot be had")
+            is_due = is_possible and not may_fail(order_id)
+            promise(is_done or not is_due, f"{order_id} is {closing.state} for nothing")
+            if is_done:
+                user.products[order.product] = order.product_version or 0
         elif _is_possible(user, order):
             promise(closing.state == "succeeded", f"{order_id} is {closing.state}, not done")
             _change(user, order)
@@ -46,16 +78,34 @@ def replay(database: Database) -> dict[str, Wanted]:
     return users
 
 
+def _publish(active: dict[str, int], product: Product, state: str, may_fail: bool) -> None:
+    before = active.get(product.id, 0)
+    if state == "succeeded":
+        promise(before <= product.version, f"{product.id} goes back from version {before}")
+        active[product.id] = product.version
+    else:
+        is_late = product.version < before
+        promise(is_late or may_fail, f"{product.id} {product.version} is {state} for nothing")
+
+
+def _fits(user: Wanted, order: ProductSubscribe, database: Database) -> bool:
+    version = order.product_version
+    if order.product in user.products:
+        return user.products[order.product] == version
+    services = database.products[order.product, version or 0].services
+    return not (user.level and any(one.kind is ServiceKind.CONTENT for one in services))
+
+
 def _open(user: Wanted, order: MemberActivate | UserOpen, binding: Binding | None) -> None:
     user.binding, user.was_opened = binding, True
     user.level = getattr(order, "arrears_level", None) or 0
 
 
 def _is_possible(user: Wanted, order: WorkOrder) -> bool:
-    assert not isinstance(order, MemberActivate)
+    assert not isinstance(order, MemberActivate | ProductPublish)
     if user.binding is not None:
         return user.binding.msisdn == order.msisdn
-    return user.was_opened and not isinstance(order, PaymentResume)
+    return user.was_opened and not isinstance(order, PaymentResume | ProductSubscribe)
 
 
 def _change(user: Wanted, order: WorkOrder) -> None:
@@ -68,3 +118,6 @@ def _change(user: Wanted, order: WorkOrder) -> None:
             user.level = 0
         case UserTerminate():
             user.binding, user.level = None, 0
+            user.products.clear()
+        case ProductUnsubscribe():
+            user.products.pop(order.product, None)

@@ -7,9 +7,12 @@ from msgspec.structs import replace
 from pytest import MonkeyPatch  # noqa: PT013
 
 from hlrd.domain import plan as planning
-from hlrd.domain.lifecycle import TaskState
+from hlrd.domain import subscription
+from hlrd.domain.lifecycle import ProductState, TaskState
 from hlrd.domain.operation import Operation
 from hlrd.domain.outcome import Decision, Step, Verdict, decide
+from hlrd.domain.product import Product
+from hlrd.domain.publication import Products
 from hlrd.engine import execution
 from hlrd.engine.book import Book
 from hlrd.engine.engine import Engine
@@ -147,6 +150,31 @@ def keeps_the_waiting_waiting(patch: MonkeyPatch) -> None:
     patch.setattr(Intake, "on_leased", lambda self: None)
 
 
+def counts_each_product_alone(patch: MonkeyPatch) -> None:
+    first = subscription._first
+    patch.setattr(subscription, "_first", lambda wanted, standing: first(wanted, ()))
+
+
+def offers_what_is_staged(patch: MonkeyPatch) -> None:
+    def at_once(self: Products, product: Product) -> None:
+        self.load(product, ProductState.ACTIVE)
+
+    patch.setattr(Products, "stage", at_once)
+
+
+def forgets_the_version(patch: MonkeyPatch) -> None:
+    get = Products.get
+
+    def newest(self: Products, id: str, version: int) -> Product:
+        return self.active(id) or get(self, id, version)
+
+    def active(self: Products, id: str) -> Product | None:
+        return self._versions[id, self._active[id]].product if id in self._active else None
+
+    patch.setattr(Products, "get", newest)
+    patch.setattr(Products, "active", active)
+
+
 MUTANTS: Final[dict[str, Callable[[MonkeyPatch], None]]] = {
     mutant.__name__: mutant
     for mutant in (
@@ -168,5 +196,8 @@ MUTANTS: Final[dict[str, Callable[[MonkeyPatch], None]]] = {
         forgets_the_relation,
         lifts_every_reason,
         keeps_the_waiting_waiting,
+        counts_each_product_alone,
+        offers_what_is_staged,
+        forgets_the_version,
     )
 }

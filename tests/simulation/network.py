@@ -1,7 +1,7 @@
 """Network elements with the real operations' semantics, and everything that can go wrong."""
 
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Protocol
 
 from hlrd.domain.identity import IMSI, MSISDN
@@ -28,6 +28,7 @@ class Subscriber:
     msisdn: MSISDN
     level: Level
     template: str
+    functions: set[str] = field(default_factory=set)
 
 
 class Element(Protocol):
@@ -60,6 +61,8 @@ class HLR:
                 return self._changed(imsi) if found else NO_CHANGE
             case Operation.SET_BARRING:
                 return self._bar(task)
+            case Operation.ADD_FUNCTION | Operation.REMOVE_FUNCTION:
+                return self._switch(task)
             case _:
                 self.untold.discard(imsi)
                 return DONE
@@ -90,6 +93,16 @@ class HLR:
         subscriber.level = task.level
         return self._changed(task.binding.imsi)
 
+    def _switch(self, task: Task) -> Outcome:
+        """By a script that can be repeated."""
+        subscriber = self.subscribers.get(task.binding.imsi)
+        wants_on = task.operation is Operation.ADD_FUNCTION
+        if subscriber is None:
+            return Outcome(Verdict.PERMANENT, "3001")
+        is_on = task.details.service in subscriber.functions
+        subscriber.functions ^= {task.details.service} if is_on != wants_on else set()
+        return NO_CHANGE if is_on == wants_on else DONE
+
     def _changed(self, imsi: IMSI) -> Outcome:
         if self._world.happens(self._faults().follow_up):
             self.untold.add(imsi)
@@ -111,6 +124,9 @@ class HLR:
                 return self.do(task)
         if subscriber is None:
             return ABSENT
+        if task.operation in (Operation.ADD_FUNCTION, Operation.REMOVE_FUNCTION):
+            is_on = task.details.service in subscriber.functions
+            return APPLIED if is_on == (task.operation is Operation.ADD_FUNCTION) else ABSENT
         if task.operation is Operation.SET_BARRING:
             return APPLIED_OWING if subscriber.level is task.level else ABSENT
         same = (subscriber.msisdn, subscriber.template) == (task.binding.msisdn, task.template)
@@ -121,11 +137,17 @@ class DSMP:
     """Its command is its own read-back."""
 
     def __init__(self) -> None:
-        self.relations: dict[MSISDN, str] = {}
+        self.relations: dict[str, str] = {}  #: by MSISDN, and behind a blank a product's service
+        self.published: set[tuple[str, int, str]] = set()  #: product, version, service
 
     def do(self, task: Task) -> Outcome:
-        msisdn = task.binding.msisdn
-        now = self.relations.get(msisdn)
+        details = task.details
+        service = details.attributes.get("sp_service_id", "")
+        if task.operation is Operation.PUBLISH_PRODUCT:
+            self.published.add((details.product, details.version, service))
+            return DONE
+        relation = f"{task.binding.msisdn} {service}".strip()
+        now = self.relations.get(relation)
         match task.operation:
             case Operation.OPEN_RELATION if now == "paused":
                 return Outcome(Verdict.PREREQUISITE, then=Operation.RESUME_RELATION)
@@ -134,10 +156,10 @@ class DSMP:
             case Operation.PAUSE_RELATION:
                 wanted = "paused"
             case _:
-                return DONE if self.relations.pop(msisdn, None) else NO_CHANGE
+                return DONE if self.relations.pop(relation, None) else NO_CHANGE
         if now is None and task.operation is not Operation.OPEN_RELATION:
             return Outcome(Verdict.PERMANENT, "4013")
-        self.relations[msisdn] = wanted
+        self.relations[relation] = wanted
         return NO_CHANGE if now == wanted else DONE
 
     def look(self, task: Task) -> Outcome:

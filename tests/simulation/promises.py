@@ -3,7 +3,7 @@
 from collections import Counter, defaultdict
 
 from hlrd import limits
-from hlrd.domain.lifecycle import OrderState
+from hlrd.domain.lifecycle import OrderState, ProductState
 from hlrd.domain.operation import Operation
 from hlrd.domain.outcome import Outcome, Verdict
 from hlrd.engine.completion import FOLLOW_UP_MISSING
@@ -121,10 +121,11 @@ class Promises:
     def check_rest(self, daemon: Daemon, elements: dict[str, HLR | DSMP], owed: int) -> None:
         promise(owed == 0, f"{owed} calls of submit have no answer")
         self._check_receipts()
-        users = replay(self._database)
+        users = replay(self._database, self._may_fail)
         self._check_failures()
         self._check_network(users, elements)
         self._check_users(users)
+        self._check_products(daemon, elements)
         self._check_numbers(daemon)
         self._check_nothing_left(daemon)
         if self.is_happy:
@@ -144,25 +145,42 @@ class Promises:
         """An opening fails only for a reason that the network gave."""
         for order_id, closing in self._database.final.items():
             if closing.state == OrderState.FAILED and self._database.orders[order_id].binding:
-                enough = self.passing[order_id] >= limits.TASK_ATTEMPTS_MAX
-                promise(
-                    bool(self.refused[order_id]) or enough, f"opening {order_id} failed for nothing"
-                )
+                promise(self._may_fail(order_id), f"opening {order_id} failed for nothing")
+
+    def _may_fail(self, order_id: int) -> bool:
+        enough = self.passing[order_id] >= limits.TASK_ATTEMPTS_MAX
+        return bool(self.refused[order_id]) or enough
+
+    def _check_products(self, daemon: Daemon, elements: dict[str, HLR | DSMP]) -> None:
+        """What is in memory is what is stored, and no target lacks what users are offered."""
+        states = self._database.product_states
+        known = {(one.product.id, one.product.version): one.state for one in daemon.products}
+        _same(known, states, "products")
+        dsmp = elements["dsmp"]
+        assert isinstance(dsmp, DSMP)
+        for key, state in states.items():
+            for service in self._database.products[key].services:
+                if state is not ProductState.STAGED and service.relation is not None:
+                    told = (*key, service.relation.sp_service_id)
+                    promise(told in dsmp.published, f"{told} is {state} and not published")
 
     def _check_network(self, users: dict[str, Wanted], elements: dict[str, HLR | DSMP]) -> None:
         subscribers, keys, relations = {}, set(), {}
         for user in users.values():
             if user.binding is not None:
                 bound = user.binding
-                subscribers[bound.hlr, bound.imsi] = (bound.msisdn, user.level)
+                functions = user.functions(self._database)
+                subscribers[bound.hlr, bound.imsi] = (bound.msisdn, user.level, functions)
                 keys.add((bound.hlr, bound.imsi))
-                relations[bound.msisdn] = "paused" if user.level else "active"
+                state = "paused" if user.level else "active"
+                for service in ("", *user.relations(self._database)):
+                    relations[f"{bound.msisdn} {service}".strip()] = state
         for name, element in elements.items():
             if isinstance(element, DSMP):
                 _same(element.relations, relations, "relations")
             else:
                 found = {
-                    (name, imsi): (one.msisdn, int(one.level))
+                    (name, imsi): (one.msisdn, int(one.level), one.functions)
                     for imsi, one in element.subscribers.items()
                 }
                 _same(found, _of(name, subscribers), f"subscribers of {name}")
@@ -190,6 +208,8 @@ class Promises:
             user = self._database.user(name)  # type: ignore[arg-type]
             level = max(user.reasons.values(), default=0) if user else 0
             promise(level == wanted.level, f"user {name} is stored with level {level}")
+            held = {one.product: one.version for one in user.products} if user else {}
+            promise(held == wanted.products, f"user {name} is stored with {held}")
             promise((user is not None) == wanted.was_opened, f"user {name} is stored as {user}")
 
     def _check_numbers(self, daemon: Daemon) -> None:

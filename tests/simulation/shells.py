@@ -9,7 +9,6 @@ from typing import Protocol
 from hlrd.domain.identity import IMSI, CardKey, SealedKey, UserId
 from hlrd.domain.outcome import Outcome
 from hlrd.domain.plan import Routes
-from hlrd.domain.publication import Products
 from hlrd.engine.engine import Engine
 from hlrd.pool.allocator import Allocator
 from hlrd.pool.lease import What, Wish
@@ -20,7 +19,7 @@ from tests.simulation.network import SimNE
 from tests.simulation.world import World, promise
 
 TEMPLATES = {hlr: {"GPRS+SMS": 1, "GPRS": 2} for hlr in HLRS} | {"hlr2": {"GPRS+SMS": 1}}
-ROUTES = Routes(dsmp="dsmp", templates=TEMPLATES)
+ROUTES = Routes(dsmp="dsmp", templates=TEMPLATES, dialects=dict.fromkeys(HLRS, "mml"))
 IDS_PER_LIFE = 1_000_000
 
 
@@ -65,6 +64,7 @@ class Daemon:
         self.allocator = _allocator(world, database, allocator_type)
         self.journal = SimJournal(self)
         self.lookup = SimLookup(self)
+        self.products = database.load_products()
         self.engine = engine_type(
             clock=world,
             chance=world.rng.random,
@@ -74,8 +74,8 @@ class Daemon:
             vault=SimVault(),
             nes=nes,
             routes=ROUTES,
-            products=Products(),
-            script_checks={},
+            products=self.products,
+            script_checks={"mml": lambda script: None},
             state_master="BOSS",
             order_ids=count(first_own_id),
             first_own_id=first_own_id,

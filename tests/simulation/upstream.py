@@ -11,12 +11,17 @@ from hlrd.domain.order import (
     ArrearsSuspend,
     MemberActivate,
     PaymentResume,
+    ProductPublish,
+    ProductSubscribe,
+    ProductUnsubscribe,
     Service,
     UserOpen,
     UserTerminate,
     WorkOrder,
 )
+from hlrd.domain.product import ProductService, Relation
 from hlrd.ports import Answer, Submission
+from tests.domain.products import a_content, a_function
 from tests.simulation.database import POOL, PROVINCE, SECOND_RANGE_FIRST, iccid_of, imsi_of
 from tests.simulation.faults import Faults
 from tests.simulation.shells import Daemon
@@ -25,9 +30,22 @@ from tests.simulation.world import World, promise
 KI = "0123456789ABCDEF0123456789ABCDEF"
 
 
-_KINDS = (MemberActivate, UserOpen, ArrearsSuspend, PaymentResume, UserTerminate)
-_WEIGHTS = (1, 0.5, 6, 5, 2)
-_WEIGHTS_OF_A_NEW_USER = (5, 3, 0, 0, 0)
+_KINDS = (
+    MemberActivate, UserOpen, ArrearsSuspend, PaymentResume, UserTerminate, ProductSubscribe,
+    ProductUnsubscribe,
+)  # fmt: skip
+_WEIGHTS = (1, 0.5, 6, 5, 2, 4, 3)
+_WEIGHTS_OF_A_NEW_USER = (5, 3, 0, 0, 0, 0, 0)
+_PUBLICATIONS = 0.06  #: of all orders
+_PRODUCTS = ("A", "B")
+
+
+def _services(product: str, version: int) -> list[ProductService]:
+    """GPRS and V1 are of both products; A has content from its second version on."""
+    shared = a_function("GPRS", relation=Relation("900001", "V1"))
+    if product == "A":
+        return [shared, a_content("NEWS", "N1")] if version > 1 else [shared, a_function("VPN")]
+    return [shared] if version == 1 else [a_function("VPN"), a_function("GPRS")]
 
 
 @dataclass(slots=True, eq=False)
@@ -40,6 +58,10 @@ class Post:
     msisdn: str | None = None
     is_answered: bool = False
     receipt: bytes | None = None
+
+
+def user_of(post: Post) -> str | None:
+    return None if isinstance(post.order, ProductPublish) else post.order.user_id
 
 
 class Upstream:
@@ -89,6 +111,8 @@ class Upstream:
     def _new(self) -> Post:
         rng = self.world.rng
         self._count += 1
+        if self._count <= len(_PRODUCTS) or rng.random() < _PUBLICATIONS:
+            return self._publication()
         user = rng.choice(self._users)
         fixed: dict[str, Any] = {
             "order_id": f"A{self._count}",
@@ -98,11 +122,27 @@ class Upstream:
         }
         if rng.random() < 0.3:
             fixed["priority"] = rng.randrange(6)
-        was_opened = any(post.order.user_id == user for post in self.posts)
+        was_opened = any(user_of(post) == user for post in self.posts)
         weights = _WEIGHTS if was_opened or rng.random() < 0.05 else _WEIGHTS_OF_A_NEW_USER
         kind = rng.choices(_KINDS, weights)[0]
         source = "OPS" if rng.random() < 0.95 else rng.choice(("BOSS", "CRM", "ESOP"))
         post = Post(source, self._order(kind, fixed))
+        self.posts.append(post)
+        return post
+
+    def _publication(self) -> Post:
+        rng = self.world.rng
+        fixed = {"order_id": f"A{self._count}", "province": PROVINCE, "operator_id": "op"}
+        product, version = rng.choice(_PRODUCTS), rng.choice((1, 1, 2, 3))
+        is_odd = rng.random() < 0.05
+        order = ProductPublish(
+            **fixed,
+            product=product,
+            product_version=version,
+            name="odd" if is_odd else product,
+            services=_services(product, version),
+        )
+        post = Post("OPS", order)
         self.posts.append(post)
         return post
 
@@ -123,6 +163,13 @@ class Upstream:
             return ArrearsSuspend(**fixed, msisdn=msisdn, level=rng.choice((1, 2)))
         if kind is PaymentResume:
             return PaymentResume(**fixed, msisdn=msisdn)
+        if kind is ProductSubscribe:
+            version = rng.choice((None, None, 1, 2, 3))
+            return ProductSubscribe(
+                **fixed, msisdn=msisdn, product=rng.choice(_PRODUCTS), product_version=version
+            )
+        if kind is ProductUnsubscribe:
+            return ProductUnsubscribe(**fixed, msisdn=msisdn, product=rng.choice(_PRODUCTS))
         return UserTerminate(**fixed, msisdn=msisdn, quarantine_days=0)
 
     def _open(self, fixed: dict[str, Any], services: list[Service]) -> WorkOrder:
@@ -151,7 +198,7 @@ class Upstream:
             (
                 post.order.msisdn
                 for post in reversed(self.posts)
-                if post.order.user_id == user and isinstance(post.order, UserOpen)
+                if user_of(post) == user and isinstance(post.order, UserOpen)
             ),
             None,
         )
