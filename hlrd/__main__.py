@@ -10,7 +10,7 @@ from typing import Annotated
 import typer
 
 from hlrd import __version__
-from hlrd.cli import ne, orders, pool, product, reservations, simimport
+from hlrd.cli import move, orders, pool, product, reservations, simimport
 from hlrd.config import ConfigError, Settings, load
 from hlrd.domain.errors import HlrdError
 
@@ -24,7 +24,7 @@ pool.pool.add_typer(reservations.reservation)  # without a name: commands of `hl
 cli.add_typer(pool.pool, name="pool")
 cli.add_typer(simimport.sim, name="sim")
 cli.add_typer(orders.order, name="order")
-cli.add_typer(ne.ne, name="ne")
+cli.add_typer(move.ne, name="ne")
 cli.add_typer(product.product, name="product")
 
 Config = Annotated[Path, typer.Option("--config", help="As hlrd.example.toml.")]
@@ -76,6 +76,7 @@ def _wrong(settings: Settings) -> Iterator[str]:
 
     checks: list[Callable[[], object]] = [
         partial(app.routes, settings),
+        partial(app.homes, settings),
         *(partial(app.adapter, ne) for ne in settings.ne),
     ]
     for check in checks:

@@ -25,11 +25,13 @@ from hlrd.config import ConfigError, NESettings, Settings
 from hlrd.domain.errors import HlrdError
 from hlrd.domain.operation import Operation
 from hlrd.domain.plan import Routes
+from hlrd.domain.routing import RouteTable, Routing
 from hlrd.engine.engine import Engine
 from hlrd.ne.adapter import Account, Adapter
 from hlrd.ne.driver import Driver
 from hlrd.ne.replies import Replies
 from hlrd.ne.replies import read as read_replies
+from hlrd.ne.routefile import routing
 from hlrd.pool.allocator import Allocator
 from hlrd.pool.grade import Grades, Rule
 from hlrd.pool.vault import KeyVault
@@ -43,6 +45,7 @@ from hlrd.runtime.imports.spool import Spool
 from hlrd.runtime.journal import JournalWriter
 from hlrd.runtime.lease import LeaseKeeper
 from hlrd.runtime.lookup import LookupReader
+from hlrd.runtime.moves import SegmentMoves
 from hlrd.runtime.node import NodeLease, first_order_id
 from hlrd.runtime.outcomes import Outcomes
 from hlrd.runtime.receipts import ReceiptReader
@@ -54,6 +57,7 @@ from hlrd.store.connection import connect, open_pool
 from hlrd.store.halts import HaltStore
 from hlrd.store.imports import ImportBook
 from hlrd.store.migrate import migrate
+from hlrd.store.moves import MoveBook
 from hlrd.store.pools import NumberPools
 from hlrd.store.products import ProductStore
 from hlrd.store.reader import OrderReader
@@ -62,6 +66,7 @@ from hlrd.store.stock import SIMStock
 _log = structlog.get_logger(__name__)
 
 RELATIONS_DIALECT: Final = "dsmp"
+_RELOADED: Final = ("ne", "route", "routes_file")
 READ_CONNECTIONS_MAX: Final = 8
 """For what people and upstream systems read; the path of an order has connections of its own."""
 
@@ -92,6 +97,10 @@ def _that_can(operation: Operation, settings: Settings) -> list[NESettings]:
     """One of an unknown dialect can nothing; `adapter` refuses it."""
     known = [ne for ne in settings.ne if ne.dialect in DIALECTS]
     return [ne for ne in known if operation in DIALECTS[ne.dialect].operations]
+
+
+def homes(settings: Settings) -> Routing:
+    return routing(settings, routes(settings).templates)
 
 
 def adapter(ne: NESettings) -> Adapter[Any]:
@@ -144,6 +153,7 @@ class Daemon:
         }
         self._vault = KeyVault(self._keys, settings.keys.current, os.urandom)
         self._routes = routes(settings)
+        self._homes = RouteTable(homes(settings))
         self._grades = Grades(Rule(rule.grade, rule.tail) for rule in settings.grades)
 
     def reload(self, read: Callable[[], Settings]) -> None:
@@ -154,15 +164,17 @@ class Daemon:
                 raise ConfigError("hlrd is still starting; send SIGHUP again")
             wanted = read()
             adapters = self._adapters_anew(wanted)
+            wanted_homes = homes(wanted)
         except HlrdError as error:
             _log.error("settings_not_reloaded", error=str(error))
             return
         for ne in wanted.ne:
             self._drivers[ne.name].adopt(ne, adapters[ne.name])
+        self._homes.configure(wanted_homes)
         left = [
             name
             for name in type(wanted).model_fields
-            if name != "ne" and getattr(wanted, name) != getattr(self._settings, name)
+            if name not in _RELOADED and getattr(wanted, name) != getattr(self._settings, name)
         ]
         left += [
             f"ne.{new.name}.templates"
@@ -218,6 +230,7 @@ class Daemon:
             vault=self._vault,
             nes=drivers,
             routes=self._routes,
+            homes=self._homes,
             products=await ProductStore(pool).load(),
             script_checks={name: dialect.check_script for name, dialect in DIALECTS.items()},
             state_master=settings.orders.state_master,
@@ -248,9 +261,8 @@ class Daemon:
             on_freed=leases.freed,
         )
         halts = HaltStore(pool)
-        for ne, halt in (await halts.standing()).items():
-            if ne in drivers:
-                drivers[ne].halt(halt)
+        await self._halt_standing(halts)
+        moves = await self._moves(epoch, MoveBook(pool), engine, leases)
         receipts = ReceiptReader(pool, journal.durable_up_to)
         journal.attach(engine, on_receipts=receipts.arrived, on_freed=leases.freed)
         lookup.attach(engine)
@@ -299,6 +311,8 @@ class Daemon:
             products=ProductStore(pool),
             elements=drivers.values(),
             halts=halts,
+            moves=moves,
+            homes=self._homes,
         )
         async with asyncio.TaskGroup() as group:
             works = [
@@ -311,6 +325,7 @@ class Daemon:
                     leases.run(),
                     reservations.run(),
                     imports.run(),
+                    moves.run(),
                     *map(recycler.run, recycler.hlrs),
                     daybook.run(),
                     node.run(engine.lowest_open_id),
@@ -346,6 +361,29 @@ class Daemon:
             current=settings.keys.current,
             log_level=settings.log_level,
         )
+
+    async def _halt_standing(self, halts: HaltStore) -> None:
+        for ne, halt in (await halts.standing()).items():
+            if ne in self._drivers:
+                self._drivers[ne].halt(halt)
+
+    async def _moves(
+        self, epoch: int, book: MoveBook, engine: Engine, leases: LeaseKeeper
+    ) -> SegmentMoves:
+        moves = SegmentMoves(
+            self._dsn,
+            node=self._settings.node,
+            epoch=epoch,
+            book=book,
+            engine=engine,
+            homes=self._homes,
+            change_ranges=leases.change_ranges,
+            templates=self._routes.templates,
+            settle_s=lambda hlr: self._drivers[hlr].settle_s if hlr in self._drivers else 0.0,
+            chance=self._chance.random,
+        )
+        await moves.recover()
+        return moves
 
     def _recycler(self, epoch: int, engine: Engine, leases: LeaseKeeper) -> Recycler:
         return Recycler(

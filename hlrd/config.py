@@ -138,6 +138,14 @@ class Orders(_Section):
     drain_s: float = Field(default=30.0, gt=0)  #: longest graceful stop
 
 
+class RouteSettings(_Section):
+    """All numbers, or all cards, that begin with `prefix` have their home at `ne`."""
+
+    kind: Literal["msisdn", "imsi"]
+    prefix: str = Field(pattern=r"\A[0-9]{1,15}\z")
+    ne: str
+
+
 class GradeRule(_Section):
     """Numbers with this tail are vanity numbers (`pool.grade` says what a pattern means)."""
 
@@ -167,6 +175,8 @@ class Settings(BaseSettings):
     keys: Keys
     orders: Orders = Field(default_factory=Orders)
     grades: list[GradeRule] = Field(default_factory=_usual_grades, max_length=limits.GRADES_MAX)
+    route: list[RouteSettings] = Field(default_factory=list, max_length=limits.ROUTES_MAX)
+    routes_file: Path | None = None  #: more of them, as CSV
     ne: list[NESettings] = Field(default_factory=list)
 
     @field_validator("tokens")

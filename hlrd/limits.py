@@ -236,6 +236,30 @@ no longer than this: where the processor is short a chunk takes long without hav
 SIM_IMPORT_FAILURES_MAX: Final = 5
 """Ends of an importer without any progress, one after another, after which its file is refused."""
 
+ROUTES_MAX: Final = 100_000
+"""Segments; a nation's number plan has some thousand."""
+
+MOVE_LOOK_S: Final = 0.2
+"""Between two looks whether the orders of a segment that moves are carried out."""
+
+MOVE_PAGE_BINDINGS: Final = 2_000
+"""Bindings that get their new home in one transaction: some 20 ms of PostgreSQL's time."""
+
+MOVE_VERIFIED_MAX: Final = 100_000
+"""Subscribers that one verification asks for. Of more a random sample is taken: one in a thousand
+that are missing is then found for certain, and it takes minutes."""
+
+MOVE_INQUIRIES_MAX: Final = 500
+"""Asked of the HLR at once; behind all orders."""
+
+MOVE_SILENCE_S: Final = 30.0
+"""An HLR that says nothing of those asked for so long has not proven anything."""
+
+MOVE_EXAMPLES_MAX: Final = 100
+"""Subscribers that a report names."""
+
+MOVES_SHOWN_MAX: Final = 100
+
 KEEPALIVE_TIMEOUT_S: Final = 30.0
 """Idle or slow-header clients are cut after it. aiohttp's default of an hour invites slowloris."""
 

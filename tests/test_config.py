@@ -17,7 +17,7 @@ from hlrd.config import ConfigError, Settings
 EXAMPLE = Path(__file__).parent.parent / "hlrd.example.toml"
 
 #: Shown in the example with a value that is not their default, which is "absent".
-OPTIONAL = {"database.dsn", "ne.commands_per_s", "ne.replies"} | {
+OPTIONAL = {"database.dsn", "imports.folder", "ne.commands_per_s", "ne.replies", "routes_file"} | {
     f"ne.{name}" for name in ("standby_host", "standby_port", "in_flight_max")
 }
 

@@ -98,7 +98,13 @@ class WorkOrders:
     def _shown(self, record: OrderRecord, *, status: int = 200) -> web.Response:
         live = self._desk.show(record.id)
         elements = self._elements
-        document = view.order(record, live, masked=elements.masked, obstacle=elements.obstacle)
+        document = view.order(
+            record,
+            live,
+            masked=elements.masked,
+            obstacle=elements.obstacle,
+            hold_of=self._desk.hold_of,
+        )
         return as_json(document, status=status)
 
     async def _record(self, request: web.Request) -> OrderRecord:

@@ -2,7 +2,7 @@
 
 import csv
 from collections.abc import Sequence
-from dataclasses import astuple, fields
+from dataclasses import astuple, fields, replace
 from io import StringIO
 from typing import Annotated, Final, TypeVar
 
@@ -20,7 +20,8 @@ from hlrd.domain import identity
 from hlrd.domain.errors import BadRequest, NotFound
 from hlrd.domain.lifecycle import NumberState
 from hlrd.domain.order import PROVINCES, NameText, OperatorText, ProvinceText, Source
-from hlrd.pool.ranges import parse_range
+from hlrd.domain.routing import RouteTable
+from hlrd.pool.ranges import home_of_range, parse_range
 from hlrd.store.record import ExportRow
 from hlrd.store.shares import NATIONAL, Share
 
@@ -43,7 +44,7 @@ class NewRange(Struct, forbid_unknown_fields=True):
     first: NumberText
     last: NumberText
     province: ProvinceText
-    hlr: ElementText
+    hlr: ElementText | None = None  #: absent: as the routes say
 
 
 class LowWater(Struct, forbid_unknown_fields=True):
@@ -80,12 +81,14 @@ class PoolRoutes:
         numbers: NumberDesk,
         forecasts: Forecasts,
         elements: Elements,
+        homes: RouteTable,
         bodies: Bodies,
     ) -> None:
         self._pools = pools
         self._numbers = numbers
         self._forecasts = forecasts
         self._elements = elements
+        self._homes = homes
         self._bodies = bodies
 
     def routes(self) -> list[web.RouteDef]:
@@ -126,9 +129,10 @@ class PoolRoutes:
             first=wanted.first,
             last=wanted.last,
             province=wanted.province,
-            hlr=wanted.hlr,
+            hlr=wanted.hlr or "",
         )
-        self._elements.refuse_unknown_hlr(wanted.hlr)
+        span = replace(span, hlr=home_of_range(span, self._homes.routing))
+        self._elements.refuse_unknown_hlr(span.hlr)
         is_new = await self._pools.add_range(span)
         return await self._pool(pool, created=is_new)
 

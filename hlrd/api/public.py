@@ -11,6 +11,7 @@ from hlrd.api.body import Bodies
 from hlrd.api.edge import edge
 from hlrd.api.elements import Elements
 from hlrd.api.imports import ImportRoutes
+from hlrd.api.moves import MoveRoutes
 from hlrd.api.numbers import NumberRoutes
 from hlrd.api.orders import WorkOrders
 from hlrd.api.patience import Patience
@@ -26,6 +27,7 @@ from hlrd.api.seam import (
     Halts,
     Imports,
     Intake,
+    Moves,
     NumberDesk,
     NumberPools,
     Orders,
@@ -36,6 +38,7 @@ from hlrd.api.seam import (
     Status,
 )
 from hlrd.api.sims import SIMRoutes
+from hlrd.domain.routing import RouteTable
 
 
 def public_app(
@@ -56,6 +59,8 @@ def public_app(
     products: ProductShelf,
     elements: Iterable[Element],
     halts: Halts,
+    moves: Moves,
+    homes: RouteTable,
     bodies: Bodies | None = None,
 ) -> web.Application:
     """While `status` is not ready, orders are refused at once instead of waiting for a journal."""
@@ -83,6 +88,7 @@ def public_app(
                 numbers=numbers,
                 forecasts=forecasts,
                 elements=network,
+                homes=homes,
                 bodies=bodies,
             ).routes(),
             *NumberRoutes(pools=pools, numbers=numbers, bodies=bodies).routes(),
@@ -93,6 +99,7 @@ def public_app(
                 imports=imports, stock=stock, elements=network, patience=patience
             ).routes(),
             *network.routes(),
+            *MoveRoutes(moves, bodies=bodies).routes(),
             web.get("/openapi.yaml", _openapi, allow_head=False),
         ]
     )

@@ -9,8 +9,10 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Protocol
 
-from hlrd.domain.identity import ICCID, MSISDN
+from hlrd.domain.identity import ICCID, MSISDN, Binding
+from hlrd.domain.lifecycle import MoveEvent
 from hlrd.domain.operation import Task
+from hlrd.domain.routing import Rehoming
 from hlrd.ne.halts import Halt
 from hlrd.pool.forecast import Forecast
 from hlrd.pool.ranges import Span
@@ -25,6 +27,7 @@ from hlrd.store.record import (
     History,
     ImportRow,
     LotRow,
+    MoveRow,
     NumberRow,
     OrderRecord,
     PoolRow,
@@ -54,6 +57,10 @@ class Desk(Protocol):
 
     def show(self, order: int, /) -> Mapping[str, object] | None:
         """State and live tasks of an order in memory, ready for JSON; None for any other."""
+        ...
+
+    def hold_of(self, binding: Binding | None, /) -> Mapping[str, object] | None:
+        """Why no order of this binding is started."""
         ...
 
     def resend(self, order: int, /) -> None:
@@ -233,6 +240,34 @@ class Halts(Protocol):
     async def keep(self, ne: str, halt: Halt) -> None: ...
 
     async def drop(self, ne: str) -> None: ...
+
+
+class Progress(Protocol):
+    """What only memory knows of the move that goes on."""
+
+    @property
+    def waiting(self) -> int: ...
+
+    @property
+    def running(self) -> int: ...
+
+
+class Moves(Protocol):
+    """Segments on their way to another HLR; implemented by `runtime.moves`."""
+
+    async def start(self, rehoming: Rehoming, operator_id: str, sample: int | None) -> MoveRow:
+        """Conflict while another goes on, or for what is in the way."""
+        ...
+
+    async def order(self, id: int, event: MoveEvent, operator_id: str) -> MoveRow:
+        """NotFound; Conflict if it is not in a state for that."""
+        ...
+
+    async def get(self, id: int) -> MoveRow: ...
+
+    async def newest(self) -> Sequence[MoveRow]: ...
+
+    def progress(self) -> Progress: ...
 
 
 class Element(Protocol):

@@ -9,7 +9,7 @@ from msgspec import Struct
 
 from hlrd.domain import trail
 from hlrd.domain.identity import Binding
-from hlrd.domain.lifecycle import TaskState
+from hlrd.domain.lifecycle import OrderState, TaskState
 from hlrd.domain.operation import Task
 from hlrd.domain.order import BEIJING, user_of
 from hlrd.domain.suspension import Level
@@ -20,6 +20,8 @@ _ENCODER: Final = msgspec.json.Encoder()
 
 _WAITS: Final = frozenset({TaskState.READY, TaskState.IN_DOUBT})
 """For their NE, and not for another task or a time of their own."""
+
+_NOT_STARTED: Final = frozenset({OrderState.QUEUED, OrderState.PARKED})
 
 
 class Resources(Struct):
@@ -45,6 +47,7 @@ class Order(Struct):
     order: msgspec.Raw  #: as it was posted, without its Ki
     receipts: Sequence[msgspec.Raw]  #: interim ones first
     tasks: Sequence[Mapping[str, Any]]  #: so far; empty while the order waits its turn
+    waits: Mapping[str, Any] | None  #: why it is not started
 
 
 def order(
@@ -53,21 +56,23 @@ def order(
     *,
     masked: Callable[[Task], str | None],
     obstacle: Callable[[str], Mapping[str, Any] | None],
+    hold_of: Callable[[Binding | None], Mapping[str, Any] | None],
 ) -> bytes:
-    """`obstacle` says of an NE why what waits for it is not sent. `live` is the order as it stands
-    in memory, if it does; else the journal's word holds.
+    """`hold_of` says why no order of a binding is started, `obstacle` why what waits for an NE is
+    not sent. `live` is the order as it stands in memory, if it does; else the journal's word holds.
 
     Of a fallout memory knows the state only; what led to it came with its interim receipt.
     """
     document = (live or {}).get("trail") or record.trail
     tasks = [] if document is None else trail.decode(document)
+    state = record.state if live is None else str(live["state"])
     is_live = bool(live and live.get("trail"))
     view = Order(
         id=str(record.id),
         source=record.source,
         order_id=record.order_id,
         type=record.kind,
-        state=record.state if live is None else str(live["state"]),
+        state=state,
         user_id=user_of(record.user_id),
         operator_id=record.operator_id,
         priority=record.priority,
@@ -83,6 +88,7 @@ def order(
             }
             for task in tasks
         ],
+        waits=hold_of(record.binding) if state in _NOT_STARTED else None,
     )
     return _ENCODER.encode(view)
 

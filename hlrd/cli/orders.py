@@ -45,6 +45,9 @@ def _print(found: Mapping[str, Any]) -> None:
     console = Console()
     console.print(_facts(found))
     console.print(_tasks(found["tasks"]))
+    if found["waits"]:
+        why = ", ".join(f"{name} {value}" for name, value in found["waits"].items())
+        console.print("waits:", why, markup=False, highlight=False)
     for task in found["tasks"]:
         if task.get("waits"):
             why = ", ".join(f"{name} {value}" for name, value in task["waits"].items())

@@ -42,7 +42,7 @@ def create_pool(name: Name, url: Url = URL) -> None:
 
 @pool.command("import")
 def import_ranges(name: Name, file: File, url: Url = URL) -> None:
-    """Add ranges of numbers: columns first, last, province, hlr.
+    """Add ranges of numbers: columns first, last, province, hlr (empty: as the routes say).
 
     The whole file is checked first, and nothing is added while a line of it is wrong. What is there
     already is passed over, so an import that was broken off can be run again.
@@ -69,7 +69,7 @@ def _add(client: Client, path: str, file: Path, line: rangefile.Line) -> None:
     span = line.span
     row = {"first": str(span.first), "last": str(span.last)}
     try:
-        client.post(f"{path}/ranges", {**row, "province": span.province, "hlr": span.hlr})
+        client.post(f"{path}/ranges", {**row, "province": span.province, "hlr": span.hlr or None})
     except CallFailed as refused:
         raise CallFailed(
             f"{file}, line {line.number}: {refused}; run it again to go on"

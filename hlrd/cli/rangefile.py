@@ -2,7 +2,7 @@
 
 import csv
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any, Final
 
@@ -52,8 +52,9 @@ def check(
         if fault is not None:
             checked.faults.append(fault)
     known = list(_known(pools))
+    there = {*known, *(replace(span, hlr="") for span in known)}
     for line in lines:
-        (checked.present if line.span in known else checked.new).append(line)
+        (checked.present if line.span in there else checked.new).append(line)
     checked.faults += _overlaps(checked.new, known)
     checked.faults.sort(key=lambda fault: fault.line)
     return checked
@@ -93,7 +94,7 @@ def _fault_of(number: int, row: Mapping[str | None, Any], hlrs: Sequence[str]) -
     """What `parse_range` does not see."""
     if None in row or None in row.values():
         return Fault(number, "", f"{len(COLUMNS)} values wanted")
-    if row["hlr"] not in hlrs:
+    if row["hlr"] and row["hlr"] not in hlrs:
         return Fault(number, "hlr", "no network element has this name")
     return None
 

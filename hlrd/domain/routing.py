@@ -176,7 +176,9 @@ class RouteTable:
         self._lay_over()
 
     def move(self, rehoming: Rehoming) -> None:
-        self._moved.append(rehoming)
+        """After those before it. Once or twice is the same."""
+        if self._moved[-1:] != [rehoming]:
+            self._moved.append(rehoming)
         self._lay_over()
 
     def _lay_over(self) -> None:

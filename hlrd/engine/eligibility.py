@@ -23,6 +23,7 @@ from hlrd.domain.order import (
     WorkOrder,
 )
 from hlrd.domain.plan import Routes, services_key
+from hlrd.domain.routing import Identity, Routing
 from hlrd.domain.user import User
 from hlrd.engine.book import OpenOrder
 from hlrd.pool.allocator import Exhausted, Lack
@@ -86,6 +87,17 @@ def check_opening(
     elif order.iccid is not None:
         _check_card(facts, order, routes)
         _check_same_home(facts)
+
+
+def check_home_of_card(order: Opening, facts: Facts, routing: Routing) -> None:
+    """A card that is not in stock belongs where its IMSI is routed to; what is in stock has the
+    home that it came with."""
+    if not isinstance(order, UserOpen) or facts.card is not None or facts.number is None:
+        return
+    route = routing.route(Identity.IMSI, order.imsi)
+    if route is not None and route.hlr != facts.number.hlr:
+        text = f"the number is at {facts.number.hlr}, and IMSI {route.prefix}* at {route.hlr}"
+        raise BadRequest("HOME_HLR_DIFFERS", text, "imsi")
 
 
 def check_services(hlr: str, services: list[Service], routes: Routes) -> None:

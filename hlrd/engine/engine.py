@@ -13,12 +13,13 @@ from hlrd import limits, metrics
 from hlrd.domain import order as orders
 from hlrd.domain.catalogue import BY_NAME
 from hlrd.domain.errors import Conflict, NotFound
-from hlrd.domain.identity import UserId
+from hlrd.domain.identity import Binding, UserId
 from hlrd.domain.lifecycle import OrderEvent, OrderState
 from hlrd.domain.operation import Task
 from hlrd.domain.outcome import Outcome
 from hlrd.domain.plan import Routes
 from hlrd.domain.publication import Check, Products
+from hlrd.domain.routing import RouteTable
 from hlrd.engine import completion
 from hlrd.engine.book import Book, Inquiry, Lane, OpenOrder, OpenTask
 from hlrd.engine.dispatch import Dispatch
@@ -26,6 +27,7 @@ from hlrd.engine.execution import NOT_CONFIGURED, Execution
 from hlrd.engine.intake import Intake
 from hlrd.engine.parking import Parking
 from hlrd.engine.products import ProductRules
+from hlrd.engine.segments import HELD_LINE, Segments
 from hlrd.pool.allocator import Allocator
 from hlrd.ports import (
     NE,
@@ -72,6 +74,7 @@ class Engine:
         vault: Vault,
         nes: Mapping[str, NE],
         routes: Routes,
+        homes: RouteTable,
         products: Products,
         script_checks: Mapping[str, Check],
         state_master: str,
@@ -89,6 +92,7 @@ class Engine:
         self._first_own_id = first_own_id
         self._book = Book()
         self._parking = Parking()
+        self.segments = Segments(self._book)
         self._fallout: dict[int, tuple[UserId, int]] = {}
         self._resending: set[int] = set()
         self._waiters: defaultdict[int, list[Callable[[bytes], None]]] = defaultdict(list)
@@ -101,6 +105,7 @@ class Engine:
             dispatch=self._dispatch,
             routes=routes,
             products=products,
+            segments=self.segments,
             doubt_until=clock.monotonic() + settle_s,
             on_end=self._end,
         )
@@ -114,6 +119,8 @@ class Engine:
             lookup=lookup,
             vault=vault,
             routes=routes,
+            homes=homes,
+            segments=self.segments,
             product_rules=ProductRules(products, routes, script_checks),
             state_master=state_master,
             order_ids=order_ids,
@@ -153,6 +160,10 @@ class Engine:
             "trail": completion.trail_of(order),
         }
 
+    def hold_of(self, binding: Binding | None) -> Mapping[str, Any] | None:
+        """Why no order of this binding is started."""
+        return self.segments.hold_of(binding)
+
     def resend(self, order_id: int) -> None:
         """Take an order out of fallout and run it again from a read-back of every task."""
         if order_id not in self._fallout:
@@ -177,6 +188,14 @@ class Engine:
                 on_outcome(task, NOT_CONFIGURED)
         self._dispatch.ask(inquiries)
         return partial(self._dispatch.call_off, inquiries)
+
+    def release_segment(self) -> None:
+        """The orders of the segment that was held go on."""
+        for user_id in self.segments.release():
+            lane = self._book.lanes.get(user_id)
+            if lane is not None:
+                self._execution.start(lane)
+        self.refill()
 
     # From the journal.
 
@@ -361,7 +380,12 @@ class Engine:
         is_full = len(self._book) > limits.ORDERS_IN_MEMORY_MAX - kept
         if is_full or self._parking.has(order.user_id):
             return True
-        return self._dispatch.is_crowded(self._home(order), order.priority)
+        return self._is_crowded(self._home(order), order.priority)
+
+    def _is_crowded(self, home: str, priority: int) -> bool:
+        if home == HELD_LINE:
+            return self.segments.is_crowded()
+        return self._dispatch.is_crowded(home, priority)
 
     def _home(self, order: OpenOrder) -> str:
         """The HLR that most of its work is for; empty where none is known."""
@@ -369,7 +393,7 @@ class Engine:
         if binding is None:
             user = self._book.lanes[order.user_id].user
             binding = None if user is None else user.binding
-        return "" if binding is None else binding.hlr
+        return self.segments.line(binding)
 
     def _park(self, order: OpenOrder) -> None:
         order.move(OrderEvent.OVERFLOWED)
@@ -388,7 +412,7 @@ class Engine:
         room = limits.ORDERS_IN_MEMORY_MAX - len(self._book)
         taken: list[int] = []
         if room >= limits.UNPARK_ORDERS:
-            taken = self._parking.take(limits.UNPARK_ORDERS, self._dispatch.is_crowded)
+            taken = self._parking.take(limits.UNPARK_ORDERS, self._is_crowded)
         resent = frozenset(islice(self._resending, limits.RESEND_ORDERS_MAX))
         if taken or resent:
             self._reading = _Reading(taken, resent)
@@ -412,7 +436,8 @@ class Engine:
             if order_id in self._parking:
                 item = found.get(order_id)
                 assert item is not None, "a parked order is open in the journal"
-                self._parking.put_back(order_id, item.user_id, item.priority, _home_of(item))
+                home = self._home_of(item)
+                self._parking.put_back(order_id, item.user_id, item.priority, home)
 
     def _crowded(self, stored: Sequence[StoredOrder], reading: "_Reading") -> set[UserId]:
         """Users whose home has enough to wait for it, as only the journal knew. All orders of a
@@ -420,14 +445,17 @@ class Engine:
         urgency: dict[UserId, tuple[int, str]] = {}
         for item in stored:
             priority = -1 if item.id in reading.resent else item.priority
-            urgency[item.user_id] = min(
-                urgency.get(item.user_id, (priority, _home_of(item))), (priority, _home_of(item))
-            )
+            most = priority, self._home_of(item)
+            urgency[item.user_id] = min(urgency.get(item.user_id, most), most)
         return {
             user_id
             for user_id, (priority, home) in urgency.items()
-            if priority >= 0 and self._dispatch.is_crowded(home, priority)
+            if priority >= 0 and self._is_crowded(home, priority)
         }
+
+    def _home_of(self, item: StoredOrder) -> str:
+        user = item.user
+        return self.segments.line(item.binding or (None if user is None else user.binding))
 
     def _load(self, item: StoredOrder, *, is_resent: bool) -> None:
         kind = BY_NAME[item.kind]
@@ -446,22 +474,16 @@ class Engine:
             - (self._clock.wall() - item.accepted_at).total_seconds(),
             operator_id=order.operator_id,
             state=OrderState.PARKED,
-            binding=item.binding,
+            binding=item.binding and self.segments.binding(item.binding),
             is_doubted=item.id < self._first_own_id or is_resent,
         )
         lane = self._book.add(entry)
         if not lane.is_known:
-            lane.user, lane.is_known = item.user, True
+            lane.user, lane.is_known = self.segments.user(item.user), True
         entry.move(OrderEvent.UNPARKED)
         self._book.enqueue(lane, entry)
         self._execution.hurry(lane, entry.priority)
         self._parking.remove(item.id, item.priority)
-
-
-def _home_of(item: StoredOrder) -> str:
-    user = item.user
-    binding = item.binding or (None if user is None else user.binding)
-    return "" if binding is None else binding.hlr
 
 
 def _take_effect(lane: Lane, order: OpenOrder) -> None:

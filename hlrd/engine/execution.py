@@ -14,6 +14,7 @@ from hlrd.domain.suspension import NO_REASONS
 from hlrd.domain.user import User
 from hlrd.engine.book import Lane, OpenOrder, OpenTask
 from hlrd.engine.dispatch import Dispatch, found
+from hlrd.engine.segments import Segments
 from hlrd.engine.timers import Timers
 from hlrd.ports import Clock, Intent
 
@@ -33,6 +34,7 @@ class Execution:
         dispatch: Dispatch,
         routes: Routes,
         products: Products,
+        segments: Segments,
         doubt_until: float,
         on_end: Callable[[OpenOrder], None],
     ) -> None:
@@ -42,6 +44,7 @@ class Execution:
         self._dispatch = dispatch
         self._routes = routes
         self._products = products
+        self._segments = segments
         self._doubt_until = doubt_until
         self._on_end = on_end
         self.timers: Timers[OpenTask] = Timers()
@@ -49,6 +52,8 @@ class Execution:
     def start(self, lane: Lane) -> None:
         """Start the lane's first order, if it is durable and not started."""
         if not lane.is_known or not lane.queue or lane.queue[0].state is not OrderState.QUEUED:
+            return
+        if self._segments.keeps(lane):
             return
         order = lane.queue[0]
         user = lane.user

@@ -28,6 +28,7 @@ from hlrd.domain.order import (
 )
 from hlrd.domain.plan import Routes
 from hlrd.domain.product import Product
+from hlrd.domain.routing import RouteTable
 from hlrd.domain.suspension import NO_REASONS
 from hlrd.domain.user import User
 from hlrd.engine import eligibility
@@ -36,6 +37,7 @@ from hlrd.engine.book import Book, Lane, OpenOrder
 from hlrd.engine.execution import Execution
 from hlrd.engine.parking import Parking
 from hlrd.engine.products import ProductRules
+from hlrd.engine.segments import Segments
 from hlrd.pool.allocator import Allocator, Drawn, Exhausted, Pending
 from hlrd.ports import (
     Acceptance,
@@ -96,6 +98,8 @@ class Intake:
         lookup: Lookup,
         vault: Vault,
         routes: Routes,
+        homes: RouteTable,
+        segments: Segments,
         product_rules: ProductRules,
         state_master: str,
         order_ids: Iterator[int],
@@ -109,6 +113,8 @@ class Intake:
         self._lookup = lookup
         self._vault = vault
         self._routes = routes
+        self._homes = homes
+        self._segments = segments
         self._product_rules = product_rules
         self._state_master = state_master
         self._order_ids = order_ids
@@ -247,6 +253,7 @@ class Intake:
                 binding = self._reserve(entry, facts)
                 if isinstance(binding, Pending):
                     return False
+                binding = self._segments.binding(binding)
                 entry.binding, entry.is_in_hand = binding, True
                 lane.user = User(UserState.PROVISIONING, binding, NO_REASONS)
         except Refusal as refusal:
@@ -257,7 +264,7 @@ class Intake:
 
     def _learn(self, lane: Lane, facts: Facts) -> None:
         if not lane.is_known:
-            lane.user, lane.is_known = facts.user, True
+            lane.user, lane.is_known = self._segments.user(facts.user), True
             self._execution.start(lane)
 
     def _check(self, entry: OpenOrder, lane: Lane, facts: Facts) -> None:
@@ -269,6 +276,7 @@ class Intake:
         eligibility.check_in_flight(kind, ahead, parked)
         if isinstance(order, Opening):
             eligibility.check_opening(order, lane.user, facts, self._routes, entry.source)
+            eligibility.check_home_of_card(order, facts, self._homes.routing)
         elif isinstance(order, ProductPublish):
             self._product_rules.check_publication(order, ahead)
         else:

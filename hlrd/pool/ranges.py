@@ -8,6 +8,7 @@ from typing import Final
 from hlrd.domain.errors import BadRequest, Conflict
 from hlrd.domain.identity import MSISDN, parse_msisdn
 from hlrd.domain.order import PROVINCES
+from hlrd.domain.routing import Identity, Routing
 from hlrd.pool.permutation import Permutation, order_key
 
 NAME_PATTERN: Final = r"\A[A-Za-z0-9][A-Za-z0-9_.-]{0,31}\Z"
@@ -71,6 +72,23 @@ def parse_range(*, pool: str, first: str, last: str, province: str, hlr: str) ->
     low, high = _national(first, "first"), _national(last, "last")
     _refuse_bad_ends(low, high)
     return Span(pool, int(low), int(high), len(low), province, hlr)
+
+
+def home_of_range(span: Span, routing: Routing) -> str:
+    """As named, or by its route; refuses, with the route, what disagrees with one."""
+    first, last = str(span.first), str(span.last)
+    crossing = routing.crossing(Identity.MSISDN, first, last)
+    if crossing is not None:
+        text = f"{crossing.first}-{crossing.last} belong to another home: {crossing.route}"
+        raise BadRequest("RANGE_CROSSES_SEGMENTS", text, "last")
+    route = routing.route(Identity.MSISDN, first)
+    if route is None:
+        if not span.hlr:
+            raise BadRequest("HLR_WANTED", "no route is about these numbers; name hlr", "hlr")
+        return span.hlr
+    if span.hlr not in ("", route.hlr):
+        raise BadRequest("HLR_NOT_BY_ROUTE", f"the route says otherwise: {route}", "hlr")
+    return route.hlr
 
 
 def refuse_overlap(span: Span, others: Iterable[NumberRange]) -> None:

@@ -1141,3 +1141,119 @@ FROM (SELECT msisdn FROM (
 LEFT JOIN binding b USING (msisdn)
 LEFT JOIN number_hold h USING (msisdn)
 ORDER BY msisdn;
+
+-- name: move_add
+-- A move of a segment, unless another has not ended.
+INSERT INTO route_move (identity, prefix, old_hlr, new_hlr, operator_id, state, sample)
+VALUES ($1, $2, $3, $4, $5, 'draining', $6)
+ON CONFLICT ((true)) WHERE state NOT IN ('done', 'returned') DO NOTHING
+RETURNING id;
+
+-- name: move_get
+-- One move.
+SELECT id, identity, prefix, old_hlr, new_hlr, operator_id, state, sample, switched, asked, missing,
+    silent, examples, started_at, changed_at
+FROM route_move WHERE id = $1;
+
+-- name: move_open
+-- The move that has not ended.
+SELECT id, identity, prefix, old_hlr, new_hlr, operator_id, state, sample, switched, asked, missing,
+    silent, examples, started_at, changed_at
+FROM route_move WHERE state NOT IN ('done', 'returned');
+
+-- name: moves
+-- The newest moves, the newest first.
+SELECT id, identity, prefix, old_hlr, new_hlr, operator_id, state, sample, switched, asked, missing,
+    silent, examples, started_at, changed_at
+FROM route_move ORDER BY id DESC LIMIT $1;
+
+-- name: moves_done
+-- Where segments have gone, in order.
+SELECT identity, prefix, old_hlr, new_hlr FROM route_move WHERE state = 'done' ORDER BY id;
+
+-- name: move_advance
+-- To another state, unless it has left this one meanwhile.
+UPDATE route_move SET (state, changed_at) = ($3, now()) WHERE id = $1 AND state = $2 RETURNING id;
+
+-- name: move_switched
+-- How many bindings have their new home.
+UPDATE route_move SET switched = switched + $2 WHERE id = $1;
+
+-- name: move_verified
+-- What the new HLR said, so far.
+UPDATE route_move SET (asked, missing, silent, examples) = ($2, $3, $4, $5) WHERE id = $1;
+
+-- name: move_ranges
+-- The ranges of the segment get their new home.
+UPDATE number_range SET hlr = $4 WHERE first >= $1 AND last <= $2 AND hlr = $3 RETURNING id;
+
+-- name: move_lots
+-- The lots of the segment get their new home.
+UPDATE sim_lot l SET hlr = $4
+WHERE l.hlr = $3
+  AND EXISTS (SELECT FROM sim_card c WHERE c.lot_id = l.id AND c.imsi BETWEEN $1 AND $2)
+  AND NOT EXISTS (SELECT FROM sim_card c WHERE c.lot_id = l.id AND c.imsi NOT BETWEEN $1 AND $2)
+RETURNING l.id;
+
+-- name: move_numbers
+-- Up to $4 bindings of numbers past a cursor ($1) get their new home; which were looked at.
+WITH page AS MATERIALIZED (
+    SELECT msisdn FROM binding WHERE msisdn > $1 AND msisdn <= $2 ORDER BY msisdn LIMIT $4),
+moved AS (
+    UPDATE binding b SET hlr = $5 FROM page
+    WHERE b.msisdn = page.msisdn AND b.hlr = $3 RETURNING b.msisdn)
+SELECT max(msisdn) AS last, (SELECT count(*) FROM moved) AS moved FROM page;
+
+-- name: move_cards
+-- The same by IMSI.
+WITH page AS MATERIALIZED (
+    SELECT imsi FROM binding WHERE imsi > $1 AND imsi <= $2 ORDER BY imsi LIMIT $4),
+moved AS (
+    UPDATE binding b SET hlr = $5 FROM page
+    WHERE b.imsi = page.imsi AND b.hlr = $3 RETURNING b.imsi)
+SELECT max(imsi) AS last, (SELECT count(*) FROM moved) AS moved FROM page;
+
+-- name: move_subscribers_by_number
+-- Bindings of a page of numbers past a cursor ($1), and which of them the HLR must have: not one that
+-- is being opened, nor one whose user's order is in fallout.
+SELECT b.msisdn AS at, b.msisdn, b.imsi, b.province, b.hlr = $3
+    AND EXISTS (SELECT FROM receipt r WHERE r.order_id = b.order_id AND r.is_final)
+    AND NOT EXISTS (SELECT FROM work_order w JOIN receipt i ON i.order_id = w.id AND NOT i.is_final
+        WHERE w.user_id = b.user_id
+          AND NOT EXISTS (SELECT FROM receipt f WHERE f.order_id = w.id AND f.is_final)
+    ) AS is_subscribed
+FROM binding b WHERE b.msisdn > $1 AND b.msisdn <= $2 ORDER BY b.msisdn LIMIT $4;
+
+-- name: move_subscribers_by_card
+-- The same by IMSI.
+SELECT b.imsi AS at, b.msisdn, b.imsi, b.province, b.hlr = $3
+    AND EXISTS (SELECT FROM receipt r WHERE r.order_id = b.order_id AND r.is_final)
+    AND NOT EXISTS (SELECT FROM work_order w JOIN receipt i ON i.order_id = w.id AND NOT i.is_final
+        WHERE w.user_id = b.user_id
+          AND NOT EXISTS (SELECT FROM receipt f WHERE f.order_id = w.id AND f.is_final)
+    ) AS is_subscribed
+FROM binding b WHERE b.imsi > $1 AND b.imsi <= $2 ORDER BY b.imsi LIMIT $4;
+
+-- name: move_range_in_the_way
+-- A range that keeps these numbers from moving: it goes beyond them, or is at the new HLR already.
+SELECT id, pool, first, last, hlr FROM number_range
+WHERE int8range(first, last, '[]') && int8range($1, $2, '[]')
+  AND ((hlr = $3 AND (first < $1 OR last > $2)) OR hlr = $4)
+ORDER BY first LIMIT 1;
+
+-- name: move_lot_in_the_way
+-- The same of lots, by the IMSIs of their cards.
+SELECT l.name, l.hlr FROM sim_lot l
+WHERE l.hlr IN ($3, $4)
+  AND EXISTS (SELECT FROM sim_card c WHERE c.lot_id = l.id AND c.imsi BETWEEN $1 AND $2)
+  AND (l.hlr = $4 OR EXISTS (
+      SELECT FROM sim_card c WHERE c.lot_id = l.id AND c.imsi NOT BETWEEN $1 AND $2))
+ORDER BY l.id LIMIT 1;
+
+-- name: move_number_in_the_way
+-- A user of these numbers that is at the new HLR already.
+SELECT msisdn FROM binding WHERE msisdn BETWEEN $1 AND $2 AND hlr = $3 LIMIT 1;
+
+-- name: move_card_in_the_way
+-- The same by IMSI.
+SELECT msisdn FROM binding WHERE imsi BETWEEN $1 AND $2 AND hlr = $3 LIMIT 1;

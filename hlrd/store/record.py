@@ -5,7 +5,8 @@ from dataclasses import dataclass, field
 from datetime import datetime
 
 from hlrd.domain.identity import Binding
-from hlrd.domain.lifecycle import ImportState
+from hlrd.domain.lifecycle import ImportState, MoveState
+from hlrd.domain.routing import Rehoming
 
 
 @dataclass(frozen=True, slots=True)
@@ -214,3 +215,25 @@ class ReservationRow:
     confirmed: int | None  #: numbers in use by its orders; None in a list
     created_at: datetime
     expires_at: datetime
+
+
+@dataclass(frozen=True, slots=True)
+class MoveRow:
+    """A move of a segment, and how far it is."""
+
+    id: int
+    rehoming: Rehoming
+    operator_id: str
+    state: MoveState
+    sample: int | None  #: subscribers to be asked for; None: all
+    switched: int  #: bindings that got the new home
+    asked: int  #: by the last verification: subscribers,
+    missing: int  #: of them not there as they should be,
+    silent: int  #: and without a word of the HLR
+    examples: Sequence[Mapping[str, str]]  #: some of those: number and why
+    started_at: datetime
+    changed_at: datetime
+
+    @property
+    def is_over(self) -> bool:
+        return self.state in (MoveState.DONE, MoveState.RETURNED)

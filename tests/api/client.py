@@ -19,6 +19,7 @@ from hlrd.api.listen import listen
 from hlrd.api.public import public_app
 from hlrd.api.seam import Imports, NumberPools, SIMStock, Status
 from hlrd.domain.order import Source
+from hlrd.domain.routing import RouteTable
 from tests.api.fake_reservations import FakeReservations
 from tests.api.fakes import (
     Book,
@@ -27,6 +28,7 @@ from tests.api.fakes import (
     FakeForecasts,
     FakeHalts,
     FakeImports,
+    FakeMoves,
     FakeNumberDesk,
     FakePools,
     FakeProducts,
@@ -66,6 +68,8 @@ class World:
     bodies: Bodies = field(default_factory=Bodies)
     element: FakeElement = field(default_factory=FakeElement)
     halts: FakeHalts = field(default_factory=FakeHalts)
+    moves: FakeMoves = field(default_factory=FakeMoves)
+    homes: RouteTable = field(default_factory=RouteTable)
     app: web.Application = field(default_factory=web.Application)
     runner: web.AppRunner | None = None
     host: str = "127.0.0.1"
@@ -135,6 +139,8 @@ async def a_world(
         products=world.products,
         elements=[world.element],
         halts=world.halts,
+        moves=world.moves,
+        homes=world.homes,
         bodies=world.bodies,
     )
     world.runner = runner = await listen(

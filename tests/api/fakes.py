@@ -16,9 +16,10 @@ from hlrd.domain import order as orders
 from hlrd.domain import trail
 from hlrd.domain.errors import Conflict, NotFound, Refusal
 from hlrd.domain.identity import ICCID, IMSI, MSISDN, Binding, SealedKey, UserId
-from hlrd.domain.lifecycle import ImportState
+from hlrd.domain.lifecycle import MOVE, ImportState, MoveEvent, MoveState
 from hlrd.domain.operation import Task
 from hlrd.domain.order import WorkOrder
+from hlrd.domain.routing import Rehoming
 from hlrd.ne.halts import Halt
 from hlrd.pool import simfaults
 from hlrd.pool.forecast import Forecast
@@ -35,6 +36,7 @@ from hlrd.store.record import (
     History,
     ImportRow,
     LotRow,
+    MoveRow,
     NumberRow,
     OrderRecord,
     PoolRow,
@@ -72,6 +74,7 @@ class Book:
     resent: list[int] = field(default_factory=list)
     waiters: dict[int, Callable[[bytes], None]] = field(default_factory=dict)
     submitted: asyncio.Event = field(default_factory=asyncio.Event)
+    held: Mapping[str, object] | None = None  #: why its orders are not started
     _ids: Callable[[], int] = field(default_factory=lambda: count(2**62).__next__)
     _hashes: dict[tuple[str, str], tuple[int, bytes]] = field(default_factory=dict)
     _held: list[Callable[[], None]] = field(default_factory=list)
@@ -134,6 +137,9 @@ class Book:
 
     def show(self, order: int, /) -> Mapping[str, object] | None:
         return self.live.get(order)
+
+    def hold_of(self, binding: Binding | None, /) -> Mapping[str, object] | None:
+        return self.held
 
     def resend(self, order: int, /) -> None:
         if self.records[order].state != "fallout":
@@ -512,6 +518,49 @@ class FakeHalts:
 
     async def drop(self, ne: str) -> None:
         self.kept.pop(ne, None)
+
+
+@dataclass
+class FakeProgress:
+    waiting: int = 7
+    running: int = 1
+
+
+@dataclass
+class FakeMoves:
+    """Goes from state to state as it is told to."""
+
+    rows: dict[int, MoveRow] = field(default_factory=dict)
+    asked: list[tuple[Rehoming, str, int | None]] = field(default_factory=list)
+
+    async def start(self, rehoming: Rehoming, operator_id: str, sample: int | None) -> MoveRow:
+        self.asked.append((rehoming, operator_id, sample))
+        if any(not row.is_over for row in self.rows.values()):
+            raise Conflict("MOVE_OPEN", "another segment is being moved")
+        row = MoveRow(
+            len(self.rows) + 1, rehoming, operator_id, MoveState.DRAINED, sample,
+            0, 0, 0, 0, [], NOON, NOON,
+        )  # fmt: skip
+        self.rows[row.id] = row
+        return row
+
+    async def order(self, id: int, event: MoveEvent, operator_id: str) -> MoveRow:
+        row = await self.get(id)
+        if (row.state, event) not in MOVE:
+            raise Conflict("MOVE_NOT_READY", f"the move is {row.state}")
+        self.rows[id] = replace(row, state=MOVE[row.state, event])
+        return self.rows[id]
+
+    async def get(self, id: int) -> MoveRow:
+        if id not in self.rows:
+            raise NotFound("MOVE_UNKNOWN", "no move has this id")
+        return self.rows[id]
+
+    async def newest(self) -> Sequence[MoveRow]:
+        return list(reversed(self.rows.values()))
+
+    def progress(self) -> FakeProgress:
+        return FakeProgress()
 
 
 @dataclass
