@@ -243,9 +243,9 @@ def _resume(user: User, routes: Routes, products: Products, transaction: str) ->
 def _relations(
     stages: _Stages, user: User, products: Products, operation: Operation, cause: Cause
 ) -> None:
-    """Those of the user's products go the way of the base relation."""
+    """What the user's products have goes the way of the base relation."""
     if user.products:
-        found = subscription.relations(user.products, products, stages.places, operation)
+        found = subscription.standing(user.products, products, stages.places, operation)
         stages.steps(found, cause)
 
 
@@ -317,8 +317,9 @@ def _subscribe(
     stages = _Stages(user.binding, routes, transaction)
     for step in subscription.joining(new, user.products, products, stages.places):
         stages.steps([step], Cause.ORDERED)
-        if user.reasons and step.operation is Operation.OPEN_RELATION:
-            stages.steps([step._replace(operation=Operation.PAUSE_RELATION)], Cause.STOPPED)
+        pause = subscription.paused(step) if user.reasons else None
+        if pause is not None:
+            stages.steps([pause], Cause.STOPPED)
     return stages.leading_to(replace(user, products=(*user.products, new)))
 
 

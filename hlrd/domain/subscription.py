@@ -8,7 +8,7 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import NamedTuple, TypeVar
 
-from hlrd.domain.operation import Details, Operation
+from hlrd.domain.operation import NO_DETAILS, Details, Operation
 from hlrd.domain.product import (
     Function,
     Holding,
@@ -93,12 +93,29 @@ def closing(
     ]
 
 
-def relations(
+def standing(
     held: Sequence[Holding], products: Products, places: Places, operation: Operation
 ) -> list[Step]:
-    """Each relation of the user's products once."""
+    """PAUSE_RELATION or RESUME_RELATION for each relation of the user's products, and each platform
+    that knows the user.
+    """
     found = _first(_relations(_parts(held, products)), ())
-    return [_relation(part, places, operation) for part in found]
+    platforms = dict.fromkeys(
+        ne for one in held for ne in products.get(one.product, one.version).platforms
+    )
+    return [
+        *(_relation(part, places, operation) for part in found),
+        *(Step(operation, ne, NO_DETAILS) for ne in platforms),
+    ]
+
+
+def paused(step: Step) -> Step | None:
+    """What follows `step` while the line is stopped."""
+    if step.operation is Operation.OPEN_RELATION:
+        return step._replace(operation=Operation.PAUSE_RELATION)
+    if step.operation is Operation.SUBSCRIBE_MEMBER:
+        return Step(Operation.PAUSE_RELATION, step.ne, NO_DETAILS)
+    return None
 
 
 def relations_published(product: Product, dsmp: str) -> list[Step]:

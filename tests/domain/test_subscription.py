@@ -257,20 +257,25 @@ def test_a_termination_closes_every_relation_once_and_leaves_the_functions_to_th
     assert found.user == User(UserState.TERMINATED, None, NO_REASONS)
 
 
-def test_a_suspension_pauses_the_relations_and_a_resume_resumes_them() -> None:
-    products = published(A, B)
+def test_a_suspension_pauses_all_that_the_products_have_and_a_resume_resumes_it() -> None:
+    products = published(A, B, FULL)
     suspend = ArrearsSuspend(**HEADER, msisdn=BINDING.msisdn, level=2)
     resume = PaymentResume(**HEADER, msisdn=BINDING.msisdn)
 
-    stopped = made(suspend, user_with(held(A), held(B)), products)
-    running = made(resume, user_with(held(A), held(B), reasons=STOPPED), products)
+    stopped = made(suspend, user_with(held(A), held(B), held(FULL)), products)
+    running = made(resume, user_with(held(A), held(B), held(FULL), reasons=STOPPED), products)
 
-    assert steps(stopped)[1:] == [f"dsmp pauseRelation{of}" for of in ("", " V1", " V2")]
-    assert steps(running)[1:] == [f"dsmp resumeRelation{of}" for of in ("", " V1", " V2")]
+    for found, verb in ((stopped, "pause"), (running, "resume")):
+        assert steps(found)[1:] == [
+            *(f"dsmp {verb}Relation{of}" for of in ("", " V1", " V2", " VIDEO01")),
+            f"p1 {verb}Relation",
+            f"p2 {verb}Relation",
+        ]
 
 
 def test_a_stopped_line_is_given_functions_and_no_content() -> None:
-    plain = a_product("P", a_function("GPRS", relation=a_content().relation))
+    service = a_function("GPRS", relation=a_content().relation)
+    plain = a_product("P", service, platforms=("p1",))
     products = published(plain, A)
     user = user_with(reasons=STOPPED)
 
@@ -282,6 +287,8 @@ def test_a_stopped_line_is_given_functions_and_no_content() -> None:
         "hlr1 addFunction GPRS",
         "dsmp openRelation VIDEO01",
         "dsmp pauseRelation VIDEO01",
+        "p1 subscribeMember",
+        "p1 pauseRelation",
     ]
 
 
