@@ -20,8 +20,6 @@ GARBAGE: Final = b"\x00\xff\x15 no protocol at all \x1b\r\n\r\n" * 4
 QUEUE_COMMANDS_MAX: Final = 256
 """Commands a client may have waiting here; above it nothing more is read from its socket."""
 
-_AT_ONCE: Final = frozenset({Fault.BUSY, Fault.REFUSE})
-
 C = TypeVar("C")
 W = TypeVar("W")
 
@@ -80,7 +78,7 @@ class Connection(asyncio.Protocol, ABC, Generic[C, W]):
             self._answers.append(self.execute(work, None))
             return
         fault = faults.befalls(name, self._loop.time())
-        delay_s = 0.0 if fault in _AT_ONCE else faults.latency_s(name)
+        delay_s = faults.latency_s(name, fault)
         if delay_s > 0.0:
             self._is_serving = True
             self._loop.call_later(delay_s, self._finish, work, fault)

@@ -29,6 +29,7 @@ _Z_P99: Final = 2.3263478740408408
 class Fault(StrEnum):
     """What befalls one command."""
 
+    DELAY = "delay"  #: executed and answered late, by `Profile.delay_s`
     WITHHOLD = "withhold"  #: executed, never answered; the session stays open
     CUT_BEFORE = "cutBefore"  #: not executed, session reset
     CUT_AFTER = "cutAfter"  #: executed, session reset instead of the answer
@@ -40,6 +41,9 @@ class Fault(StrEnum):
     GARBAGE = "garbage"  #: executed, answered by bytes of no protocol
     RESTART = "restart"  #: executed, not answered; every session reset, and back after a while
     UNPUSHED = "unpushed"  #: stored, not told to the serving node: an M-HLR answers 3037
+
+
+_AT_ONCE: Final = frozenset({Fault.BUSY, Fault.REFUSE})
 
 
 class Latency(Struct, frozen=True, forbid_unknown_fields=True):
@@ -56,6 +60,7 @@ class Latency(Struct, frozen=True, forbid_unknown_fields=True):
 class Chance(Struct, frozen=True, forbid_unknown_fields=True):
     """Probability per command; `refuse_login` per login. At most one befalls a command."""
 
+    delay: Probability = 0.0
     withhold: Probability = 0.0
     cut_before: Probability = 0.0
     cut_after: Probability = 0.0
@@ -75,6 +80,7 @@ class Chance(Struct, frozen=True, forbid_unknown_fields=True):
 
     def by_fault(self) -> tuple[tuple[float, Fault], ...]:
         return (
+            (self.delay, Fault.DELAY),
             (self.withhold, Fault.WITHHOLD),
             (self.cut_before, Fault.CUT_BEFORE),
             (self.cut_after, Fault.CUT_AFTER),
@@ -105,6 +111,7 @@ class Profile(Struct, frozen=True, forbid_unknown_fields=True):
     chance: Chance = Chance()
     once: Annotated[list[Once], Meta(max_length=10_000)] = []
     refuse_logins: bool = False  #: maintenance: no login succeeds
+    delay_s: Seconds = 0.1  #: beyond the client's time-out, it finds the command done all the same
     restart_s: Seconds = 0.2  #: how long a restart takes
     drip_interval_s: Seconds = 0.01  #: between two pieces of a dripped answer
     drip_bytes: Annotated[int, Meta(ge=1)] = 3
@@ -143,8 +150,12 @@ class Faults:
     def once_left(self) -> list[Once]:
         return list(self._once)
 
-    def latency_s(self, command: str) -> float:
-        return self._samplers.get(command, self._sampler_default)()
+    def latency_s(self, command: str, fault: Fault | None = None) -> float:
+        """How long it stands in the queue before it is carried out."""
+        if fault in _AT_ONCE:
+            return 0.0
+        latency_s = self._samplers.get(command, self._sampler_default)()
+        return latency_s + self.profile.delay_s if fault is Fault.DELAY else latency_s
 
     def befalls(self, command: str, now_s: float) -> Fault | None:
         """What happens to this command; `now_s` is monotonic and drives the rate."""

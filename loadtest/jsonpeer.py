@@ -5,7 +5,7 @@ remembers, and the form of its answers. What the answers say is each peer's own.
 from collections import OrderedDict
 from typing import Final, NamedTuple, Protocol
 
-from adapters.json_platform import Answer
+from adapters.json_platform import HEALTH, Answer
 from hlrd.codec import jsonhttp
 from hlrd.codec.http import HTTPRequest, HTTPRequests
 from loadtest.connection import Connection, Owner
@@ -16,8 +16,9 @@ KEYS_MAX: Final = 200_000
 """Executed changes remembered by their Idempotency-Key: half a minute of full load."""
 
 RETRY_AFTER_S: Final = 1
+QUERY: Final = "QUERY"
 OTHER: Final = "OTHER"
-"""The name of a request that is no change."""
+"""The name of a request that is neither a change nor a query."""
 
 _LATER: Final = frozenset({429, 503})
 
@@ -79,7 +80,9 @@ class Peer(Owner, Protocol):
     def execute(self, work: Work) -> Served: ...
 
 
-class JSONSession(Connection[HTTPRequest, Work]):
+class JSONSession(Connection[HTTPRequest, Work | HTTPRequest]):
+    """A query is work as well: it takes its time, and faults befall it."""
+
     def __init__(self, peer: Peer) -> None:
         super().__init__(peer, HTTPRequests())
         self._peer = peer
@@ -96,10 +99,14 @@ class JSONSession(Connection[HTTPRequest, Work]):
         read = self._peer.read(command)
         if isinstance(read, Work):
             self.begin(read.command, read)
+        elif command.method == "GET" and read.answer.resource != HEALTH:
+            self.begin(QUERY, command)
         else:
             self._answer_at_once(command, read)
 
-    def execute(self, work: Work, fault: Fault | None) -> bytes:
+    def execute(self, work: Work | HTTPRequest, fault: Fault | None) -> bytes:
+        if isinstance(work, HTTPRequest):
+            return self._find(work, fault)
         if fault is Fault.BUSY:
             served = refusal(work.resource, work.key, *self._busy())
         elif fault is Fault.REFUSE:
@@ -114,8 +121,23 @@ class JSONSession(Connection[HTTPRequest, Work]):
             served = refusal("/another", "0", served.status, served.answer.code)
         return reply(served)
 
-    def leave(self, work: Work, fault: Fault) -> None:
-        self._peer.record.served(work.command, work, "", fault)
+    def leave(self, work: Work | HTTPRequest, fault: Fault) -> None:
+        if isinstance(work, HTTPRequest):
+            self._peer.record.served(QUERY, _line(work), "", fault)
+        else:
+            self._peer.record.served(work.command, work, "", fault)
+
+    def _find(self, query: HTTPRequest, fault: Fault | None) -> bytes:
+        served = self._peer.read(query)
+        assert isinstance(served, Served), "a query changes nothing"
+        if fault is Fault.BUSY:
+            served = refusal(served.answer.resource, "", *self._busy())
+        elif fault is Fault.REFUSE:
+            served = refusal(served.answer.resource, "", 403, "REFUSED")
+        self._peer.record.served(QUERY, _line(query), served.answer.code, fault or "")
+        if fault is Fault.WRONG_ECHO:
+            served = refusal("/another", "0", served.status, served.answer.code)
+        return reply(served)
 
     def _busy(self) -> tuple[int, str]:
         is_by_rate = self._peer.faults.profile.commands_per_s is not None
@@ -124,9 +146,12 @@ class JSONSession(Connection[HTTPRequest, Work]):
     def _answer_at_once(
         self, request: HTTPRequest, served: Served, *, keep_alive: bool = True
     ) -> None:
-        text = f"{request.method} {request.target}"
-        self._peer.record.served(OTHER, text, served.answer.code)
+        self._peer.record.served(OTHER, _line(request), served.answer.code)
         self.answer(reply(served, keep_alive=keep_alive))
+
+
+def _line(request: HTTPRequest) -> str:
+    return f"{request.method} {request.target}"
 
 
 def refusal(resource: str, key: str, status: int, code: str, text: str = "") -> Served:
