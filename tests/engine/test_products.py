@@ -8,6 +8,7 @@ from msgspec import structs
 from hlrd.domain import order as orders
 from hlrd.domain import trail
 from hlrd.domain.lifecycle import ProductState
+from hlrd.domain.operation import Operation
 from hlrd.domain.order import ProductPublish, ProductSubscribe, ProductUnsubscribe
 from hlrd.domain.outcome import Outcome, Verdict
 from hlrd.domain.product import Product
@@ -417,6 +418,18 @@ def test_a_termination_leaves_the_user_no_product() -> None:
 
     assert commands == ["closeRelation VIDEO", "closeRelation", "removeSubscriber", "removeKey"]
     assert stage.journal.durable[0].products == ()
+
+
+def test_a_relation_that_is_found_paused_is_resumed_itself_and_not_the_base_one() -> None:
+    stage = ProductStage(A)
+    stage.take(stage.subscribe("A"))
+    stage.reply(ne=stage.hlr)
+
+    stage.reply(Outcome(Verdict.PREREQUISITE, then=Operation.RESUME_RELATION), ne=stage.dsmp)
+
+    (command,) = stage.dsmp.sent
+    assert command.task.operation is Operation.RESUME_RELATION
+    assert command.task.details.attributes["sp_service_id"] == "V1"
 
 
 def test_the_trail_keeps_what_a_command_is_written_from() -> None:
