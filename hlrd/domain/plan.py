@@ -178,9 +178,11 @@ class _Stages:
         )
 
     def _next_name(self) -> str:
-        """No two tasks of any orders have the same, as order ids have many digits."""
+        """Digits alone, as some peers number their records by them. Two orders never share one
+        while both are remembered: ids that differ by a factor are years apart.
+        """
         count, self._count = self._count, self._count + 1
-        return f"{self._transaction}{count:02d}" if count < 100 else f"{self._transaction}x{count}"
+        return f"{self._transaction}{count:0{2 if count < 100 else 5}d}"
 
     def leading_to(self, user: User | None, *marks: Mark) -> Plan:
         return Plan(tuple(self._stages), user, marks)
