@@ -4,9 +4,9 @@ A subscriber needs a key first and a key cannot go before its subscriber; an IMS
 each held once. Every result code follows from this state.
 """
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from functools import partial
-from typing import Any, Final
+from typing import Any, Final, TypeAlias
 
 from msgspec import Struct
 
@@ -67,6 +67,8 @@ class CancelPending(Struct, tag="cancelPending", tag_field="record"):
     imsi: str
 
 
+Dumped: TypeAlias = Key | Subscriber | Services | CancelPending
+
 _PUSHED: Final = frozenset({"MOD LCK", "MOD IMSI", "MOD ISDN", "RMV SUB", "SND CANCELC", *CHANGES})
 """What a serving node must be told of."""
 
@@ -119,6 +121,21 @@ class HLR:
             *self.services.values(),
             *pending,
         ]
+
+    def load(self, records: Sequence["Dumped"]) -> None:
+        """What another HLR dumped; in the place of what is here of the same cards. Without the
+        values of the keys, which nobody is shown."""
+        for record in records:
+            match record:
+                case Key():
+                    self.keys[record.imsi] = record
+                case Subscriber():
+                    self.subscribers[record.imsi] = record
+                    self._imsi_by_isdn[record.isdn] = record.imsi
+                case Services():
+                    self.services[record.imsi] = record
+                case CancelPending():
+                    self.cancel_pending.add(record.imsi)
 
     def _add_ki(self, params: Params) -> Result:
         imsi = params.get("IMSI", "")

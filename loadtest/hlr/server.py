@@ -10,6 +10,8 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Final, Protocol, runtime_checkable
 
+import msgspec
+from aiohttp import web
 from msgspec import Struct
 
 from hlrd.codec import mml
@@ -19,7 +21,7 @@ from loadtest.connection import Connection
 from loadtest.emulator import Emulator
 from loadtest.faults import Faults, Profile
 from loadtest.hlr import batch, results
-from loadtest.hlr.core import HLR
+from loadtest.hlr.core import HLR, Dumped
 from loadtest.hlr.frames import Frames
 from loadtest.hlr.results import Result
 from loadtest.hlr.session import Session
@@ -178,6 +180,20 @@ class Server(Emulator):
         if len(self.hlrs) == 1:
             return self.hlr.dump()
         return [row for hlrsn, hlr in self.hlrs.items() for row in (Logical(hlrsn), *hlr.dump())]
+
+    def routes(self) -> Sequence[web.RouteDef]:
+        """POST /load: the records of another one's dump (NDJSON), into the first HLR. They are
+        gone after a restart."""
+        return (web.post("/load", self._load),)
+
+    async def _load(self, request: web.Request) -> web.Response:
+        try:
+            lines = (await request.read()).splitlines()
+            records = [msgspec.json.decode(line, type=Dumped) for line in lines]
+        except msgspec.MsgspecError as error:
+            raise web.HTTPBadRequest(text=f"nothing loaded: {error}\n") from error
+        self.hlr.load(records)
+        return web.json_response({"loaded": len(records)})
 
     def shown(self, command: bytes) -> str:
         return mml.masked(command.decode("latin-1"))

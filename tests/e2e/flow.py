@@ -32,9 +32,15 @@ class System:
         return Upstream(self.stack.http, self.stack.url, self.stack.token(source), Random(1))
 
     def workload(
-        self, orders: int, *, size: int = 20, orders_per_s: float | None = None, run: str = "E"
+        self,
+        orders: int,
+        *,
+        size: int = 20,
+        orders_per_s: float | None = None,
+        run: str = "E",
+        first_user: int = 7_000_000,
     ) -> Workload:
-        posted = member_activations(orders, run=run, first_user=7_000_000)
+        posted = member_activations(orders, run=run, first_user=first_user)
         cut = batches(posted, size=size, orders_per_s=orders_per_s, seed=1)
         return Workload(self.upstream(), cut, posters=4)
 
