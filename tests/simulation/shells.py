@@ -9,6 +9,7 @@ from typing import Protocol
 from hlrd.domain.identity import IMSI, CardKey, SealedKey, UserId
 from hlrd.domain.outcome import Outcome
 from hlrd.domain.plan import Routes
+from hlrd.domain.routing import RouteTable
 from hlrd.engine.engine import Engine
 from hlrd.pool.allocator import Allocator
 from hlrd.pool.lease import What, Wish
@@ -74,6 +75,7 @@ class Daemon:
             vault=SimVault(),
             nes=nes,
             routes=ROUTES,
+            homes=RouteTable(),
             products=self.products,
             script_checks={"mml": lambda script: None},
             state_master="BOSS",
