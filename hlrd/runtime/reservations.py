@@ -163,14 +163,14 @@ class Reservations:
     # Changing.
 
     async def extend(self, reservation: int, source: str | None, ttl_s: int) -> ReservationRow:
-        found = await self.read(reservation, source)
+        await self.read(reservation, source)
         if not await self._desk.once(lambda c: store.extend(c, reservation, ttl_s)):
-            raise _ended(found)
+            raise _ended(await self.read(reservation, source))
         return await self.read(reservation, source)
 
     async def cancel(self, reservation: int, source: str | None) -> ReservationRow:
         """Its numbers are idle again when this returns. Once or twice is the same."""
-        found = await self.read(reservation, source)
+        await self.read(reservation, source)
         self._ending.add(reservation)
         try:
             is_cancelled = await self._desk.once(lambda c: store.cancel(c, reservation))
@@ -179,8 +179,7 @@ class Reservations:
                 await self._end(reservation)
         finally:
             self._ending.discard(reservation)
-        if is_cancelled:
-            return await self.read(reservation, source)
+        found = await self.read(reservation, source)
         if found.state == "expired":
             raise _ended(found)
         return found
@@ -189,25 +188,19 @@ class Reservations:
         self, reservation: int, source: str | None, numbers: Sequence[MSISDN], ttl_s: int
     ) -> ReservationRow:
         """Keep these, and let go of the others at once."""
-        found = await self.read(reservation, source)
-        chosen = await self._desk.once(lambda c: self._homes_of(c, reservation, numbers))
+        await self.read(reservation, source)
+        named = [int(number) for number in numbers]
         self._allocator.forget_reservation(reservation)
-        if not await self._desk.once(lambda c: store.choose(c, reservation, chosen, ttl_s)):
-            raise _ended(found)
+        lacking = await self._desk.once(lambda c: store.choose(c, reservation, named, ttl_s))
+        if lacking is None:
+            raise _ended(await self.read(reservation, source))
+        if lacking:
+            text = f"{lacking[0]} is not, or no more, of this reservation"
+            field = f"numbers[{named.index(lacking[0])}]"
+            raise Conflict("NUMBER_NOT_OF_RESERVATION", text, field)
         self._allocator.forget_reservation(reservation)
         self._on_freed()
         return await self.read(reservation, source)
-
-    @staticmethod
-    async def _homes_of(
-        connection: Connection, reservation: int, numbers: Sequence[MSISDN]
-    ) -> dict[int, str]:
-        given = await store.reserved_of(connection, reservation, [int(one) for one in numbers])
-        for place, number in enumerate(numbers):
-            if int(number) not in given:
-                text = f"{number} is not, or no more, of this reservation"
-                raise Conflict("NUMBER_NOT_OF_RESERVATION", text, f"numbers[{place}]")
-        return given
 
     # Feeding orders.
 

@@ -585,9 +585,11 @@ UPDATE reservation SET (state, closed_at) = ('cancelled', now())
 WHERE id = $1 AND state = 'open' AND expires_at > now() RETURNING id;
 
 -- name: reservation_choose
--- It has fewer numbers from now on, and another end.
-UPDATE reservation SET (granted, expires_at) =
-    ($2, now() + make_interval(secs => $3))
+-- It has fewer numbers from now on, those that orders confirmed and these, and another end.
+UPDATE reservation r SET (granted, expires_at) =
+    ($2 + (SELECT count(*) FROM number_hold h JOIN binding b USING (msisdn)
+           WHERE h.reservation_id = r.id AND h.state = 'reserved'),
+     now() + make_interval(secs => $3))
 WHERE id = $1 AND state = 'open' AND expires_at > now() RETURNING id;
 
 -- name: reservations_over

@@ -1,5 +1,6 @@
 """Reservations in the database: made, filled, read, changed, released."""
 
+from collections import Counter
 from collections.abc import Collection, Mapping, Sequence
 from typing import Any, Final, NamedTuple
 
@@ -175,14 +176,6 @@ async def read_numbers(
     return [ReservedNumber(str(row["msisdn"]), row["hlr"], row["user_id"]) for row in rows]
 
 
-async def reserved_of(
-    connection: Connection, reservation: int, numbers: Sequence[int]
-) -> dict[int, str]:
-    """Home HLR of those that it still has."""
-    rows = await connection.fetch(_NAMED, reservation, numbers)
-    return {row["msisdn"]: row["hlr"] for row in rows}
-
-
 async def read_page(connection: Connection, kept: Kept) -> Page:
     """What orders may draw next."""
     limit = limits.LEASE_NUMBERS
@@ -210,20 +203,23 @@ async def cancel(connection: Connection, reservation: int) -> bool:
 
 
 async def choose(
-    connection: Connection, reservation: int, chosen: Mapping[int, str], ttl_s: int
-) -> bool:
-    """Keep these numbers (by home HLR) and as many cards, and let go of the rest, all at once."""
+    connection: Connection, reservation: int, numbers: Sequence[int], ttl_s: int
+) -> list[int] | None:
+    """Keep these numbers and as many cards of their homes, and let go of the rest, all at once.
+    Nothing is changed if it has not all of them any more: those it lacks; None: it is not open.
+    """
     await connection.execute(_BEGIN)
-    found = await connection.fetchval(_CHOOSE, reservation, len(chosen), ttl_s)
-    if found is None:
+    is_open = await connection.fetchval(_CHOOSE, reservation, len(numbers), ttl_s) is not None
+    rows = await connection.fetch(_NAMED, reservation, numbers)
+    hlrs = {row["msisdn"]: row["hlr"] for row in rows}
+    lacking = [number for number in numbers if number not in hlrs]
+    if not is_open or lacking:
         await connection.execute("ROLLBACK")
-        return False
-    homes = list(chosen.values())
-    counts = {hlr: homes.count(hlr) for hlr in set(homes)}
-    await connection.execute(_RELEASE_NUMBERS, reservation, list(chosen), _ALL, True)
-    await connection.execute(_RELEASE_CARDS, reservation, _json(counts), _ALL)
+        return lacking if is_open else None
+    await connection.execute(_RELEASE_NUMBERS, reservation, numbers, _ALL, True)
+    await connection.execute(_RELEASE_CARDS, reservation, _json(Counter(hlrs.values())), _ALL)
     await connection.execute("COMMIT")
-    return True
+    return []
 
 
 async def over(connection: Connection) -> list[int]:

@@ -290,6 +290,42 @@ async def test_the_customer_chooses_from_a_page_and_the_others_go_back_at_once(
         assert [one.msisdn for one in drawn] == [page[3]]
 
 
+async def test_of_two_choices_at_once_one_is_kept_and_the_other_is_told_so(dsn: str) -> None:
+    async with a_node(dsn) as node:
+        offer = await node.reserve(10)
+        page = await node.numbers(offer)
+
+        first, second = (node.desk.choose(int(offer), "ESOP", [MSISDN(n)], 60) for n in page[:2])
+        row, code = await asyncio.gather(first, code_of(second))
+
+        assert code == "NUMBER_NOT_OF_RESERVATION"
+        assert (row.granted, await node.numbers(offer)) == (1, [page[0]])
+
+
+async def test_what_orders_confirmed_counts_as_granted_after_a_choice(
+    dsn: str, database: Connection
+) -> None:
+    async with a_node(dsn) as node:
+        offer = await node.reserve(10, with_cards=True)
+        confirmed = await node.draw(offer, has_cards=True)
+        assert isinstance(confirmed, Drawn)
+        await bind(database, node, [confirmed])
+        left = [row for row in await node.desk.numbers(int(offer), 0, 10) if row.user_id is None]
+
+        row = await node.desk.choose(int(offer), "ESOP", [MSISDN(left[0].msisdn)], 60)
+
+        assert (row.granted, row.confirmed) == (2, 1)
+
+
+async def test_of_two_cancels_at_once_both_say_cancelled(dsn: str) -> None:
+    async with a_node(dsn) as node:
+        reservation = int(await node.reserve())
+
+        rows = await asyncio.gather(*(node.desk.cancel(reservation, None) for _ in range(2)))
+
+        assert [row.state for row in rows] == ["cancelled", "cancelled"]
+
+
 async def test_given_numbers_are_reserved_by_name_wherever_they_are(
     dsn: str, database: Connection
 ) -> None:
