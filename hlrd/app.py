@@ -360,6 +360,7 @@ class Daemon:
             keys=self._keys,
             current=settings.keys.current,
             log_level=settings.log_level,
+            homes=self._homes,
         )
 
     async def _halt_standing(self, halts: HaltStore) -> None:

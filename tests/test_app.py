@@ -10,6 +10,7 @@ import structlog
 
 from hlrd.app import Daemon
 from hlrd.config import Settings, load
+from hlrd.domain.routing import Identity
 from hlrd.engine.engine import Engine
 from hlrd.ne.driver import Driver
 from hlrd.runtime.journal import JournalWriter
@@ -73,6 +74,28 @@ def test_a_reload_names_what_needs_a_restart(tmp_path: Path) -> None:
     (said,) = reloaded(Running(), text, tmp_path)
 
     assert said["need_restart"] == ["log_level"]
+
+
+def test_a_reload_gives_new_routes(tmp_path: Path) -> None:
+    daemon = Running()
+    text = EXAMPLE.read_text().replace('prefix = "1064900"', 'prefix = "10648"')
+
+    (said,) = reloaded(daemon, text, tmp_path)
+
+    assert said["need_restart"] == []
+    assert daemon._homes.routing.home(Identity.MSISDN, "1064800000000") == "hlr1"
+    assert daemon._homes.routing.home(Identity.MSISDN, "1064900000000") is None
+
+
+def test_routes_of_no_use_leave_the_old_ones_in_force(tmp_path: Path) -> None:
+    daemon = Running()
+    text = EXAMPLE.read_text().replace('ne = "hlr1"', 'ne = "hlr9"')
+
+    (said,) = reloaded(daemon, text, tmp_path)
+
+    assert said["event"] == "settings_not_reloaded"
+    assert "[[route]] 1: hlr9 is none of the HLRs" in said["error"]
+    assert daemon._homes.routing.home(Identity.MSISDN, "1064900000000") == "hlr1"
 
 
 @pytest.mark.parametrize(

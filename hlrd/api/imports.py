@@ -32,7 +32,7 @@ class Home(Struct, forbid_unknown_fields=True):
     """Query of POST /v1/sim-lots: what a vendor's file does not say."""
 
     province: ProvinceText
-    hlr: ElementText
+    hlr: ElementText | None = None  #: absent: as the routes say of its cards
     operator_id: OperatorText = "OPS"  #: who imports it
 
 
@@ -65,13 +65,14 @@ class ImportRoutes:
         home = parse(request, Home)
         if home.province not in PROVINCES:
             raise BadRequest("PROVINCE_UNKNOWN", "not a company code (docs/api.md)", "province")
-        self._elements.refuse_unknown_hlr(home.hlr)
+        if home.hlr is not None:
+            self._elements.refuse_unknown_hlr(home.hlr)
         body.media_type(request, body.CSV, charsets=body.CHINESE)
         row = await self._imports.receive(
             body.stream(request, limits.SIM_FILE_BYTES_MAX),
             bytes_expected=body.expected_bytes(request, limits.SIM_FILE_BYTES_MAX),
             province=home.province,
-            hlr=home.hlr,
+            hlr=home.hlr or "",
             operator_id=home.operator_id,
         )
         async with self._patience.at_most(_wait_s(request)):

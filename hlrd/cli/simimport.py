@@ -36,14 +36,16 @@ def import_lot(
     file: Annotated[Path, typer.Argument(help="The card vendor's file (docs/pool.md).")],
     *,
     province: Annotated[str, typer.Option(help="Company code, as 200.")],
-    hlr: Annotated[str, typer.Option(help="The home HLR's name in the configuration.")],
+    hlr: Annotated[
+        str | None, typer.Option(help="The home HLR's name; absent: as the routes say.")
+    ] = None,
     operator: Operator,
     detach: Annotated[bool, typer.Option(help="Do not follow the import.")] = False,
     url: Url = URL,
 ) -> None:
     """Add a lot of cards, all or none. Repeating it is harmless, and follows what goes on."""
     client, console = Client(url), Console()
-    query = {"province": province, "hlr": hlr, "operator_id": operator}
+    query = {"province": province, "operator_id": operator} | ({"hlr": hlr} if hlr else {})
     id = _upload(client, file, query, console)
     if id is None:
         console.print(f"{file} was imported before; hlrd sim list shows its lot")

@@ -265,9 +265,7 @@ class MoveState(StrEnum):
     """割接: a segment of numbers or cards on its way from one HLR to another."""
 
     DRAINING = "draining"  #: its orders wait; those that had begun are carried out
-    DRAINED = (
-        "drained"  #: nothing of it is in flight: move its data, by the HLRs' own tools
-    )
+    DRAINED = "drained"  #: nothing of it is in flight: move its data, by the HLRs' own tools
     SWITCHING = "switching"  #: bindings, ranges and lots get their new home
     VERIFYING = "verifying"  #: the new HLR is asked for its subscribers
     UNPROVEN = "unproven"  #: it does not have them all; the orders wait on

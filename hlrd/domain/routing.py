@@ -137,6 +137,9 @@ class Routing:
             routes.append(Route(prefix, of, rehoming.new, place))
         return Routing(routes)
 
+    def only(self, of: Identity) -> "Routing":
+        return Routing(route for route in self.routes if route.of is of)
+
     def crossing(self, of: Identity, first: str, last: str) -> Crossing | None:
         """A segment of another HLR that a range of numbers runs into; `first` and `last` are of
         one length and belong to the range.

@@ -42,7 +42,7 @@ def parse(text: str, name: str) -> Iterator[Route]:
         for row in reader:
             yield _route(row, f"{name}, line {reader.line_num}")
     except csv.Error as error:
-        raise RouteError(f"{name}, line {reader.line_num}: {error}") from error
+        raise RouteError(f"{name}, line {reader.line_num + 1}: {error}") from error
 
 
 def _read(path: Path) -> str:

@@ -81,7 +81,8 @@ async def _add(connection: Connection, upload: Upload) -> int:
 
 
 def _refuse_other_home(known: Record, upload: Upload) -> None:
-    if (known["province"], known["hlr"]) != (upload.province, upload.hlr):
+    hlr = upload.hlr or known["hlr"]  # not named: wherever it went
+    if (known["province"], known["hlr"]) != (upload.province, hlr):
         raise Conflict(
             "LOT_EXISTS",
             f"this file was imported before, for province {known['province']} and {known['hlr']}",

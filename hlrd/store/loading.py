@@ -91,7 +91,7 @@ class Loader:
 
     # The load.
 
-    async def create_lot(self, header: Header) -> int:
+    async def create_lot(self, header: Header, hlr: str) -> int:
         """A lot that nobody draws from yet; Clashed if its name was taken since the check."""
         row = self._row
         async with _Fenced(self._connection):
@@ -100,13 +100,13 @@ class Loader:
                 header.lot,
                 header.vendor,
                 row.province,
-                row.hlr,
+                hlr,
                 header.quantity,
                 row.file_hash,
             )
             if lot_id is None:
                 raise Clashed(f"lot {header.lot} came with another file")
-            await self._move(_LOAD, lot_id)
+            await self._move(_LOAD, lot_id, hlr)
         return lot_id
 
     async def load(

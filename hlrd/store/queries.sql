@@ -859,7 +859,7 @@ WHERE id = $1 AND state IN ('waiting', 'checking') RETURNING id;
 
 -- name: import_load
 -- The check found nothing: a lot that nobody draws from yet takes the cards.
-UPDATE sim_import SET (state, lot_id, loaded) = ('loading', $2, 0)
+UPDATE sim_import SET (state, lot_id, loaded, hlr) = ('loading', $2, 0, $3)
 WHERE id = $1 AND state = 'checking' RETURNING id;
 
 -- name: import_loaded

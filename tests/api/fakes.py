@@ -528,8 +528,9 @@ class FakeProgress:
 
 @dataclass
 class FakeMoves:
-    """Goes from state to state as it is told to."""
+    """Goes from state to state as it is told to, or to `ends_in`."""
 
+    ends_in: MoveState | None = None
     rows: dict[int, MoveRow] = field(default_factory=dict)
     asked: list[tuple[Rehoming, str, int | None]] = field(default_factory=list)
 
@@ -548,7 +549,7 @@ class FakeMoves:
         row = await self.get(id)
         if (row.state, event) not in MOVE:
             raise Conflict("MOVE_NOT_READY", f"the move is {row.state}")
-        self.rows[id] = replace(row, state=MOVE[row.state, event])
+        self.rows[id] = replace(row, state=self.ends_in or MOVE[row.state, event])
         return self.rows[id]
 
     async def get(self, id: int) -> MoveRow:

@@ -4,6 +4,7 @@ from typing import Final
 
 from msgspec import Struct
 
+from hlrd.domain.routing import Route
 from hlrd.store.record import ImportRow
 
 BUSY: Final = b"b"
@@ -24,6 +25,7 @@ class Assignment(Struct):
     keys: dict[str, bytes]
     current: str  #: the id of the key to seal under
     spooled: str  #: path of the vendor's file
+    routes: list[Route]  #: of IMSIs
     errors: str  #: path of the error file to write
     log_level: str
 

@@ -3,7 +3,7 @@
 import asyncio
 import sys
 from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from time import monotonic
 from typing import Final
@@ -14,6 +14,7 @@ import structlog
 from hlrd import limits, metrics
 from hlrd.domain.errors import Busy, Conflict, NotFound
 from hlrd.domain.lifecycle import ImportState
+from hlrd.domain.routing import Identity, RouteTable
 from hlrd.pool import simfaults
 from hlrd.pool.simheader import BadLine
 from hlrd.runtime.imports.assignment import BUSY, IDLE, OUT_OF_REACH, Assignment
@@ -40,6 +41,7 @@ class Means:
     keys: dict[str, bytes]
     current: str
     log_level: str
+    homes: RouteTable = field(default_factory=RouteTable)
 
     def __repr__(self) -> str:
         return f"Means(node={self.node!r}, epoch={self.epoch})"
@@ -227,6 +229,7 @@ class ImportDesk:
             keys=means.keys,
             current=means.current,
             spooled=str(self._spool.path_of(row.file_hash)),
+            routes=list(means.homes.routing.only(Identity.IMSI).routes),
             errors=str(self._spool.errors_of(row.id)),
             log_level=means.log_level,
         )

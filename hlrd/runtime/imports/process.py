@@ -18,9 +18,11 @@ import structlog
 
 from hlrd import limits
 from hlrd.domain.lifecycle import ImportState
+from hlrd.domain.routing import Routing
 from hlrd.pool.vault import KeyVault
 from hlrd.runtime import logging
 from hlrd.runtime.imports.assignment import BUSY, OUT_OF_REACH, Assignment
+from hlrd.runtime.imports.home import LotHome
 from hlrd.runtime.imports.work import Importer
 from hlrd.store.connection import BY_KEY, connect, writing_as
 from hlrd.store.errors import StoreUnavailable
@@ -61,7 +63,14 @@ async def work(assignment: Assignment, pace: Pace) -> None:
     vault = KeyVault(assignment.keys, assignment.current, os.urandom)
     session = writing_as(assignment.node, assignment.epoch)
     connection = await connect(assignment.dsn, "import", **BY_KEY, **session)
-    importer = Importer(row, Loader(connection, row), vault, pace, errors=Path(assignment.errors))
+    importer = Importer(
+        row,
+        Loader(connection, row),
+        vault,
+        pace,
+        home=LotHome(row.hlr, Routing(assignment.routes)),
+        errors=Path(assignment.errors),
+    )
     try:
         if row.state is ImportState.REMOVING:
             await importer.remove()

@@ -22,6 +22,7 @@ from hlrd.pool.simfile import ReadCard, SIMFile
 from hlrd.pool.simheader import BadLine, SIMFileRefused, summary
 from hlrd.pool.spool import SpoolDamaged, SpoolReader
 from hlrd.pool.vault import KeyVault
+from hlrd.runtime.imports.home import LotHome
 from hlrd.store.loading import Clashed, Loader, SealedCard
 from hlrd.store.record import ImportRow
 
@@ -53,12 +54,20 @@ class Estimate:
 
 class Importer:
     def __init__(
-        self, row: ImportRow, loader: Loader, vault: KeyVault, pace: Pace, *, errors: Path
+        self,
+        row: ImportRow,
+        loader: Loader,
+        vault: KeyVault,
+        pace: Pace,
+        *,
+        home: LotHome,
+        errors: Path,
     ) -> None:
         self._row = row
         self._loader = loader
         self._vault = vault
         self._pace = pace
+        self._home = home
         self._errors = errors
 
     async def run(self, spooled: Path) -> None:
@@ -87,7 +96,7 @@ class Importer:
             return await self._refuse("LOT_INVALID", faults, checked=0)
         if not await self._check(file):
             return None
-        lot_id = await self._loader.create_lot(file.header)
+        lot_id = await self._loader.create_lot(file.header, self._home.hlr)
         spooled.seek(0)
         return await self._load(self._read(spooled), lot_id, 0)
 
@@ -128,6 +137,8 @@ class Importer:
                 else:
                     doubles.add(each.line, each.iccid, each.imsi)
                     cards.append(each)
+                    if wrong := self._home.fault_of(each.imsi):
+                        faults.add(BadLine(each.line, "IMSI", wrong))
             known += await self._find_known(cards, faults)
             await self._loader.checked(
                 file.rows, faults=len(faults), left_s=estimate.left_s(file.rows)

@@ -7,6 +7,7 @@ from contextlib import asynccontextmanager, suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 
+from hlrd.domain.routing import RouteTable
 from hlrd.pool.vault import KeyVault
 from hlrd.runtime.imports.desk import ImportDesk, Means
 from hlrd.runtime.imports.spool import Spool
@@ -72,7 +73,9 @@ async def parts_of(document: bytes) -> AsyncIterator[bytes]:
 
 
 @asynccontextmanager
-async def importing(dsn: str, folder: Path, *, starts: bool = True) -> AsyncIterator[Rig]:
+async def importing(
+    dsn: str, folder: Path, *, starts: bool = True, homes: RouteTable | None = None
+) -> AsyncIterator[Rig]:
     """Each time a new epoch, as each start of a daemon is."""
     node = NodeLease(dsn, NODE)
     epoch = await node.take()
@@ -86,7 +89,7 @@ async def importing(dsn: str, folder: Path, *, starts: bool = True) -> AsyncIter
     desk = ImportDesk(
         book,
         Spool(folder, a_vault()),
-        Means(dsn, NODE, epoch, KEYS, "k1", "info"),
+        Means(dsn, NODE, epoch, KEYS, "k1", "info", homes or RouteTable()),
         is_busy=lambda: rig.is_busy,
         on_imported=imported,
     )

@@ -16,6 +16,7 @@ from hlrd import limits
 from hlrd.domain.errors import Busy, Conflict, Unavailable
 from hlrd.domain.identity import IMSI, SealedKey
 from hlrd.domain.lifecycle import CardState, ImportState
+from hlrd.domain.routing import Identity, Route, RouteTable, Routing
 from hlrd.pool.vault import KeyVault
 from hlrd.runtime.imports import desk as desk_module
 from hlrd.store import leasing
@@ -466,3 +467,53 @@ async def everything(rig: Rig) -> list[tuple[str, str | None]]:
     pages = await rig.stock.cards("lot1")
     assert pages is not None
     return [(card.state, card.msisdn) async for page in pages for card in page]
+
+
+# Its home.
+
+
+def routed(*hlrs: str) -> RouteTable:
+    """The cards of a lot, by their last but fourth digit, to these HLRs in turn."""
+    prefixes = ["4609901", *(f"46099010000{place}" for place in range(1, len(hlrs)))]
+    pairs = zip(prefixes, hlrs, strict=True)
+    return RouteTable(
+        Routing(Route(prefix, Identity.IMSI, hlr, f"route {hlr}") for prefix, hlr in pairs)
+    )
+
+
+async def test_a_lot_has_the_home_of_its_route(dsn: str, tmp_path: Path) -> None:
+    async with importing(dsn, tmp_path, homes=routed("hlr7")) as rig:
+        row = await rig.import_(a_lot(10).csv(), hlr="")
+        again = await rig.import_(a_lot(10).csv(), hlr="")
+        [lot] = await rig.stock.lots()
+
+    assert (row.state, row.hlr, lot.hlr) == (ImportState.DONE, "hlr7", "hlr7")
+    assert again.id == row.id
+
+
+async def test_a_lot_of_two_homes_is_refused_with_each_line(dsn: str, tmp_path: Path) -> None:
+    async with importing(dsn, tmp_path, homes=routed("hlr7", "hlr8")) as rig:
+        row = await rig.import_(a_lot(1_010).csv(), hlr="")
+        faults = await rig.desk.faults(row, 3)
+
+    assert (row.state, row.code, row.faults) == (ImportState.REFUSED, "LOT_INVALID", 10)
+    assert (faults[0].line, faults[0].column) == (1_008, "IMSI")
+    assert faults[0].reason == "the lot is of hlr7, and route hlr8 gives this card to hlr8"
+
+
+@pytest.mark.parametrize(
+    ("homes", "hlr", "said"),
+    [
+        (RouteTable(), "", "no route is about it, so hlr must be named"),
+        (routed("hlr7"), "hlr1", "the lot is of hlr1, and route hlr7 gives this card to hlr7"),
+    ],
+)
+async def test_a_home_that_is_not_said_or_said_otherwise_is_refused(
+    dsn: str, tmp_path: Path, homes: RouteTable, hlr: str, said: str
+) -> None:
+    async with importing(dsn, tmp_path, homes=homes) as rig:
+        row = await rig.import_(a_lot(2).csv(), hlr=hlr)
+        faults = await rig.desk.faults(row, 3)
+
+    assert (row.state, row.faults) == (ImportState.REFUSED, 2)
+    assert {fault.reason for fault in faults} == {said}
