@@ -36,7 +36,8 @@ T = TypeVar("T")
 class Engine(Protocol):
     """What a move asks of the engine."""
 
-    segments: Segments
+    @property
+    def segments(self) -> Segments: ...
 
     def release_segment(self) -> None: ...
 
@@ -281,4 +282,4 @@ class SegmentMoves:
             await work()
         except StoreUnavailable as error:
             _log.warning("store_unavailable", purpose="moves", error=str(error))
-            await asyncio.sleep(limits.RETRY_DELAY_S_MIN)
+            await asyncio.sleep(limits.STORE_RETRY_DELAY_S_MAX)
