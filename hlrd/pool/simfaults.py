@@ -12,7 +12,7 @@ _NONE: Final = 0
 
 
 class Faults:
-    """Kept as numbers: what can be wrong is from a small set, but for the line that a double names."""
+    """Kept as numbers: what can be wrong is from a small set, but for the line a double names."""
 
     __slots__ = ("_kinds", "_lines", "_others", "_said")
 

@@ -63,7 +63,7 @@ async def test_the_same_lot_again_changes_nothing(world: World) -> None:
     again = await post_lot(world, a_lot(a_card(1), a_card(2)))
 
     assert (first.status, again.status) == (201, 201)
-    assert again.json == first.json
+    assert {**again.json, "counted_at": ""} == {**first.json, "counted_at": ""}
     assert first.json["cards"]["inStock"] == 2
 
 

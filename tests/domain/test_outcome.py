@@ -16,7 +16,8 @@ def decision(
     verdict: Verdict, *, then: Operation | None = Operation.ADD_KEY, **changes: Any
 ) -> Decision:
     situation: dict[str, Any] = {
-        "attempt": 1, "is_read_back": False, "settle_s": 30.0, "poll_s": 5.0, "gives_up": True, "jitter": 0.5,
+        "attempt": 1, "is_read_back": False, "settle_s": 30.0, "poll_s": 5.0, "gives_up": True,
+        "jitter": 0.5,
     }  # fmt: skip
     return decide(Outcome(verdict, then=then), **situation | changes)
 

@@ -203,7 +203,7 @@ async def test_without_a_query_the_command_itself_is_the_read_back(
     assert peer.asked("DO") == 1
 
 
-async def test_the_key_of_a_card_is_opened_for_loading_it_and_for_nothing_else(
+async def test_the_key_of_a_card_is_opened_for_loading_and_reporting_it_and_for_nothing_else(
     peer: Peer, a_rig: MakeRig
 ) -> None:
     rig = await a_rig()
@@ -211,9 +211,9 @@ async def test_the_key_of_a_card_is_opened_for_loading_it_and_for_nothing_else(
     for number, operation in enumerate(Operation):
         await rig.asked(a_command(number, operation=operation))
 
-    assert len(rig.vault.opened) == 1
-    (loading,) = [request for request in peer.requests if KI in request]
-    assert loading.startswith(f"DO {Operation.ADD_KEY}")
+    with_key = [request.split()[1] for request in peer.requests if KI in request]
+    assert with_key == [Operation.ADD_KEY, Operation.REPORT_MEMBER]
+    assert len(rig.vault.opened) == len(with_key)
 
 
 async def test_a_value_that_the_encoder_refuses_fails_its_command_alone(
