@@ -205,9 +205,12 @@ class Keep:
         self._cards.pop(iccid, None)
 
     def close_all(self) -> None:
-        """They are read anew when orders draw from them."""
+        """They are read anew: now, if orders wait for a page, or when orders draw from them."""
+        awaited = list(self._wanted)
         for reservation in list(self._kept):
             self.close(reservation)
+        for reservation in awaited:
+            self.open(reservation)
 
     def close(self, reservation: int) -> None:
         """It ended, or others are used more."""

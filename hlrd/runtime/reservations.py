@@ -198,7 +198,7 @@ class Reservations:
             text = f"{lacking[0]} is not, or no more, of this reservation"
             field = f"numbers[{named.index(lacking[0])}]"
             raise Conflict("NUMBER_NOT_OF_RESERVATION", text, field)
-        self._allocator.forget_reservation(reservation)
+        self._forget(reservation)
         self._on_freed()
         return await self.read(reservation, source)
 
@@ -241,9 +241,15 @@ class Reservations:
             lambda c: store.release_some(c, reservation, is_noted=is_noted)
         ):
             total += count
+        self._forget(reservation)
         if total:
             self._on_freed()
         return total
+
+    def _forget(self, reservation: int) -> None:
+        """No page of it comes to those who wait for one: they learn so by drawing again."""
+        self._allocator.forget_reservation(reservation)
+        self._on_page()
 
 
 class _Turns:

@@ -1,6 +1,7 @@
 """Reserved numbers in memory: what is taken by name, refused, dropped and read again."""
 
 from collections.abc import Sequence
+from dataclasses import replace
 from random import Random
 
 import pytest
@@ -100,3 +101,14 @@ def test_what_was_bound_while_a_page_was_under_way_is_not_drawn(allocator: Alloc
     allocator.on_page(Page(wanted[0].id, homes, [], is_last=True))
 
     assert drawn_all(allocator) == {NUMBERS[1]}
+
+
+def test_a_page_that_orders_wait_for_comes_though_homes_changed_meanwhile(
+    allocator: Allocator,
+) -> None:
+    assert draw(allocator) is Pending.PENDING
+
+    allocator.rehome_range(replace(a_range(), hlr="hlr2"))
+
+    read(allocator)
+    assert drawn_all(allocator) == set(NUMBERS)

@@ -326,6 +326,19 @@ async def test_of_two_cancels_at_once_both_say_cancelled(dsn: str) -> None:
         assert [row.state for row in rows] == ["cancelled", "cancelled"]
 
 
+async def test_an_order_that_waits_for_numbers_of_a_reservation_learns_of_its_end(
+    dsn: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    async with a_node(dsn) as node:
+        reservation = await node.reserve()
+        with monkeypatch.context() as unread:
+            unread.setattr(Allocator, "kept_wanted", lambda _: [])
+            drawing = asyncio.create_task(node.draw(reservation))
+            await node.desk.cancel(int(reservation), None)
+
+        assert await drawing == Exhausted(Lack.RESERVATION)
+
+
 async def test_given_numbers_are_reserved_by_name_wherever_they_are(
     dsn: str, database: Connection
 ) -> None:
