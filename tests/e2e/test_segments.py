@@ -2,6 +2,8 @@
 after the switch nothing of it goes to the old HLR."""
 
 import asyncio
+import os
+import signal
 from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
@@ -11,7 +13,7 @@ import pytest
 
 from hlrd.domain.order import Source
 from loadtest.generate import Batch
-from loadtest.process import beside, until
+from loadtest.process import until
 from loadtest.settings import PROVINCE
 from loadtest.workload import Book, Workload
 from tests.e2e.flow import DEADLINE_S, System, system
@@ -107,8 +109,7 @@ async def test_a_segment_moves_while_orders_run_and_over_a_kill() -> None:
             await staff.order(id, "switch")
             moved.update(await staff.reaches(id, "done", "unproven"))
 
-        async with beside(move()):
-            await workload.run(deadline_s=DEADLINE_S)
+        await asyncio.gather(move(), workload.run(deadline_s=DEADLINE_S))
 
         assert moved["state"] == "done", moved
         assert moved["verified"]["asked"] > 0
@@ -119,6 +120,28 @@ async def test_a_segment_moves_while_orders_run_and_over_a_kill() -> None:
         assert await staff.served_by_hlr1(last) == []
         in_segment = [one for one in before.receipts.values() if one and SEGMENT in one.msisdn]
         assert in_segment
+
+
+async def test_routes_are_read_again_while_orders_run() -> None:
+    async with system() as made:
+        stack, staff = made.stack, Staff(made)
+        workload = made.workload(200, orders_per_s=200)
+        body = {"first": "1064903000000", "last": "1064903000999", "province": PROVINCE}
+
+        async def reload() -> None:
+            await reached(lambda: len(workload.book.accepted) >= 40, "orders run")
+            config = stack.config.read_text()
+            route = '[[route]]\nkind = "msisdn"\nprefix = "1064903"\nne = "hlr2"\n'
+            stack.config.write_text(f"{config}\n{route}")
+            os.kill(stack.daemon.pid, signal.SIGHUP)
+            await reached(lambda: "settings_reloaded" in stack.daemon.tail(), "routes are read")
+            await staff.post("/v1/pools/iot/ranges", body)
+
+        await asyncio.gather(reload(), workload.run(deadline_s=DEADLINE_S))
+
+        pool = await made.staff.get("/v1/pools/iot")
+        assert pool["ranges"][-1]["hlr"] == "hlr2"
+        assert (len(workload.book.receipts), workload.book.trouble) == (200, {})
 
 
 async def test_an_hlr_without_the_data_proves_nothing_and_the_move_goes_back() -> None:
@@ -139,8 +162,7 @@ async def test_an_hlr_without_the_data_proves_nothing_and_the_move_goes_back() -
             await staff.order(id, "return")
             await staff.reaches(id, "returned")
 
-        async with beside(turn_back()):
-            await workload.run(deadline_s=DEADLINE_S)
+        await asyncio.gather(turn_back(), workload.run(deadline_s=DEADLINE_S))
 
         found = unproven["verified"]
         assert unproven["state"] == "unproven"
