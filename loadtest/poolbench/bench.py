@@ -26,6 +26,8 @@ DESIGNS: Final[Mapping[str, Sequence[str]]] = {
     "random_start": ("peer_pool", *_JOURNAL),
     "spop": (),
     "spop_16": (),
+    "spop_socket": (),
+    "spop_16_socket": (),
     "raw_copy": _JOURNAL,
     "hlrd_64": _JOURNAL,
     "hlrd_1024": _JOURNAL,
@@ -76,7 +78,8 @@ class Bench:
         seconds = self._plan.seconds
         if name.startswith("spop"):
             assert redis is not None
-            return await _run(Job(name, redis.socket, redis.pid, seconds))
+            address = redis.socket if name.endswith("_socket") else redis.address
+            return await _run(Job(name, address, redis.pid, seconds))
         figures = await _run(Job(name, place.dsn, place.server_pid, seconds))
         await database.check(place.connection, name, DESIGNS[name], figures.acknowledged)
         return figures

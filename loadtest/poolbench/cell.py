@@ -33,11 +33,11 @@ class Job(Struct, frozen=True):
     seconds: float
 
 
-async def _spop(socket: str, meter: Meter, seconds: float, *, depth: int = 1) -> None:
+async def _spop(address: str, meter: Meter, seconds: float, *, depth: int = 1) -> None:
     """Its client is needed by nothing else."""
     from loadtest.poolbench.spop import spop
 
-    await spop(socket, meter, seconds, depth=depth)
+    await spop(address, meter, seconds, depth=depth)
 
 
 WORK: Final[Mapping[str, Work]] = {
@@ -46,6 +46,8 @@ WORK: Final[Mapping[str, Work]] = {
     "random_start": random_start,
     "spop": _spop,
     "spop_16": partial(_spop, depth=16),
+    "spop_socket": _spop,
+    "spop_16_socket": partial(_spop, depth=16),
     "raw_copy": raw_copy,
     "hlrd_64": partial(allocate, requesters=64),
     "hlrd_1024": partial(allocate, requesters=1_024),

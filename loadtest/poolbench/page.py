@@ -23,6 +23,8 @@ _TITLES: Final = {
     "random_start": "(b) from a random start, with both rows in one transaction, 8 clients",
     "spop": "(c) Redis `SPOP`, 64 clients; no order row",
     "spop_16": "(c) in pipelines of 16",
+    "spop_socket": "(c) over a Unix socket",
+    "spop_16_socket": "(c) in pipelines of 16, over a Unix socket",
     "raw_copy": "(d) bare `COPY` of both rows, 1,000 at a time, 2 connections",
     "hlrd_64": "(e) hlrd, 64 requesters",
     "hlrd_1024": "**(e) hlrd, 1,024 requesters**",

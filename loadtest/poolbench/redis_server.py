@@ -12,10 +12,10 @@ from typing import Final
 
 from loadtest.process import until
 from loadtest.report import ROOT
+from loadtest.stack import free_port
 
 TOOLS: Final = ROOT / "build" / "tools"
 SETTINGS: Final = {
-    "port": "0",
     "save": "",
     "appendonly": "yes",
     "appendfsync": "always",
@@ -27,7 +27,8 @@ _PROGRAM: Final = "redis-check-rdb"
 
 @dataclass(frozen=True, slots=True)
 class RedisServer:
-    socket: str
+    address: str  #: over TCP, as redis-py is used by default
+    socket: str  #: … over a Unix socket
     pid: int
 
 
@@ -40,7 +41,8 @@ async def running(folder: Path) -> AsyncIterator[RedisServer | None]:
         return
     socket = folder / "redis.sock"
     arguments = ["redis-server", "--dir", str(folder), "--unixsocket", str(socket)]
-    for name, value in SETTINGS.items():
+    port = free_port()
+    for name, value in {"port": str(port), "bind": "127.0.0.1", **SETTINGS}.items():
         arguments += [f"--{name}", value]
     with (folder / "redis.log").open("wb") as log:
         child = subprocess.Popen(  # noqa: ASYNC220
@@ -48,7 +50,7 @@ async def running(folder: Path) -> AsyncIterator[RedisServer | None]:
         )
     try:
         await until(socket.exists, deadline_s=10, what=f"redis-server listens at {socket}")
-        yield RedisServer(str(socket), child.pid)
+        yield RedisServer(f"redis://127.0.0.1:{port}", f"unix://{socket}", child.pid)
     finally:
         child.terminate()
         await asyncio.to_thread(child.wait)

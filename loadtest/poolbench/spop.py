@@ -15,10 +15,10 @@ _KEY: Final = "idle"
 _ADDED_AT_ONCE: Final = 10_000
 
 
-async def spop(socket: str, meter: Meter, seconds: float, *, depth: int = 1) -> None:
-    """`depth`: numbers asked for in one pipeline."""
-    await _fill(socket)
-    clients = [_client(socket) for _ in range(CLIENTS)]
+async def spop(address: str, meter: Meter, seconds: float, *, depth: int = 1) -> None:
+    """`address`: a URL of redis-py. `depth`: numbers asked for in one pipeline."""
+    await _fill(address)
+    clients = [_client(address) for _ in range(CLIENTS)]
     work = _one_by_one if depth == 1 else _pipelined
     await asyncio.gather(meter.run(seconds), *(work(each, meter, depth) for each in clients))
     left = await clients[0].scard(_KEY)
@@ -47,13 +47,13 @@ async def _pipelined(client: Redis, meter: Meter, depth: int) -> None:
             meter.took(int(number), took_s)
 
 
-async def _fill(socket: str) -> None:
-    client = _client(socket)
+async def _fill(address: str) -> None:
+    client = _client(address)
     await client.flushall()
     for start in range(FIRST, FIRST + PEER_NUMBERS, _ADDED_AT_ONCE):
         await client.sadd(_KEY, *range(start, start + _ADDED_AT_ONCE))
     await client.aclose()
 
 
-def _client(socket: str) -> Redis:
-    return Redis(unix_socket_path=socket, single_connection_client=True)
+def _client(address: str) -> Redis:
+    return Redis.from_url(address, single_connection_client=True)
