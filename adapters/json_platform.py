@@ -176,7 +176,8 @@ class JSONPlatform(Adapter[HTTPReply]):
 
     def _judge_failure(self, task: Task, failure: Failure) -> Outcome:
         outcome = self._judge(Asked.READ_BACK, task, failure.code, failure.text)
-        return replace(outcome, text=f"{failure.hop[:64]}: {outcome.text}")
+        text = f"{failure.hop[:64]}: {outcome.text}"
+        return replace(outcome, text=text, is_standing=True)
 
     def _judge_status(self, asked: Asked, task: Task, reply: HTTPReply) -> Outcome:
         outcome = self._judge(asked, task, f"HTTP {reply.status}")

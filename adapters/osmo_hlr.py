@@ -6,11 +6,13 @@ means is in `adapters/replies/osmo_hlr.toml`.
 
 import re
 from collections.abc import Mapping, Sequence
+from itertools import takewhile
 from typing import Final
 
 from cryptography.hazmat.primitives.ciphers import Cipher
 from cryptography.hazmat.primitives.ciphers.algorithms import AES
 from cryptography.hazmat.primitives.ciphers.modes import ECB
+from msgspec.structs import replace
 
 from hlrd.codec import ipa
 from hlrd.codec.ipa import Answer, Command, CTRLReplies, CTRLReply
@@ -49,7 +51,9 @@ _SERVICE: Final[Mapping[Level, tuple[str, str]]] = {
 _NO_NUMBER: Final = "none"
 _ABSENT: Final = Outcome(Verdict.ABSENT)
 _APPLIED: Final = Outcome(Verdict.APPLIED)
-_DONE: Final = Outcome(Verdict.DONE, "OK")
+_OK: Final = "OK"  #: answers a SET that was carried out, but for that of _CREATE: the record's id
+_CREATE: Final = "subscriber.create"
+_DONE: Final = Outcome(Verdict.DONE, _OK)
 
 
 class KeyUnfit(HlrdError):
@@ -92,7 +96,7 @@ class OsmoHLR(Adapter[CTRLReply]):
         outcome = self._judge(Asked.COMMAND, task.operation, refused[0])
         if outcome.verdict is Verdict.EXISTS and task.operation is _ADD_KEY:
             return self._met(task, reply, outcome)
-        return outcome
+        return replace(outcome, is_partial=True) if _is_partial(reply) else outcome
 
     def read_back(self, task: Task) -> bytes | None:
         """None for ADD_KEY: a key could only be read in clear, and loading it anew does no harm."""
@@ -134,7 +138,7 @@ class OsmoHLR(Adapter[CTRLReply]):
         if operation is _ADD_KEY:
             assert key is not None, "ADD_KEY without its key"
             return (
-                ipa.put("subscriber.create", binding.imsi),
+                ipa.put(_CREATE, binding.imsi),
                 ipa.get(f"{subscriber}.msisdn"),
                 self._load_key(subscriber, key),
             )
@@ -184,6 +188,12 @@ class OsmoHLR(Adapter[CTRLReply]):
     def _judge(self, asked: Asked, operation: Operation, error: str) -> Outcome:
         ruling = self.replies.ruling(asked, operation, error)
         return Outcome(ruling.verdict, error, ruling.text, ruling.then, ruling.is_known)
+
+
+def _is_partial(reply: CTRLReply) -> bool:
+    """Whether anything was set before the first refusal."""
+    before = takewhile(lambda answer: not answer.error, reply.answers)
+    return any(answer.value == _OK or answer.variable == _CREATE for answer in before)
 
 
 def _service(subscriber: str, level: Level) -> tuple[Command, Command]:

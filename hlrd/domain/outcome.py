@@ -40,6 +40,8 @@ class Outcome(Struct, frozen=True, gc=False):
     then: Operation | None = None  #: the command missing for PREREQUISITE, owed after FOLLOW_UP
     #: and after APPLIED where the lost answer may have been a FOLLOW_UP
     is_known: bool = True  #: False: its code is in no table of the dialect; taken as permanent
+    is_partial: bool = False  #: refused, when a part of it was done
+    is_standing: bool = False  #: what became of a command that was taken: said whenever it is asked
 
 
 class Step(StrEnum):

@@ -95,6 +95,9 @@ class Execution:
         if task.was_exists and outcome.verdict is Verdict.ABSENT:
             # What stands in the way is not this card's record, so no resend can succeed.
             outcome = task.outcome = Outcome(Verdict.DIFFERENT, outcome.code, outcome.text)
+        elif outcome.is_standing and _is_of_before(task):
+            # A person who resends it wants it tried again, not told how it went the last time.
+            outcome = task.outcome = Outcome(Verdict.ABSENT, outcome.code, outcome.text)
         decision = FINAL.get(outcome.verdict) or decide(
             outcome,
             attempt=task.attempt,
@@ -278,6 +281,11 @@ class Execution:
         return order.kind.direction is Direction.BACKWARD and order.state is OrderState.EXECUTING
 
 
+def _is_of_before(task: OpenTask) -> bool:
+    """Whether only a run before this one, or before a person's resend, can have sent it."""
+    return task.order.is_doubted and all(sent.intent is Intent.READ_BACK for sent in task.sent)
+
+
 def _to_undo(order: OpenOrder) -> list[Task]:
     """What is done, and what failed without a clear word that nothing was done. Of an order that a
     run before this one may have sent, also what comes later in the plan.
@@ -295,5 +303,7 @@ def _may_stand(task: OpenTask) -> bool:
         return True
     if not task.sent:
         return task.order.is_doubted
+    if any(sent.outcome is not None and sent.outcome.is_partial for sent in task.sent):
+        return True
     # A refused read-back says nothing about the command that was in doubt.
     return task.sent[-1].intent is Intent.READ_BACK and not task.was_exists

@@ -176,6 +176,20 @@ def test_the_first_refusal_counts(
     assert judged(operation, *errors).verdict == verdict
 
 
+@pytest.mark.parametrize(
+    ("create", "is_partial"),
+    [(Answer("subscriber.create", "7"), True), (Answer("", "", "Invalid IMSI value."), False)],
+)
+def test_a_record_without_its_key_is_told_from_none_at_all(
+    create: Answer, is_partial: bool
+) -> None:
+    answers = (create, Answer(f"{SUBSCRIBER}.msisdn", "none"), Answer("", "", "Invalid KI."))
+
+    outcome = an_adapter("osmo_hlr").classify(a_task(ADD_KEY), CTRLReply(1, answers))
+
+    assert (outcome.verdict, outcome.is_partial) == (Verdict.PERMANENT, is_partial)
+
+
 def test_a_refusal_in_no_table_is_counted() -> None:
     assert not judged(ADD_KEY, "Something new.").is_known
 

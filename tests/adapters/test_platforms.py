@@ -298,7 +298,8 @@ def test_our_own_failure_is_told_with_the_hop_and_its_code() -> None:
 
     outcome = found(SUBSCRIBE, state="failed", failure=failure)
 
-    assert outcome == Outcome(Verdict.PERMANENT, "EC_UNKNOWN", "iot_gateway: no such enterprise")
+    text = "iot_gateway: no such enterprise"
+    assert outcome == Outcome(Verdict.PERMANENT, "EC_UNKNOWN", text, is_standing=True)
 
 
 def test_the_failure_of_another_change_is_not_ours() -> None:

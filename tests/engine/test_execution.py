@@ -164,6 +164,16 @@ def test_a_task_that_was_given_up_may_stand_and_is_undone_too() -> None:
     assert stage.commands() == ["execute removeKey"]
 
 
+@pytest.mark.parametrize("then", [[], [Verdict.TRANSIENT]])
+def test_a_task_that_was_refused_half_done_is_undone_too(then: list[Verdict]) -> None:
+    stage = opening()
+    for verdict in (*then, NO):
+        stage.reply(Outcome(verdict, is_partial=verdict is (then[0] if then else NO)))
+        stage.wait(limits.RETRY_DELAY_S_MAX)
+
+    assert stage.commands() == ["execute removeKey"]
+
+
 def test_a_task_whose_read_back_is_refused_may_stand_and_is_undone_too() -> None:
     stage = opening()
     stage.reply(LOST)
@@ -370,6 +380,25 @@ def test_a_resent_order_is_read_back_and_those_behind_follow() -> None:
     ]  # fmt: skip
     with pytest.raises(NotFound):
         stage.engine.resend(order_id)
+
+
+def test_a_leg_that_was_taken_and_failed_is_tried_again_by_a_resend() -> None:
+    """Its peer tells of the old failure as often as it is asked."""
+    stage, order_id, records = fallen()
+    stage.close()
+    failed = Outcome(NO, "EC_UNKNOWN", is_standing=True)
+
+    stage.engine.resend(order_id)
+    stage.unpark(records)
+    stage.wait(11)
+    stage.reply(failed)
+    assert stage.commands() == ["execute setBarring"]
+    stage.reply(Verdict.PENDING)
+    stage.wait(stage.hlr.poll_s + 0.1)
+    stage.reply(failed)
+    stage.close()
+
+    assert [receipt["result"] for receipt in stage.receipts()] == ["fallout", "fallout"]
 
 
 def test_an_order_accepted_while_the_resend_is_read_is_not_forgotten() -> None:
