@@ -23,6 +23,8 @@ CONNECTIONS_MAX: Final = 1_024
 """One more is reset."""
 
 _IDLE_CHECK_S: Final = 1.0
+_ACCEPT_TURNS: Final = 10
+"""Of the loop: until a connection that the kernel gave us just now has come, and gone again."""
 
 
 class Emulator(ABC):
@@ -40,6 +42,7 @@ class Emulator(ABC):
         self._kept = kept
         self._idle_close_s = idle_close_s
         self._listener: asyncio.Server | None = None
+        self._is_closed = False
         self._idle_timer: asyncio.TimerHandle | None = None
         self._restarting: asyncio.Task[None] | None = None
         self._host = ""
@@ -87,7 +90,9 @@ class Emulator(ABC):
             self._listener.close()
         for connection in list(self.connections):
             connection.close()
-        await asyncio.sleep(0)  # one turn to close in; a client that does not read is not awaited
+        self._is_closed = True
+        for _ in range(_ACCEPT_TURNS):  # a client that does not read is not awaited
+            await asyncio.sleep(0)
         self._kept.close()
 
     @property
@@ -96,7 +101,7 @@ class Emulator(ABC):
 
     def opened(self, connection: Connection[Any, Any]) -> None:
         self.connections[connection] = None
-        if len(self.connections) > CONNECTIONS_MAX:
+        if self._is_closed or len(self.connections) > CONNECTIONS_MAX:
             connection.cut()
 
     def closed(self, connection: Connection[Any, Any]) -> None:
