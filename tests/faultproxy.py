@@ -26,6 +26,9 @@ class Direction:
     is_swallowed: bool = False  #: taken and thrown away
     is_frozen: bool = False  #: not even taken, as if the receiver were stopped
     cut_after: int | None = None  #: bytes of one connection; then both sides are reset
+    piece_bytes: int | None = None  #: given in pieces of that size, some time apart
+    piece_every_s: float = 0.01
+    is_garbled: bool = False  #: other bytes arrive, as many
     passed: int = 0  #: bytes, of all connections
 
 
@@ -139,12 +142,22 @@ class FaultProxy:
             due, data = await line.get()
             await asyncio.sleep(max(0.0, due - loop.time()))
             room = len(data) if way.cut_after is None else max(0, way.cut_after - passed)
-            writer.write(data[:room])
-            await writer.drain()
+            await _give_in_pieces(writer, data[:room], way)
             passed += min(room, len(data))
             way.passed += min(room, len(data))
             if not data or passed == way.cut_after:
                 raise ConnectionResetError  # ends the other way too
+
+
+async def _give_in_pieces(writer: asyncio.StreamWriter, data: bytes, way: Direction) -> None:
+    if way.is_garbled:
+        data = bytes(byte ^ 0xFF for byte in data)
+    while way.piece_bytes is not None and len(data) > way.piece_bytes:
+        writer.write(data[: way.piece_bytes])
+        data = data[way.piece_bytes :]
+        await asyncio.sleep(way.piece_every_s)
+    writer.write(data)
+    await writer.drain()
 
 
 def _reset(writer: asyncio.StreamWriter) -> None:

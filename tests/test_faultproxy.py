@@ -77,6 +77,30 @@ async def test_a_swallowed_reply_never_comes(proxy: FaultProxy) -> None:
     writer.close()
 
 
+async def test_a_reply_drips(proxy: FaultProxy) -> None:
+    proxy.faults.down.piece_bytes = 2
+    proxy.faults.down.piece_every_s = 0.05
+    reader, writer = await a_connection(proxy)
+    started = time.monotonic()
+
+    writer.write(b"hello")
+
+    assert await reader.readexactly(5) == b"hello"
+    assert time.monotonic() - started >= 0.1
+    writer.close()
+
+
+async def test_a_garbled_reply_is_another_one_as_long(proxy: FaultProxy) -> None:
+    proxy.faults.down.is_garbled = True
+    reader, writer = await a_connection(proxy)
+
+    writer.write(b"hello")
+
+    garbled = await reader.readexactly(5)
+    assert not set(garbled) & set(b"hello")
+    writer.close()
+
+
 async def test_a_connection_is_cut_after_so_many_bytes(proxy: FaultProxy) -> None:
     proxy.faults.down.cut_after = 3
     reader, writer = await a_connection(proxy)
