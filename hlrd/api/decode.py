@@ -77,10 +77,10 @@ def _refuse_repeated_keys(document: bytes) -> None:
     parse that no name comes twice; only a text with a colon in it makes that parse necessary.
     """
     if document.count(b":") != len(_MEMBERS.decode(document)):
-        json.loads(document, object_pairs_hook=_refuse_repeated)
+        json.loads(document, object_pairs_hook=refuse_repeated)
 
 
-def _refuse_repeated(members: list[tuple[str, object]]) -> None:
+def refuse_repeated(members: list[tuple[str, object]]) -> None:
     names = [name for name, _ in members]
     if len(set(names)) != len(names):
         twice = next(name for name in names if names.count(name) > 1)

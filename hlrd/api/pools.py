@@ -4,7 +4,7 @@ import csv
 from collections.abc import Sequence
 from dataclasses import astuple, fields, replace
 from io import StringIO
-from typing import Annotated, Final, TypeVar
+from typing import Annotated, Final, Literal, TypeVar
 
 from aiohttp import hdrs, web
 from msgspec import Meta, Struct
@@ -56,7 +56,7 @@ class NewShare(Struct, forbid_unknown_fields=True):
     numbers: Count
     operator_id: OperatorText
     hlr: ElementText | None = None
-    digits: int | None = None
+    digits: Literal[11, 13] | None = None
 
 
 class TakeBack(Struct, forbid_unknown_fields=True):
@@ -169,16 +169,22 @@ class PoolRoutes:
 
     async def report(self, request: web.Request) -> web.Response:
         demand_reader(request)
-        wanted = parse(request, Filter)
+        wanted = await self._filter(request)
         report = await self._pools.report()
         rows = [row for row in report.rows if wanted.pool in (None, row.pool)]
         return shown({"counted_at": report.counted_at, "rows": rows})
 
     async def forecast(self, request: web.Request) -> web.Response:
         demand_reader(request)
-        wanted = parse(request, Filter)
+        wanted = await self._filter(request)
         rows = await self._forecasts.forecast()
         return shown({"rows": [row for row in rows if wanted.pool in (None, row.pool)]})
+
+    async def _filter(self, request: web.Request) -> Filter:
+        wanted = parse(request, Filter)
+        if wanted.pool is not None and await self._pools.pool(wanted.pool) is None:
+            raise _unknown_pool()
+        return wanted
 
     async def export(self, request: web.Request) -> web.StreamResponse:
         demand_reader(request)

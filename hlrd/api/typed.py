@@ -1,5 +1,6 @@
 """Queries and small JSON bodies, typed both ways; a misspelt parameter is refused, not ignored."""
 
+import json
 from collections.abc import Mapping
 from typing import TypeVar
 
@@ -7,6 +8,7 @@ import msgspec
 from aiohttp import web
 
 from hlrd.api.body import JSON
+from hlrd.api.decode import refuse_repeated
 from hlrd.domain.errors import BadRequest
 from hlrd.domain.order import refusal_of
 
@@ -31,8 +33,10 @@ def as_json(
 
 def parse_json(document: bytes, shape: type[T]) -> T:
     try:
-        return msgspec.json.decode(document, type=shape)
+        decoded = msgspec.json.decode(document, type=shape)
     except msgspec.ValidationError as error:
         raise refusal_of(error) from None
     except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
         raise BadRequest("JSON_INVALID", f"not a JSON document: {error}") from None
+    json.loads(document, object_pairs_hook=refuse_repeated)
+    return decoded

@@ -144,10 +144,12 @@ async def test_report_and_forecast_are_of_all_pools_or_of_one(world: World) -> N
         return found
 
     assert [row["pool"] for row in await rows("/v1/stock/report")] == ["iot"]
-    assert await rows("/v1/stock/report?pool=other") == []
     assert [row["pool"] for row in await rows("/v1/stock/forecast")] == ["iot", "other"]
     (row,) = await rows("/v1/stock/forecast?pool=iot")
     assert (row["days_left"], row["is_low"]) == (2.5, True)
+    for path in ("/v1/stock/report", "/v1/stock/forecast"):
+        unknown = await world.ask("GET", f"{path}?pool=none", source=Source.ESOP)
+        assert (unknown.status, unknown.json["code"]) == (404, "POOL_UNKNOWN")
 
 
 async def test_a_share_is_given_to_a_province_and_taken_back(world: World) -> None:

@@ -32,6 +32,16 @@ async def test_a_reservation_is_made_once_and_its_numbers_come_page_by_page(worl
     assert "next" not in rest.json
 
 
+async def test_a_field_that_comes_twice_is_refused(world: World) -> None:
+    twice = b'{"operator_id": "op", "province": "200", "count": 1, "count": 2}'
+    headers = {"Idempotency-Key": "K1", "Content-Type": "application/json"}
+    reply = await world.ask(
+        "POST", "/v1/reservations", data=twice, headers=headers, source=Source.ESOP
+    )
+
+    assert (reply.status, reply.json["code"], reply.json["field"]) == (400, "FIELD_TWICE", "count")
+
+
 async def test_what_is_asked_for_arrives_with_its_defaults(world: World) -> None:
     await reserve(world)
     await reserve(world, "K2", count=None, numbers=["8613900000001"], with_cards=True, lot="L1")
