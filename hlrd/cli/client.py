@@ -58,7 +58,7 @@ class Client:
     def post_once(self, path: str, body: Mapping[str, Any], key: str) -> Any:
         """POST what the daemon does once per key, however often it is asked."""
         headers: dict[str, str] = {hdrs.CONTENT_TYPE: "application/json", "Idempotency-Key": key}
-        return asyncio.run(self._call("POST", path, body=orjson.dumps(body), headers=headers))
+        return asyncio.run(self._call("POST", path, body=_json(body), headers=headers))
 
     def put(self, path: str, body: Mapping[str, Any]) -> Any:
         return self._send("PUT", path, body)
@@ -71,7 +71,7 @@ class Client:
         headers: Mapping[str, str] | None = None,
     ) -> Any:
         sent: dict[str, str] = {**(headers or {}), hdrs.CONTENT_TYPE: "application/json"}
-        return asyncio.run(self._call(method, path, body=orjson.dumps(body), headers=sent))
+        return asyncio.run(self._call(method, path, body=_json(body), headers=sent))
 
     def delete(self, path: str, query: Mapping[str, str] | None = None) -> Any:
         return asyncio.run(self._call("DELETE", path, query))
@@ -144,6 +144,13 @@ def _failures_of(url: str) -> Iterator[None]:
         yield
     except (aiohttp.ClientError, TimeoutError, ValueError) as error:
         raise CallFailed(f"no answer from {url}: {error}") from error
+
+
+def _json(body: Mapping[str, Any]) -> bytes:
+    try:
+        return orjson.dumps(body)
+    except TypeError as error:  # a number or a text that JSON has no place for
+        raise CallFailed(f"this cannot be sent: {error}") from error
 
 
 def _content(status: int, document: bytes) -> Any:

@@ -1,6 +1,9 @@
-"""The files that staff imports."""
+"""The files that staff imports and exports."""
 
+from collections.abc import Callable
+from contextlib import suppress
 from pathlib import Path
+from typing import BinaryIO
 
 from hlrd.cli.client import CallFailed
 
@@ -13,3 +16,21 @@ def read(path: Path) -> bytes:
     if not content.strip():
         raise CallFailed(f"{path} is empty")
     return content
+
+
+def write(path: Path, fill: Callable[[BinaryIO], None]) -> None:
+    """Whole or not at all: what was there before stays until all of it has come."""
+    is_stream = path.exists() and not path.is_file()  # /dev/stdout
+    whole = path if is_stream else path.resolve()
+    part = path if is_stream else whole.with_name(f"{whole.name}.part")
+    try:
+        with part.open("wb") as content:
+            fill(content)
+        if not is_stream:
+            part.replace(whole)
+    except OSError as error:
+        raise CallFailed(f"cannot write {path}: {error.strerror}") from error
+    finally:
+        if not is_stream:
+            with suppress(OSError):
+                part.unlink()

@@ -9,6 +9,7 @@ from rich.console import Console
 from rich.table import Column, Table
 
 from hlrd.cli.client import URL, CallFailed, Client, Url, path_of
+from hlrd.cli.columns import show
 
 commands: Final = typer.Typer()
 
@@ -28,7 +29,7 @@ def history(number: Number, url: Url = URL) -> None:
     for name, value in now.items():
         if value not in (None, False):
             console.print(f"{name}: {value}", highlight=False)
-    _show_past(console, found["past"])
+    _show_past(found["past"])
 
 
 @commands.command("lock")
@@ -78,16 +79,16 @@ def _work(url: str, number: str, what: str, cause: str, operator: str) -> None:
     typer.echo(f"{found['msisdn']}: {found['state']}")
 
 
-def _show_past(console: Console, past: Iterable[Mapping[str, Any]]) -> None:
+def _show_past(past: Iterable[Mapping[str, Any]]) -> None:
     table = Table("at", "event", "since", "user", "order", "operator", Column("cause"))
     for row in past:
         names = ("at", "event", "since", "user_id", "order_id", "operator_id", "cause")
         table.add_row(*(row[name] or "" for name in names))
-    console.print(table)
+    show(table)
 
 
 def _show_recycled(numbers: Iterable[Mapping[str, Any]]) -> None:
     table = Table("number", "found", "detail")
     for one in numbers:
         table.add_row(one["msisdn"], one["found"], one["detail"])
-    Console().print(table)
+    show(table)

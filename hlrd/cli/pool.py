@@ -7,13 +7,12 @@ from pathlib import Path
 from typing import Annotated, Any, Final
 
 import typer
-from rich.console import Console
 from rich.progress import track
 from rich.table import Column, Table
 
-from hlrd.cli import number, rangefile
+from hlrd.cli import files, number, rangefile
 from hlrd.cli.client import OWNER, URL, CallFailed, Client, Url, path_of
-from hlrd.cli.columns import counted, counts
+from hlrd.cli.columns import counted, counts, show
 from hlrd.cli.number import Operator
 
 pool: Final = typer.Typer(no_args_is_help=True, help=f"Number pools. {OWNER}")
@@ -61,7 +60,8 @@ def import_ranges(name: Name, file: File, url: Url = URL) -> None:
     path = f"/v1/pools/{path_of(name)}"
     for line in track(checked.new, "ranges", transient=True):
         _add(client, path, file, line)
-    typer.echo(f"{len(checked.new)} ranges added, {len(checked.present)} were there")
+    rangefile.errors_of(file).unlink(missing_ok=True)  # of an earlier try
+    typer.echo(f"ranges added: {len(checked.new)}, there already: {len(checked.present)}")
     _show_pools([client.get(path)])
 
 
@@ -102,7 +102,7 @@ def report(name: AnyName = None, as_csv: AsCSV = False, url: Url = URL) -> None:
     table = Table(*keys, *counted(_REPORTED.values()))
     for row in rows:
         table.add_row(*map(str, row[:4]), *(f"{count:,}" for count in row[4:]))
-    Console().print(table)
+    show(table)
     typer.echo(f"counted at {found['counted_at']}")
 
 
@@ -121,7 +121,7 @@ def forecast(name: AnyName = None, url: Url = URL) -> None:
             *("" if row[key] is None else f"{row[key]:,}" for key in ("days_left", "low_water")),
             "LOW" if row["is_low"] else "",
         )
-    Console().print(table)
+    show(table)
 
 
 @pool.command("low-water")
@@ -174,8 +174,8 @@ def export(
 ) -> None:
     """Write the numbers of a pool that are bound or held as CSV; the others are idle."""
     query = f"?state={path_of(state)}" if state else ""
-    with file.open("wb") as content:
-        Client(url).download(f"/v1/pools/{path_of(name)}/numbers.csv{query}", content)
+    path = f"/v1/pools/{path_of(name)}/numbers.csv{query}"
+    files.write(file, lambda content: Client(url).download(path, content))
 
 
 def _reported(row: Mapping[str, Any]) -> tuple[Any, ...]:
@@ -194,7 +194,7 @@ def _show_pools(pools: Iterable[Mapping[str, Any]]) -> None:
     table = Table("pool", *counted(_STATES))
     for one in pools:
         table.add_row(one["name"], *counts(one["numbers"], _STATES))
-    Console().print(table)
+    show(table)
 
 
 def _show_ranges(ranges: Iterable[Mapping[str, Any]]) -> None:
@@ -202,4 +202,4 @@ def _show_ranges(ranges: Iterable[Mapping[str, Any]]) -> None:
     for row in ranges:
         share = "share" if row.get("is_share") else ""
         table.add_row(row["first"], row["last"], row["province"], row["hlr"], share)
-    Console().print(table)
+    show(table)

@@ -60,9 +60,13 @@ def check(
     return checked
 
 
+def errors_of(path: Path) -> Path:
+    return path.with_name(path.name + ".errors.csv")
+
+
 def write_faults(path: Path, faults: Iterable[Fault]) -> Path:
     """Beside the file."""
-    errors = path.with_name(path.name + ".errors.csv")
+    errors = errors_of(path)
     with errors.open("w", newline="", encoding="utf-8") as file:
         writer = csv.writer(file)
         writer.writerow(("line", "column", "reason"))

@@ -9,6 +9,8 @@ from rich.console import Console
 from rich.table import Table
 
 from hlrd.cli.client import URL, Client, Url, path_of
+from hlrd.cli.columns import show
+from hlrd.cli.number import Operator
 
 reservation: Final = typer.Typer(no_args_is_help=True)
 
@@ -18,7 +20,6 @@ _OFFER_TTL_S: Final = 300
 
 Id = Annotated[str, typer.Argument(help="Of the reservation.")]
 Province = Annotated[str, typer.Option(help="Company code, as 200.")]
-Operator = Annotated[str, typer.Option(help="Who asks; recorded.")]
 Pool = Annotated[str, typer.Option("--pool", help="Name of the pool.")]
 Digits = Annotated[int, typer.Option(help="11 or 13.")]
 HLR = Annotated[str | None, typer.Option("--hlr", help="Numbers of this home HLR only.")]
@@ -31,6 +32,7 @@ TTL = Annotated[int, typer.Option("--ttl", help="Seconds that it lasts.")]
 def reserve(
     *,
     province: Province,
+    operator: Operator,
     count: Annotated[int | None, typer.Option(help="Numbers to draw at random.")] = None,
     number: Annotated[list[str] | None, typer.Option(help="This very number; repeat it.")] = None,
     name: Pool = "iot",
@@ -41,7 +43,6 @@ def reserve(
     lot: Annotated[str | None, typer.Option(help="That the cards come from.")] = None,
     partial: Annotated[bool, typer.Option("--partial", help="Fewer are better than none.")] = False,
     ttl_s: TTL = 1_800,
-    operator: Operator = "cli",
     key: Key = None,
     url: Url = URL,
 ) -> None:
@@ -67,11 +68,11 @@ def reserve(
 def offer(
     *,
     province: Province,
+    operator: Operator,
     name: Pool = "iot",
     digits: Digits = 13,
     hlr: HLR = None,
     grade: Grade = None,
-    operator: Operator = "cli",
     url: Url = URL,
 ) -> None:
     """A page of numbers for a customer to choose from, kept for five minutes."""
@@ -146,4 +147,4 @@ def _show_all(rows: Iterable[Mapping[str, Any]]) -> None:
         granted = f"{row['granted']:,} of {row['asked']:,}"
         shown = (row["id"], row["source"], row["state"], row["pool"], row["grade"] or "")
         table.add_row(*shown, granted, confirmed, row["expires_at"], row["key"])
-    Console().print(table)
+    show(table)

@@ -7,11 +7,10 @@ from pathlib import Path
 from typing import Annotated, Any, Final
 
 import typer
-from rich.console import Console
 from rich.table import Column, Table
 
 from hlrd.cli.client import OWNER, URL, Client, Url, path_of
-from hlrd.cli.columns import counted, counts
+from hlrd.cli.columns import counted, counts, show
 
 sim: Final = typer.Typer(no_args_is_help=True, help=f"SIM lots and cards. {OWNER}")
 
@@ -33,7 +32,7 @@ def list_lots(url: Url = URL) -> None:
     for one in Client(url).get("/v1/sim-lots")["lots"]:
         by_state = counts(one["cards"], _CARD_STATES)
         table.add_row(one["name"], one["vendor"], one["province"], one["hlr"], *by_state)
-    Console().print(table)
+    show(table)
 
 
 @sim.command("show")
@@ -74,4 +73,4 @@ def _show(found: Mapping[str, Any], fields: Iterable[str]) -> None:
     for name in fields:
         if found.get(name) is not None:
             table.add_row(name, str(found[name]))
-    Console().print(table)
+    show(table)

@@ -4,6 +4,7 @@ from pathlib import Path
 
 import pytest
 
+from hlrd.cli.client import CallFailed
 from hlrd.store.desk import Work
 from tests.api.client import World, a_world
 from tests.cli.test_commands import RANGES, run, said
@@ -25,7 +26,7 @@ async def test_an_import_can_be_run_again(tmp_path: Path) -> None:
         file = await filled(world, tmp_path)
         again = await run(world, "pool", "import", "iot", str(file))
 
-    assert "0 ranges added, 1 were there" in said(again)
+    assert "ranges added: 0, there already: 1" in said(again)
     assert "iot 2,000" in said(again)
 
 
@@ -120,3 +121,46 @@ async def test_an_export_is_written_to_a_file(tmp_path: Path) -> None:
     lines = file.read_text().splitlines()
     assert lines[0].startswith("msisdn,state,province,hlr")
     assert [line.split(",")[1] for line in lines[1:]] == ["locked"]
+
+
+async def test_an_export_that_is_refused_leaves_what_was_there(tmp_path: Path) -> None:
+    file, folder = tmp_path / "numbers.csv", tmp_path / "none" / "numbers.csv"
+    file.write_text("of last month")
+    async with a_world() as world:
+        await filled(world, tmp_path)
+        refused = await run(world, "pool", "export", "other", str(file))
+        nowhere = await run(world, "pool", "export", "iot", str(folder))
+
+    assert "POOL_UNKNOWN" in str(refused.exception)
+    assert "cannot write" in str(nowhere.exception)
+    assert file.read_text() == "of last month"
+    assert not (tmp_path / "numbers.csv.part").exists()
+
+
+async def test_numbers_are_shown_whole_on_a_narrow_screen(tmp_path: Path) -> None:
+    async with a_world() as world:
+        await filled(world, tmp_path)
+        shown = await run(world, "pool", "show", "iot", COLUMNS="20")
+
+    assert "iot 2,000 0 0 0 0 0" in said(shown)
+    assert "1064900000000 1064900001999 200 hlr1" in said(shown)
+
+
+async def test_what_json_has_no_place_for_is_said(tmp_path: Path) -> None:
+    async with a_world() as world:
+        await filled(world, tmp_path)
+        result = await run(world, "pool", "low-water", "iot", str(2**65))
+
+    assert isinstance(result.exception, CallFailed)
+
+
+async def test_faults_of_an_earlier_try_are_removed_when_the_file_is_right(tmp_path: Path) -> None:
+    async with a_world() as world:
+        file = await filled(world, tmp_path)
+        file.write_text(RANGES.replace(",200,", ",999,"))
+        await run(world, "pool", "import", "iot", str(file))
+        assert (tmp_path / "ranges.csv.errors.csv").exists()
+        file.write_text(RANGES)
+        await run(world, "pool", "import", "iot", str(file))
+
+    assert not (tmp_path / "ranges.csv.errors.csv").exists()

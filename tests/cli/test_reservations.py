@@ -49,6 +49,14 @@ async def test_a_customer_is_offered_ten_and_chooses_one() -> None:
     assert offered.exit_code == chosen.exit_code == 0
 
 
+async def test_the_operator_is_who_typed_it() -> None:
+    async with a_world() as world:
+        await run(world, "pool", "offer", "--province", "200", LOGNAME="bert")
+        await run(world, "pool", "reserve", "--province", "200", "--count", "1", LOGNAME="carl")
+
+        assert [asked.operator_id for asked in world.reservations.asked] == ["bert", "carl"]
+
+
 async def test_a_refusal_is_said() -> None:
     async with a_world() as world:
         result = await run(world, "pool", "cancel", "7")
