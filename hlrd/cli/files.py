@@ -20,14 +20,13 @@ def read(path: Path) -> bytes:
 
 def write(path: Path, fill: Callable[[BinaryIO], None]) -> None:
     """Whole or not at all: what was there before stays until all of it has come."""
-    is_stream = path.exists() and not path.is_file()  # /dev/stdout
-    whole = path if is_stream else path.resolve()
-    part = path if is_stream else whole.with_name(f"{whole.name}.part")
+    is_stream = path.is_symlink() or (path.exists() and not path.is_file())  # /dev/stdout
+    part = path if is_stream else path.with_name(f"{path.name}.part")
     try:
         with part.open("wb") as content:
             fill(content)
         if not is_stream:
-            part.replace(whole)
+            part.replace(path)
     except OSError as error:
         raise CallFailed(f"cannot write {path}: {error.strerror}") from error
     finally:
