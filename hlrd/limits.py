@@ -133,7 +133,7 @@ LEASE_NUMBERS: Final = 8_192
 LEASE_LOW_WATER: Final = 4_096
 """A lease is renewed in the background when fewer are left in memory."""
 
-LEASE_LOOK_S: Final = 0.05
+LEASE_LOOK_S: Final = 0.01
 """How often it is seen whether a lease is wished for; LEASE_LOW_WATER lasts many times longer."""
 
 LEASE_SWEEP_S: Final = 5.0
