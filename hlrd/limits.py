@@ -74,7 +74,8 @@ FLUSH_ROWS_MAX: Final = 2_000
 
 JOURNAL_CONNECTIONS: Final = 3
 """The backlog is split over as many COPY streams: while one waits for the disk and one for its
-rows, the third works. `make bench-pool`, 1,024 requesters: three give 6 % more than two, four no more."""
+rows, the third works. `make bench-pool`, 1,024 requesters: three give 6 % more than two, four no
+more."""
 
 FLUSH_SPLIT_ROWS: Final = 256
 """Pending records that are worth another flush beside those in flight. Fewer are cheaper later."""
