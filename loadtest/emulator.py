@@ -3,15 +3,19 @@ end. `run` makes a process of it.
 """
 
 import asyncio
+import os
 import signal
+import sys
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any, Final
 
 import msgspec
 import typer
+import uvloop
 from aiohttp import web
 
+from hlrd.domain.errors import HlrdError
 from loadtest import faults as fault_profiles
 from loadtest.connection import Connection
 from loadtest.control import ControlPort
@@ -144,8 +148,28 @@ def profile_of(document: str) -> Profile:
         raise typer.BadParameter(str(error), param_hint="--faults") from error
 
 
-async def run(build: Callable[[], Emulator], *, host: str, port: int, control_port: int) -> None:
-    """Until SIGTERM, SIGINT or the control port's word; says on stdout when it listens."""
+def password_of(password: str, variable: str) -> str:
+    """The values of `--password` and `--password-env`: a command line is for all to read."""
+    if not variable:
+        return password
+    try:
+        return os.environ[variable]
+    except KeyError:
+        raise typer.BadParameter(f"no variable {variable}", param_hint="--password-env") from None
+
+
+def run(
+    build: Callable[[], Emulator], *, name: str, host: str, port: int, control_port: int
+) -> None:
+    """The whole process: until SIGTERM, SIGINT or the control port's word."""
+    try:
+        uvloop.run(_serve(build, host=host, port=port, control_port=control_port))
+    except (HlrdError, OSError) as error:
+        sys.exit(f"{name}: {error}")
+
+
+async def _serve(build: Callable[[], Emulator], *, host: str, port: int, control_port: int) -> None:
+    """Says on stdout when it listens."""
     emulator = build()
     control = ControlPort(emulator)
     for number in (signal.SIGTERM, signal.SIGINT):

@@ -38,11 +38,7 @@ class Dispatch:
     def is_crowded(self, ne: str, priority: int) -> bool:
         """Whether so many tasks wait there, as urgent or more, that no more orders should come."""
         lane = self._lanes.get(ne)
-        return lane is not None and lane.is_longer(self._share(), priority)
-
-    @staticmethod
-    def _share() -> int:
-        return max(1, int(limits.NE_MEMORY_SHARE * limits.ORDERS_IN_MEMORY_MAX))
+        return lane is not None and lane.is_longer(memory_share(), priority)
 
     def in_flight(self) -> int:
         return len(self._sent) + len(self._asked)
@@ -162,6 +158,11 @@ class Dispatch:
         inquiry.state = TaskState.SENT
         self._asked[command.id] = inquiry
         ne.execute(command)
+
+
+def memory_share() -> int:
+    """Orders in memory that one home that does not move may hold up."""
+    return max(1, int(limits.NE_MEMORY_SHARE * limits.ORDERS_IN_MEMORY_MAX))
 
 
 def found(outcome: Outcome) -> str:

@@ -9,12 +9,12 @@ from typing import Any, Final
 
 from msgspec.structs import replace
 
-from hlrd import limits
 from hlrd.domain.identity import Binding, UserId
 from hlrd.domain.lifecycle import OrderState
 from hlrd.domain.routing import Rehoming, Segment
 from hlrd.domain.user import User
 from hlrd.engine.book import Book, Lane, OpenOrder
+from hlrd.engine.dispatch import memory_share
 
 HELD_LINE: Final = "a held segment"
 """Where its orders are parked; no NE has such a name."""
@@ -78,8 +78,7 @@ class Segments:
 
     def is_crowded(self) -> bool:
         """Whether so many of it are in memory that the others need the rest."""
-        share = int(limits.NE_MEMORY_SHARE * limits.ORDERS_IN_MEMORY_MAX)
-        return self._held is not None and len(self._waiting) > share
+        return self._held is not None and len(self._waiting) > memory_share()
 
     # The new home.
 

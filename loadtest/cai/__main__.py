@@ -1,17 +1,13 @@
 """One emulated HLR behind CAI as a process: prints `ready NAME port=… control=…` at its start."""
 
-import os
-import sys
 from pathlib import Path
 from typing import Annotated
 
 import typer
-import uvloop
 
 from hlrd.codec import cai
-from hlrd.domain.errors import HlrdError
 from loadtest.cai.server import Server, Settings
-from loadtest.emulator import profile_of, run
+from loadtest.emulator import password_of, profile_of, run
 
 
 def main(
@@ -33,28 +29,20 @@ def main(
     settings = Settings(
         name=name,
         user=user,
-        password=_password(password, password_env),
+        password=password_of(password, password_env),
         sessions_max=sessions_max,
         idle_close_s=idle_close_s,
         state_file=state_file,
         seed=seed,
     )
     profile = profile_of(faults_json)
-    try:
-        uvloop.run(
-            run(lambda: Server(settings, profile), host=host, port=port, control_port=control_port)
-        )
-    except (HlrdError, OSError) as error:
-        sys.exit(f"{name}: {error}")
-
-
-def _password(password: str, variable: str) -> str:
-    if not variable:
-        return password
-    try:
-        return os.environ[variable]
-    except KeyError:
-        raise typer.BadParameter(f"no variable {variable}", param_hint="--password-env") from None
+    run(
+        lambda: Server(settings, profile),
+        name=name,
+        host=host,
+        port=port,
+        control_port=control_port,
+    )
 
 
 if __name__ == "__main__":

@@ -1,14 +1,11 @@
 """One emulated DSMP as a process. Prints `ready NAME port=… control=…` when it listens."""
 
-import sys
 from enum import StrEnum
 from pathlib import Path
 from typing import Annotated
 
 import typer
-import uvloop
 
-from hlrd.domain.errors import HlrdError
 from loadtest.dsmp.server import Server, Settings
 from loadtest.emulator import profile_of, run
 
@@ -44,12 +41,13 @@ def main(
         seed=seed,
     )
     profile = profile_of(faults_json)
-    try:
-        uvloop.run(
-            run(lambda: Server(settings, profile), host=host, port=port, control_port=control_port)
-        )
-    except (HlrdError, OSError) as error:
-        sys.exit(f"{name}: {error}")
+    run(
+        lambda: Server(settings, profile),
+        name=name,
+        host=host,
+        port=port,
+        control_port=control_port,
+    )
 
 
 if __name__ == "__main__":

@@ -1,14 +1,11 @@
 """One emulated EOMS as a process. Prints `ready NAME port=… control=…` when it listens."""
 
-import sys
 from pathlib import Path
 from typing import Annotated
 
 import typer
-import uvloop
 
 from adapters.eoms import EOMS
-from hlrd.domain.errors import HlrdError
 from loadtest.emulator import profile_of, run
 from loadtest.eoms.server import Server, Settings
 
@@ -44,12 +41,13 @@ def main(
         seed=seed,
     )
     profile = profile_of(faults_json)
-    try:
-        uvloop.run(
-            run(lambda: Server(settings, profile), host=host, port=port, control_port=control_port)
-        )
-    except (HlrdError, OSError) as error:
-        sys.exit(f"{name}: {error}")
+    run(
+        lambda: Server(settings, profile),
+        name=name,
+        host=host,
+        port=port,
+        control_port=control_port,
+    )
 
 
 if __name__ == "__main__":

@@ -1,17 +1,13 @@
 """One emulated M-HLR as a process. Prints `ready NAME port=… control=…` when it listens."""
 
-import os
 import re
-import sys
 from enum import StrEnum
 from pathlib import Path
 from typing import Annotated
 
 import typer
-import uvloop
 
-from hlrd.domain.errors import HlrdError
-from loadtest.emulator import profile_of, run
+from loadtest.emulator import password_of, profile_of, run
 from loadtest.hlr.presets import PRESETS, laid_under
 from loadtest.hlr.server import Server, Settings
 
@@ -53,7 +49,7 @@ def main(
         name=name,
         hlrsns=_hlrsns(hlrsn or ["1"]),
         user=user,
-        password=_password(password, password_env),
+        password=password_of(password, password_env),
         sessions_max=sessions_max,
         idle_close_s=idle_close_s,
         state_file=state_file,
@@ -65,27 +61,19 @@ def main(
     profile = profile_of(faults_json)
     if preset is not None:
         profile = laid_under(preset, profile)
-    try:
-        uvloop.run(
-            run(lambda: Server(settings, profile), host=host, port=port, control_port=control_port)
-        )
-    except (HlrdError, OSError) as error:
-        sys.exit(f"{name}: {error}")
+    run(
+        lambda: Server(settings, profile),
+        name=name,
+        host=host,
+        port=port,
+        control_port=control_port,
+    )
 
 
 def _hlrsns(numbers: list[str]) -> tuple[str, ...]:
     if not all(re.fullmatch(r"[0-9]{1,5}", number) for number in numbers):
         raise typer.BadParameter("a serial number is 1 to 5 digits", param_hint="--hlrsn")
     return tuple(dict.fromkeys(numbers))
-
-
-def _password(password: str, variable: str) -> str:
-    if not variable:
-        return password
-    try:
-        return os.environ[variable]
-    except KeyError:
-        raise typer.BadParameter(f"no variable {variable}", param_hint="--password-env") from None
 
 
 if __name__ == "__main__":

@@ -1,17 +1,13 @@
 """One emulated HSS as a process. Prints `ready NAME port=… control=…` when it listens."""
 
-import os
-import sys
 from enum import StrEnum
 from pathlib import Path
 from typing import Annotated
 
 import typer
-import uvloop
 
 from adapters.hss_soap import BY_HEADER, BY_TOKEN
-from hlrd.domain.errors import HlrdError
-from loadtest.emulator import profile_of, run
+from loadtest.emulator import password_of, profile_of, run
 from loadtest.hlr.presets import PRESETS, laid_under
 from loadtest.hss.server import Server, Settings
 
@@ -56,7 +52,7 @@ def main(
         name=name,
         hlrsns=tuple(dict.fromkeys(hlrsn or ["1"])),
         user=user,
-        password=_password(password, password_env),
+        password=password_of(password, password_env),
         sessions_max=sessions_max,
         idle_close_s=idle_close_s,
         state_file=state_file,
@@ -67,21 +63,13 @@ def main(
     profile = profile_of(faults_json)
     if preset is not None:
         profile = laid_under(preset, profile)
-    try:
-        uvloop.run(
-            run(lambda: Server(settings, profile), host=host, port=port, control_port=control_port)
-        )
-    except (HlrdError, OSError) as error:
-        sys.exit(f"{name}: {error}")
-
-
-def _password(password: str, variable: str) -> str:
-    if not variable:
-        return password
-    try:
-        return os.environ[variable]
-    except KeyError:
-        raise typer.BadParameter(f"no variable {variable}", param_hint="--password-env") from None
+    run(
+        lambda: Server(settings, profile),
+        name=name,
+        host=host,
+        port=port,
+        control_port=control_port,
+    )
 
 
 if __name__ == "__main__":

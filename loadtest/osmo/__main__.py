@@ -1,14 +1,11 @@
 """One emulated osmo-hlr as a process. Prints `ready NAME port=… control=…` when it listens."""
 
-import sys
 from pathlib import Path
 from typing import Annotated
 
 import typer
-import uvloop
 
 from hlrd.codec import ipa
-from hlrd.domain.errors import HlrdError
 from loadtest.emulator import profile_of, run
 from loadtest.osmo.server import Server, Settings
 
@@ -27,12 +24,13 @@ def main(
     """Emulate one osmo-hlr that speaks CTRL in IPA frames, with a control port beside it."""
     settings = Settings(name=name, idle_close_s=idle_close_s, state_file=state_file, seed=seed)
     profile = profile_of(faults_json)
-    try:
-        uvloop.run(
-            run(lambda: Server(settings, profile), host=host, port=port, control_port=control_port)
-        )
-    except (HlrdError, OSError) as error:
-        sys.exit(f"{name}: {error}")
+    run(
+        lambda: Server(settings, profile),
+        name=name,
+        host=host,
+        port=port,
+        control_port=control_port,
+    )
 
 
 if __name__ == "__main__":

@@ -3,14 +3,11 @@
 Prints `ready NAME port=… control=…` when it listens.
 """
 
-import sys
 from pathlib import Path
 from typing import Annotated
 
 import typer
-import uvloop
 
-from hlrd.domain.errors import HlrdError
 from loadtest.emulator import profile_of, run
 from loadtest.forward import Hop
 from loadtest.relay.core import RELAYS, Role
@@ -56,12 +53,13 @@ def main(
         seed=seed,
     )
     profile = profile_of(faults_json)
-    try:
-        uvloop.run(
-            run(lambda: Server(settings, profile), host=host, port=port, control_port=control_port)
-        )
-    except (HlrdError, OSError) as error:
-        sys.exit(f"{settings.name}: {error}")
+    run(
+        lambda: Server(settings, profile),
+        name=settings.name,
+        host=host,
+        port=port,
+        control_port=control_port,
+    )
 
 
 def _partner(named: str) -> tuple[str, Hop]:
