@@ -24,7 +24,7 @@ from hlrd.api.seam import Status
 from hlrd.config import ConfigError, NESettings, Settings
 from hlrd.domain.errors import HlrdError
 from hlrd.domain.operation import Operation
-from hlrd.domain.plan import Routes
+from hlrd.domain.plans.plan import Routes
 from hlrd.domain.routing import RouteTable, Routing
 from hlrd.engine.engine import Engine
 from hlrd.ne.adapter import Account, Adapter

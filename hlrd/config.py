@@ -20,7 +20,7 @@ from pydantic_settings import BaseSettings, PydanticBaseSettingsSource, Settings
 
 from hlrd import limits
 from hlrd.domain.errors import HlrdError
-from hlrd.domain.order import Source
+from hlrd.domain.orders import Source
 
 
 class ConfigError(HlrdError):

@@ -16,7 +16,7 @@ from hlrd.domain.errors import Refusal
 from hlrd.domain.identity import ICCID, IMSI, MSISDN, Binding, Card, CardKey, SealedKey, UserId
 from hlrd.domain.lifecycle import NumberState
 from hlrd.domain.operation import Task
-from hlrd.domain.order import WorkOrder
+from hlrd.domain.orders import WorkOrder
 from hlrd.domain.product import Holding, Product
 from hlrd.domain.user import User
 

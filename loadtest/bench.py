@@ -14,7 +14,7 @@ from dataclasses import dataclass
 from typing import Any, Final
 
 from hlrd.config import Database
-from hlrd.domain.order import Source
+from hlrd.domain.orders import Source
 from hlrd.store import embedded
 from hlrd.store.connection import connect
 from loadtest import cpu, isolation, report

@@ -10,7 +10,7 @@ from random import Random
 from typing import Any
 
 from adapters.osmo_hlr import OsmoHLR
-from hlrd.domain.order import Source
+from hlrd.domain.orders import Source
 from loadtest import chaos, evidence, proof
 from loadtest.client import Upstream
 from loadtest.generate import batches, member_activations

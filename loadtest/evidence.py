@@ -11,7 +11,7 @@ from typing import Any, Final
 import asyncpg
 
 from hlrd.domain.identity import COUNTRY_CODE
-from hlrd.domain.order import Source
+from hlrd.domain.orders import Source
 from loadtest.proof import Bound, Evidence
 from loadtest.simlot import Stock
 from loadtest.stack import Stack

@@ -15,7 +15,7 @@ from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Final
 
-from hlrd.domain.order import Source
+from hlrd.domain.orders import Source
 from loadtest import cpu
 from loadtest.client import Upstream
 from loadtest.faults import Latency, Profile

@@ -11,7 +11,7 @@ import time
 from pathlib import Path
 from typing import Final
 
-from hlrd.domain.order import Source
+from hlrd.domain.orders import Source
 from loadtest.owner import run_until_signal
 from loadtest.process import StackError
 from loadtest.settings import POOL, PROVINCE, Credentials, Shape

@@ -9,7 +9,7 @@ from pathlib import Path
 from types import MappingProxyType
 from typing import Final
 
-from hlrd.domain.order import Source
+from hlrd.domain.orders import Source
 from loadtest.faults import Profile
 
 HLR_USER: Final = "hlrd"

@@ -24,7 +24,7 @@ from adapters.hss_soap import HSSSOAP
 from adapters.huawei_hlr import HuaweiHLR
 from adapters.osmo_hlr import OsmoHLR
 from hlrd.config import Database
-from hlrd.domain.order import Source
+from hlrd.domain.orders import Source
 from hlrd.store import embedded
 from loadtest.faults import Profile
 from loadtest.osmo.real import RealHLR

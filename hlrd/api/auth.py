@@ -9,7 +9,7 @@ from aiohttp.typedefs import Handler, Middleware
 
 from hlrd.api.problem import Unauthorized
 from hlrd.domain.errors import NotAllowed
-from hlrd.domain.order import Source
+from hlrd.domain.orders import Source
 
 SOURCE: Final = web.RequestKey("source", Source)
 

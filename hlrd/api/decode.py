@@ -12,7 +12,7 @@ import msgspec
 
 from hlrd import limits
 from hlrd.api.problem import TooLarge
-from hlrd.domain import order
+from hlrd.domain import orders
 from hlrd.domain.errors import BadRequest, Refusal
 from hlrd.ports import Submission
 
@@ -26,7 +26,7 @@ def is_array(document: bytes) -> bool:
 
 def one(source: str, document: bytes) -> Submission:
     try:
-        decoded = order.decode(document)
+        decoded = orders.decode(document)
         _refuse_repeated_keys(document)
     except Refusal as refusal:
         return Submission(source, None, refusal)
@@ -72,7 +72,7 @@ def _too_many() -> TooLarge:
 def _refuse_repeated_keys(document: bytes) -> None:
     """msgspec takes the last of two members of one name, and upstream may have meant the first.
 
-    Only for a document that `order.decode` took, thus one object without objects in it. Every
+    Only for a document that `orders.decode` took, thus one object without objects in it. Every
     member brings a colon, so as many colons as names proves in a fraction of the time of a second
     parse that no name comes twice; only a text with a colon in it makes that parse necessary.
     """

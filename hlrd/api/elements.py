@@ -15,7 +15,7 @@ from hlrd.api.seam import Element, Halts
 from hlrd.api.typed import as_json, parse_json
 from hlrd.domain.errors import BadRequest, Conflict, NotFound
 from hlrd.domain.operation import Task
-from hlrd.domain.order import Source
+from hlrd.domain.orders import Source
 from hlrd.ne.halts import Halt, HaltKind
 
 ElementText = Annotated[str, Meta(pattern=r"\A[a-z][a-z0-9_-]{0,31}\Z")]

@@ -18,7 +18,7 @@ from hlrd.api.shown import demand_reader
 from hlrd.api.typed import as_json, parse
 from hlrd.domain.errors import BadRequest, Conflict, NotFound, Refusal
 from hlrd.domain.lifecycle import ImportState
-from hlrd.domain.order import PROVINCES, OperatorText, ProvinceText, Source
+from hlrd.domain.orders import PROVINCES, OperatorText, ProvinceText, Source
 from hlrd.pool.simfaults import COLUMNS
 from hlrd.pool.simheader import BadLine
 from hlrd.store.record import ImportRow

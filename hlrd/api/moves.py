@@ -17,7 +17,7 @@ from hlrd.api.seam import Moves
 from hlrd.api.typed import as_json, parse_json
 from hlrd.domain.errors import BadRequest, NotFound
 from hlrd.domain.lifecycle import MoveEvent
-from hlrd.domain.order import BEIJING, OperatorText, Source
+from hlrd.domain.orders import BEIJING, OperatorText, Source
 from hlrd.domain.routing import PREFIX_PATTERN, Identity, Rehoming, Segment
 from hlrd.store.record import MoveRow
 

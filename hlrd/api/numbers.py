@@ -14,7 +14,7 @@ from hlrd.api.typed import parse_json
 from hlrd.domain import identity
 from hlrd.domain.errors import NotFound
 from hlrd.domain.identity import MSISDN
-from hlrd.domain.order import NoteText, OperatorText, Source
+from hlrd.domain.orders import NoteText, OperatorText, Source
 from hlrd.store.desk import Work
 
 _NUMBERS: Final = "/v1/numbers"

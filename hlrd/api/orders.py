@@ -17,7 +17,7 @@ from hlrd.api.patience import Patience
 from hlrd.api.seam import Desk, Intake, Orders, Status
 from hlrd.api.typed import as_json, parse
 from hlrd.domain.errors import NotFound, Unavailable
-from hlrd.domain.order import OrderIdText, Source
+from hlrd.domain.orders import OrderIdText, Source
 from hlrd.ports import Answer, Submission
 from hlrd.store.record import OrderRecord
 

@@ -19,7 +19,7 @@ from hlrd.api.typed import parse, parse_json
 from hlrd.domain import identity
 from hlrd.domain.errors import BadRequest, NotFound
 from hlrd.domain.lifecycle import NumberState
-from hlrd.domain.order import PROVINCES, NameText, OperatorText, ProvinceText, Source
+from hlrd.domain.orders import PROVINCES, NameText, OperatorText, ProvinceText, Source
 from hlrd.domain.routing import RouteTable
 from hlrd.pool.ranges import home_of_range, parse_range
 from hlrd.store.record import ExportRow

@@ -12,7 +12,7 @@ from hlrd.api.auth import demand
 from hlrd.api.seam import ProductShelf
 from hlrd.api.typed import as_json
 from hlrd.domain.errors import NotFound
-from hlrd.domain.order import BEIJING, Source
+from hlrd.domain.orders import BEIJING, Source
 from hlrd.domain.product import ProductService
 from hlrd.store.products import ProductRow
 

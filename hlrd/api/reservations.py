@@ -18,7 +18,7 @@ from hlrd.api.typed import as_json, parse, parse_json
 from hlrd.domain import identity
 from hlrd.domain.errors import BadRequest, NotFound
 from hlrd.domain.identity import MSISDN, MSISDNText
-from hlrd.domain.order import PROVINCES, NameText, OperatorText, ProvinceText, Source
+from hlrd.domain.orders import PROVINCES, NameText, OperatorText, ProvinceText, Source
 from hlrd.pool.reservation import Asked
 from hlrd.store.record import ReservationRow, ReservedNumber
 

@@ -5,7 +5,7 @@ from aiohttp import hdrs, web
 
 from hlrd.api.auth import demand
 from hlrd.api.typed import as_json
-from hlrd.domain.order import Source
+from hlrd.domain.orders import Source
 
 
 def demand_reader(request: web.Request) -> None:

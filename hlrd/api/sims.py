@@ -14,7 +14,7 @@ from hlrd.api.shown import demand_reader, shown
 from hlrd.api.typed import parse_json
 from hlrd.domain.errors import NotFound
 from hlrd.domain.identity import ICCID, parse_iccid
-from hlrd.domain.order import NoteText, OperatorText, Source
+from hlrd.domain.orders import NoteText, OperatorText, Source
 from hlrd.store.record import CardRow
 
 _LOTS: Final = "/v1/sim-lots"

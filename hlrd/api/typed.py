@@ -10,7 +10,7 @@ from aiohttp import web
 from hlrd.api.body import JSON
 from hlrd.api.decode import refuse_repeated
 from hlrd.domain.errors import BadRequest
-from hlrd.domain.order import refusal_of
+from hlrd.domain.orders import refusal_of
 
 T = TypeVar("T")
 

@@ -11,7 +11,7 @@ from hlrd.domain import trail
 from hlrd.domain.identity import Binding
 from hlrd.domain.lifecycle import OrderState, TaskState
 from hlrd.domain.operation import Task
-from hlrd.domain.order import BEIJING, user_of
+from hlrd.domain.orders import BEIJING, user_of
 from hlrd.domain.suspension import Level
 from hlrd.domain.trail import TaskTrail
 from hlrd.store.record import OrderRecord

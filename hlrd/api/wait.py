@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from typing import Final
 
 from hlrd import limits
-from hlrd.domain.order import WorkOrder
+from hlrd.domain.orders import WorkOrder
 
 PREFER: Final = "Prefer"
 _WAIT: Final = re.compile(r'\A\s*wait\s*=\s*"?([0-9]{1,6})"?\s*(?:;.*)?\Z', re.IGNORECASE)

@@ -10,7 +10,7 @@ from rich.pretty import Pretty
 from rich.table import Column, Table
 
 from hlrd.cli.client import OWNER, URL, CallFailed, Client, Url, path_of
-from hlrd.domain.order import BEIJING
+from hlrd.domain.orders import BEIJING
 
 ne: Final = typer.Typer(no_args_is_help=True, help=f"Network elements. {OWNER}")
 

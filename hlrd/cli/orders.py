@@ -9,7 +9,7 @@ from rich.pretty import Pretty
 from rich.table import Column, Table
 
 from hlrd.cli.client import OWNER, URL, CallFailed, Client, Url, path_of
-from hlrd.domain.order import Source
+from hlrd.domain.orders import Source
 
 order: Final = typer.Typer(no_args_is_help=True, help=f"Work orders. {OWNER}")
 

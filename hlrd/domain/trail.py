@@ -13,7 +13,7 @@ import msgspec
 from msgspec import Struct
 
 from hlrd.domain.operation import NO_DETAILS, Cause, Details, Operation, Task
-from hlrd.domain.order import BEIJING
+from hlrd.domain.orders import BEIJING
 
 
 class Receipt(Struct, omit_defaults=True, kw_only=True, gc=False):

@@ -13,9 +13,9 @@ from hlrd.domain.catalogue import OrderKind
 from hlrd.domain.identity import Binding, UserId
 from hlrd.domain.lifecycle import ORDER, TASK, OrderEvent, OrderState, TaskEvent, TaskState, advance
 from hlrd.domain.operation import Task
-from hlrd.domain.order import WorkOrder
+from hlrd.domain.orders import WorkOrder
 from hlrd.domain.outcome import Outcome
-from hlrd.domain.plan import Impossible, Plan
+from hlrd.domain.plans.plan import Impossible, Plan
 from hlrd.domain.user import User
 from hlrd.ports import Answer, Intent
 

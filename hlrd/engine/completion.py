@@ -6,7 +6,7 @@ from typing import Any, Final
 
 from hlrd.domain import suspension, trail
 from hlrd.domain.lifecycle import OrderState, TaskState
-from hlrd.domain.order import (
+from hlrd.domain.orders import (
     ProductOrder,
     ProductPublish,
     ProductSubscribe,

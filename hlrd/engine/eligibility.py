@@ -8,12 +8,12 @@ from datetime import datetime
 from typing import Final
 
 from hlrd import limits
-from hlrd.domain import order as orders
+from hlrd.domain import orders
 from hlrd.domain.catalogue import OrderKind
 from hlrd.domain.conflict import RULINGS, Ruling
 from hlrd.domain.errors import BadRequest, Busy, Conflict, NotAllowed, NotFound
 from hlrd.domain.lifecycle import NumberState, UserState
-from hlrd.domain.order import (
+from hlrd.domain.orders import (
     MemberActivate,
     OfUser,
     Opening,
@@ -22,7 +22,8 @@ from hlrd.domain.order import (
     UserOpen,
     WorkOrder,
 )
-from hlrd.domain.plan import Routes, services_key
+from hlrd.domain.plans.opening import services_key
+from hlrd.domain.plans.plan import Routes
 from hlrd.domain.routing import Identity, Routing
 from hlrd.domain.user import User
 from hlrd.engine.book import OpenOrder

@@ -10,14 +10,14 @@ from typing import Any, Final
 import structlog
 
 from hlrd import limits, metrics
-from hlrd.domain import order as orders
+from hlrd.domain import orders
 from hlrd.domain.catalogue import BY_NAME
 from hlrd.domain.errors import Conflict, NotFound
 from hlrd.domain.identity import Binding, UserId
 from hlrd.domain.lifecycle import OrderEvent, OrderState
 from hlrd.domain.operation import Task
 from hlrd.domain.outcome import Outcome
-from hlrd.domain.plan import Routes
+from hlrd.domain.plans.plan import Routes
 from hlrd.domain.publication import Check, Products
 from hlrd.domain.routing import RouteTable
 from hlrd.engine import completion

@@ -3,12 +3,11 @@
 from collections.abc import Callable
 
 from hlrd import metrics
-from hlrd.domain import plan as planning
 from hlrd.domain.catalogue import Direction
 from hlrd.domain.lifecycle import OrderEvent, OrderState, TaskEvent, TaskState, UserState
 from hlrd.domain.operation import Task
 from hlrd.domain.outcome import FINAL, Decision, Outcome, Step, Verdict, decide
-from hlrd.domain.plan import Impossible, Routes
+from hlrd.domain.plans.plan import Ground, Impossible, Routes, undo
 from hlrd.domain.publication import Products
 from hlrd.domain.suspension import NO_REASONS
 from hlrd.domain.user import User
@@ -62,7 +61,8 @@ class Execution:
         elif len(lane.queue) > 1 and any(behind.kind.opens_user for behind in lane.queue):
             # The opening it came behind was lost in a crash and came again: no user of its own.
             user = None
-        plan = planning.plan(order.order, user, self._routes, self._products, str(order.id))
+        ground = Ground(self._routes, self._products, str(order.id))
+        plan = order.kind.plan(order.order, user, ground)
         if isinstance(plan, Impossible):
             self._end_impossible(order, plan)
             return
@@ -256,7 +256,7 @@ class Execution:
             self._on_end(order)
         elif order.kind.direction is Direction.BACKWARD:
             order.move(OrderEvent.STEP_FAILED_BACKWARD)
-            self._run(order, planning.undo(_to_undo(order)))
+            self._run(order, undo(_to_undo(order)))
         else:
             order.move(OrderEvent.STEP_FAILED_FORWARD)
             self._on_end(order)

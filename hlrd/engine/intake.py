@@ -11,12 +11,12 @@ from typing import Final
 from msgspec import Struct, structs
 
 from hlrd import metrics
-from hlrd.domain import order as orders
+from hlrd.domain import orders
 from hlrd.domain.catalogue import BY_SHAPE
 from hlrd.domain.errors import Conflict, Refusal
 from hlrd.domain.identity import ICCID, IMSI, MSISDN, Binding, CardKey, UserId
 from hlrd.domain.lifecycle import OrderState, UserState
-from hlrd.domain.order import (
+from hlrd.domain.orders import (
     MemberActivate,
     OfUser,
     Opening,
@@ -26,7 +26,7 @@ from hlrd.domain.order import (
     UserOpen,
     WorkOrder,
 )
-from hlrd.domain.plan import Routes
+from hlrd.domain.plans.plan import Routes
 from hlrd.domain.product import Product
 from hlrd.domain.routing import RouteTable
 from hlrd.domain.suspension import NO_REASONS

@@ -4,8 +4,9 @@ from collections.abc import Iterable, Mapping
 
 from hlrd.domain import publication
 from hlrd.domain.errors import BadRequest, Conflict, NotFound
-from hlrd.domain.order import ProductPublish, ProductSubscribe, ProductUnsubscribe
-from hlrd.domain.plan import Routes, refuse_unfit
+from hlrd.domain.orders import ProductPublish, ProductSubscribe, ProductUnsubscribe
+from hlrd.domain.plans.plan import Routes
+from hlrd.domain.plans.product import refuse_unfit
 from hlrd.domain.product import Holding, Product
 from hlrd.domain.publication import Check, Products
 from hlrd.domain.user import User

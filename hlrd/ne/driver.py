@@ -13,7 +13,7 @@ import structlog
 from hlrd.config import NESettings
 from hlrd.domain.errors import HlrdError, ProtocolError
 from hlrd.domain.operation import Operation, Task
-from hlrd.domain.order import BEIJING
+from hlrd.domain.orders import BEIJING
 from hlrd.domain.outcome import Outcome, Verdict
 from hlrd.ne.adapter import Adapter
 from hlrd.ne.halts import Halt, HaltKind, Halts

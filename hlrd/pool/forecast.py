@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from datetime import date, datetime, timedelta
 from typing import Final
 
-from hlrd.domain.order import BEIJING
+from hlrd.domain.orders import BEIJING
 from hlrd.pool.allocator import Flow
 
 _DAY_S: Final = 86_400.0

@@ -7,7 +7,7 @@ from typing import Final
 
 from hlrd.domain.errors import BadRequest, Conflict
 from hlrd.domain.identity import MSISDN, parse_msisdn
-from hlrd.domain.order import PROVINCES
+from hlrd.domain.orders import PROVINCES
 from hlrd.domain.routing import Identity, Routing
 from hlrd.pool.permutation import Permutation, order_key
 

@@ -11,7 +11,7 @@ from typing import Any, Final
 
 import aiohttp
 
-from hlrd.domain.order import Source
+from hlrd.domain.orders import Source
 from loadtest.client import Upstream
 from loadtest.process import StackError, beside
 from loadtest.proof import Check

@@ -12,7 +12,7 @@ from adapters.eoms import ABOUT_CHARACTERS_MAX, CLOSE, EOMS, FALLOUT, KIND, OPEN
 from hlrd.codec.base import UnsafeValue
 from hlrd.codec.http import HTTPRequest, HTTPRequests
 from hlrd.domain.operation import NOBODY, Details, Operation, Task
-from hlrd.domain.plan import undo
+from hlrd.domain.plans.plan import undo
 from hlrd.ne.adapter import Account
 from tests.adapters.conformance import SHEET, a_task, the_replies
 

@@ -18,7 +18,7 @@ from hlrd.api.body import Bodies
 from hlrd.api.listen import listen
 from hlrd.api.public import public_app
 from hlrd.api.seam import Imports, NumberPools, SIMStock, Status
-from hlrd.domain.order import Source
+from hlrd.domain.orders import Source
 from hlrd.domain.routing import RouteTable
 from tests.api.fake_reservations import FakeReservations
 from tests.api.fakes import (

@@ -12,13 +12,12 @@ from typing import Any
 
 import orjson
 
-from hlrd.domain import order as orders
-from hlrd.domain import trail
+from hlrd.domain import orders, trail
 from hlrd.domain.errors import Conflict, NotFound, Refusal
 from hlrd.domain.identity import ICCID, IMSI, MSISDN, Binding, SealedKey, UserId
 from hlrd.domain.lifecycle import MOVE, ImportState, MoveEvent, MoveState
 from hlrd.domain.operation import Task
-from hlrd.domain.order import WorkOrder
+from hlrd.domain.orders import WorkOrder
 from hlrd.domain.routing import Rehoming
 from hlrd.ne.halts import Halt
 from hlrd.pool import simfaults

@@ -12,7 +12,7 @@ from hlrd.api import problem
 from hlrd.domain import errors
 from hlrd.domain.catalogue import KINDS
 from hlrd.domain.errors import Refusal
-from hlrd.domain.order import PROVINCES, Source
+from hlrd.domain.orders import PROVINCES, Source
 from hlrd.engine.intake import REFUSAL_OF_CLASH
 from tests.api.client import World, a_world
 

@@ -4,7 +4,7 @@ from datetime import UTC, datetime, timedelta
 
 import pytest
 
-from hlrd.domain.order import Source
+from hlrd.domain.orders import Source
 from hlrd.ne.halts import HaltKind
 from tests.api.client import World, a_member_activation
 

@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 
 from hlrd import limits, metrics
 from hlrd.api.body import Bodies
-from hlrd.domain.order import Source
+from hlrd.domain.orders import Source
 from hlrd.store.errors import StoreTimeout
 from tests.api.client import Reply, World, a_member_activation, a_world, token, until
 

@@ -10,7 +10,7 @@ import pytest
 
 from hlrd import limits
 from hlrd.domain.lifecycle import ImportState
-from hlrd.domain.order import Source
+from hlrd.domain.orders import Source
 from tests.api.client import Reply, World
 from tests.api.fakes import an_import_row
 from tests.api.test_sims import KI, a_card, a_lot, post_lot

@@ -5,7 +5,7 @@ from typing import Any
 import pytest
 
 from hlrd.domain.lifecycle import MoveState
-from hlrd.domain.order import Source
+from hlrd.domain.orders import Source
 from hlrd.domain.routing import Identity, Rehoming, Route, Routing, Segment
 from tests.api.client import World, a_member_activation
 

@@ -6,7 +6,7 @@ from typing import Any
 import pytest
 
 from hlrd.domain.identity import MSISDN
-from hlrd.domain.order import Source
+from hlrd.domain.orders import Source
 from hlrd.store.desk import Work
 from tests.api.client import Reply, World, a_world
 from tests.api.test_pools import RANGE, post

@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from hlrd.domain.order import Source
+from hlrd.domain.orders import Source
 from hlrd.store.pools import NumberPools
 from tests.api.client import World, a_world
 from tests.api.test_pools import RANGE, post

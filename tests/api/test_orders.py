@@ -10,7 +10,7 @@ import pytest
 from hlrd import limits
 from hlrd.api.seam import Status
 from hlrd.domain.errors import Busy, Conflict, Unavailable
-from hlrd.domain.order import Source
+from hlrd.domain.orders import Source
 from tests.api.client import Reply, World, a_member_activation, until
 from tests.api.fakes import a_trail, an_order_record
 

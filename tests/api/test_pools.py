@@ -5,7 +5,7 @@ from typing import Any
 
 import pytest
 
-from hlrd.domain.order import Source
+from hlrd.domain.orders import Source
 from tests.api.client import Reply, World
 
 RANGE = {"first": "1064900000000", "last": "1064900000099", "province": "200", "hlr": "hlr1"}

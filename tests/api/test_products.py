@@ -6,7 +6,7 @@ from typing import Any
 import pytest
 
 from hlrd.domain.lifecycle import ProductState
-from hlrd.domain.order import Source
+from hlrd.domain.orders import Source
 from hlrd.store.products import ProductRow
 from tests.api.client import World
 from tests.domain.products import a_content, a_manual, a_product, an_apn

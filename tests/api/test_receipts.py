@@ -3,7 +3,7 @@
 import pytest
 
 from hlrd import limits
-from hlrd.domain.order import Source
+from hlrd.domain.orders import Source
 from tests.api.client import World
 
 

@@ -4,7 +4,7 @@ from typing import Any
 
 import pytest
 
-from hlrd.domain.order import Source
+from hlrd.domain.orders import Source
 from tests.api.client import Reply, World
 
 WANTED: dict[str, Any] = {"operator_id": "op", "province": "200", "count": 250}

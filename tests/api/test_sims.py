@@ -2,7 +2,7 @@
 
 import pytest
 
-from hlrd.domain.order import Source
+from hlrd.domain.orders import Source
 from tests.api.client import Reply, World
 
 KI = "0123456789ABCDEF0123456789ABCDE"

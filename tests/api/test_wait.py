@@ -5,12 +5,12 @@ import pytest
 
 from hlrd import limits
 from hlrd.api.wait import Wait, wanted
-from hlrd.domain import order
+from hlrd.domain import orders
 from tests.api.client import a_member_activation
 
 
-def an_order(**fields: object) -> order.WorkOrder:
-    return order.decode(msgspec.json.encode(a_member_activation(**fields)))
+def an_order(**fields: object) -> orders.WorkOrder:
+    return orders.decode(msgspec.json.encode(a_member_activation(**fields)))
 
 
 @pytest.mark.parametrize(

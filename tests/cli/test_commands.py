@@ -12,7 +12,7 @@ from hlrd.__main__ import cli
 from hlrd.cli.client import CallFailed
 from hlrd.config import Settings
 from hlrd.domain.errors import Fenced
-from hlrd.domain.order import Source
+from hlrd.domain.orders import Source
 from tests.api.client import World, a_member_activation, a_world, token
 
 EXAMPLE = Path(__file__).parent.parent.parent / "hlrd.example.toml"

@@ -6,7 +6,7 @@ import pytest
 
 from hlrd.cli import ne
 from hlrd.cli.client import CallFailed
-from hlrd.domain.order import BEIJING
+from hlrd.domain.orders import BEIJING
 from hlrd.ne.halts import HaltKind
 from tests.api.client import a_member_activation, a_world
 from tests.cli.test_commands import run, said

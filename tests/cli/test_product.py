@@ -10,7 +10,7 @@ import pytest
 
 from hlrd.cli.client import CallFailed
 from hlrd.domain.lifecycle import ProductState
-from hlrd.domain.order import ProductPublish
+from hlrd.domain.orders import ProductPublish
 from hlrd.store.products import ProductRow
 from tests.api.client import a_world, until
 from tests.cli.test_commands import run, said

@@ -6,9 +6,10 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from hlrd.domain import script
+from hlrd.domain.catalogue import plan_of
 from hlrd.domain.lifecycle import UserState
 from hlrd.domain.operation import Operation
-from hlrd.domain.order import (
+from hlrd.domain.orders import (
     ArrearsSuspend,
     PaymentResume,
     ProductPublish,
@@ -17,7 +18,7 @@ from hlrd.domain.order import (
     UserTerminate,
     WorkOrder,
 )
-from hlrd.domain.plan import Impossible, Mark, Plan, Routes, plan, undo
+from hlrd.domain.plans.plan import Ground, Impossible, Mark, Plan, Routes, undo
 from hlrd.domain.product import Holding, Product
 from hlrd.domain.publication import Products
 from hlrd.domain.suspension import NO_REASONS, Level, Reason, Reasons
@@ -31,7 +32,7 @@ from tests.domain.products import (
     held,
     published,
 )
-from tests.domain.test_plan import BINDING, HEADER
+from tests.domain.test_plans import BINDING, HEADER
 
 ROUTES = Routes(
     "dsmp", {}, dialects={"hlr1": "mml"}, platforms=frozenset({"p1", "p2"}), sheets="eoms"
@@ -76,7 +77,7 @@ def publish(product: Product) -> ProductPublish:
 
 
 def made(order: WorkOrder, user: User | None, products: Products) -> Plan:
-    found = plan(order, user, ROUTES, products, "55")
+    found = plan_of(order, user, Ground(ROUTES, products, "55"))
     assert isinstance(found, Plan), found
     return found
 
@@ -164,7 +165,7 @@ def test_the_same_again_changes_nothing_and_anything_else_is_impossible() -> Non
 
     again = made(subscribe(v1, apn="a"), user, products)
     others = [
-        plan(order, user, ROUTES, products, "55")
+        plan_of(order, user, Ground(ROUTES, products, "55"))
         for order in (subscribe(v1, apn="b"), subscribe(v2, apn="a"))
     ]
 
@@ -177,7 +178,7 @@ def test_the_same_again_changes_nothing_and_anything_else_is_impossible() -> Non
 def test_a_home_without_a_script_for_it_cannot_have_the_function() -> None:
     elsewhere = Routes("dsmp", {}, dialects={"hlr1": "cai"})
 
-    found = plan(subscribe(A), user_with(), elsewhere, published(A), "55")
+    found = plan_of(subscribe(A), user_with(), Ground(elsewhere, published(A), "55"))
 
     assert isinstance(found, Impossible)
     assert found.code == "PRODUCT_NOT_ON_HLR"
@@ -279,7 +280,7 @@ def test_a_stopped_line_is_given_functions_and_no_content() -> None:
     products = published(plain, A)
     user = user_with(reasons=STOPPED)
 
-    refused = plan(subscribe(A), user, ROUTES, products, "55")
+    refused = plan_of(subscribe(A), user, Ground(ROUTES, products, "55"))
 
     assert isinstance(refused, Impossible)
     assert refused.code == "LINE_STOPPED"
@@ -316,7 +317,7 @@ def test_an_active_version_again_costs_nothing_and_an_older_one_is_impossible() 
     old, new = a_product("P", a_content()), a_product("P", a_content(), version=2)
 
     again = made(publish(new), None, published(old, new))
-    late = plan(publish(old), None, ROUTES, published(new), "55")
+    late = plan_of(publish(old), None, Ground(ROUTES, published(new), "55"))
 
     assert (again.stages, again.marks) == ((), (Mark.NO_CHANGE,))
     assert isinstance(late, Impossible)

@@ -39,7 +39,7 @@ from hlrd.domain.lifecycle import (
     UserState,
     advance,
 )
-from hlrd.domain.order import Source
+from hlrd.domain.orders import Source
 
 TABLES: list[tuple[Mapping[Any, Any], type[StrEnum], type[StrEnum]]] = [
     (ORDER, OrderState, OrderEvent),

@@ -5,7 +5,7 @@ from contextlib import asynccontextmanager
 from dataclasses import dataclass, replace
 from random import Random
 
-from hlrd.domain.order import Source
+from hlrd.domain.orders import Source
 from loadtest import evidence, proof
 from loadtest.client import Upstream
 from loadtest.generate import batches, member_activations

@@ -12,7 +12,7 @@ import aiohttp
 import pytest
 import pytest_asyncio
 
-from hlrd.domain.order import Source
+from hlrd.domain.orders import Source
 from loadtest.run import welcome
 from tests import draw
 from tests.e2e.flow import DEADLINE_S, System, system

@@ -7,7 +7,7 @@ from typing import Any, Final
 import msgspec
 import pytest
 
-from hlrd.domain.order import Source
+from hlrd.domain.orders import Source
 from loadtest.generate import batches
 from loadtest.proof import Bound
 from loadtest.settings import PROVINCE

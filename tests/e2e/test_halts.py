@@ -5,7 +5,7 @@ import asyncio
 
 import pytest
 
-from hlrd.domain.order import Source
+from hlrd.domain.orders import Source
 from loadtest.process import beside, until
 from tests.e2e.flow import DEADLINE_S, System, system
 

@@ -9,7 +9,7 @@ import pytest_asyncio
 
 from hlrd.codec import mml
 from hlrd.domain.identity import MSISDN, international
-from hlrd.domain.order import Source
+from hlrd.domain.orders import Source
 from loadtest.settings import HLR_USER
 from tests.e2e.flow import SMALL, System, system
 

@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from hlrd.domain.order import Source
+from hlrd.domain.orders import Source
 from loadtest.faults import Fault, Once, Profile
 from tests.e2e.flow import DEADLINE_S, SMALL, System, system
 

@@ -6,7 +6,7 @@ from typing import Any
 import pytest
 import pytest_asyncio
 
-from hlrd.domain.order import Source
+from hlrd.domain.orders import Source
 from loadtest.generate import batches
 from loadtest.settings import PROVINCE
 from loadtest.workload import Workload

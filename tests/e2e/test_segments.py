@@ -11,7 +11,7 @@ from typing import Any
 import orjson
 import pytest
 
-from hlrd.domain.order import Source
+from hlrd.domain.orders import Source
 from loadtest.generate import Batch
 from loadtest.process import until
 from loadtest.settings import PROVINCE

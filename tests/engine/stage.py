@@ -18,9 +18,15 @@ from hlrd.domain.identity import (
     UserId,
 )
 from hlrd.domain.lifecycle import NumberState, UserState
-from hlrd.domain.order import ArrearsSuspend, MemberActivate, PaymentResume, UserOpen, UserTerminate
+from hlrd.domain.orders import (
+    ArrearsSuspend,
+    MemberActivate,
+    PaymentResume,
+    UserOpen,
+    UserTerminate,
+)
 from hlrd.domain.outcome import Outcome, Verdict
-from hlrd.domain.plan import Routes
+from hlrd.domain.plans.plan import Routes
 from hlrd.domain.publication import Products
 from hlrd.domain.routing import RouteTable
 from hlrd.domain.suspension import NO_REASONS, Reasons

@@ -6,8 +6,7 @@ import pytest
 from msgspec import structs
 
 from hlrd import limits
-from hlrd.domain import order as orders
-from hlrd.domain import trail
+from hlrd.domain import orders, trail
 from hlrd.domain.errors import Conflict, NotFound
 from hlrd.domain.operation import Operation
 from hlrd.domain.outcome import Outcome, Verdict

@@ -5,11 +5,10 @@ from typing import Any
 import pytest
 from msgspec import structs
 
-from hlrd.domain import order as orders
-from hlrd.domain import trail
+from hlrd.domain import orders, trail
 from hlrd.domain.lifecycle import ProductState
 from hlrd.domain.operation import Operation
-from hlrd.domain.order import ProductPublish, ProductSubscribe, ProductUnsubscribe
+from hlrd.domain.orders import ProductPublish, ProductSubscribe, ProductUnsubscribe
 from hlrd.domain.outcome import Outcome, Verdict
 from hlrd.domain.product import Product
 from hlrd.domain.script import Script, ScriptError

@@ -4,7 +4,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from hlrd.domain.order import MemberActivate, decode
+from hlrd.domain.orders import MemberActivate, decode
 from loadtest.generate import Latency, batches, member_activations
 
 

@@ -14,9 +14,9 @@ from hlrd.domain.catalogue import BY_NAME, Direction, OrderKind
 from hlrd.domain.identity import UserId
 from hlrd.domain.lifecycle import OrderEvent, OrderState
 from hlrd.domain.operation import Task
-from hlrd.domain.order import UserTerminate
+from hlrd.domain.orders import UserTerminate
 from hlrd.domain.outcome import Outcome
-from hlrd.domain.plan import Routes
+from hlrd.domain.plans.plan import Routes
 from hlrd.domain.publication import Products
 from hlrd.engine.book import Book, OpenOrder, OpenTask
 from hlrd.engine.dispatch import Dispatch

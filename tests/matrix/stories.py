@@ -16,7 +16,7 @@ from msgspec.structs import replace
 from adapters import DIALECTS
 from hlrd.domain.lifecycle import OrderState
 from hlrd.domain.operation import Task
-from hlrd.domain.plan import undo
+from hlrd.domain.plans.plan import undo
 from hlrd.ne.adapter import Account, Adapter
 from loadtest.emulator import Emulator
 from loadtest.faults import Chance, Fault, Once, Profile

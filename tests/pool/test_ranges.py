@@ -6,7 +6,7 @@ from hypothesis import strategies as st
 
 from hlrd.domain.errors import BadRequest, Conflict
 from hlrd.domain.identity import parse_msisdn
-from hlrd.domain.order import NameText
+from hlrd.domain.orders import NameText
 from hlrd.pool.ranges import NAME_PATTERN, NumberRange, Order, Span, parse_range, refuse_overlap
 from tests.pool.database import SECRET, a_range
 

@@ -5,10 +5,10 @@ from dataclasses import dataclass, field
 
 from msgspec import structs
 
-from hlrd.domain import order as orders
+from hlrd.domain import orders
 from hlrd.domain.identity import ICCID, IMSI, MSISDN, Binding, Card, SealedKey, UserId
 from hlrd.domain.lifecycle import NumberState, OrderState, ProductState, UserState
-from hlrd.domain.order import ProductSubscribe
+from hlrd.domain.orders import ProductSubscribe
 from hlrd.domain.product import Holding, Product
 from hlrd.domain.publication import Products
 from hlrd.domain.suspension import NO_REASONS

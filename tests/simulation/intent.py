@@ -5,9 +5,9 @@ of each user in order of id, their results, and three rules of arithmetic.
 from collections.abc import Callable
 from dataclasses import dataclass, field
 
-from hlrd.domain import order as orders
+from hlrd.domain import orders
 from hlrd.domain.identity import Binding
-from hlrd.domain.order import (
+from hlrd.domain.orders import (
     ArrearsSuspend,
     MemberActivate,
     PaymentResume,

@@ -6,13 +6,16 @@ from typing import Any, Final
 from msgspec.structs import replace
 from pytest import MonkeyPatch  # noqa: PT013
 
-from hlrd.domain import plan as planning
 from hlrd.domain import subscription
+from hlrd.domain.catalogue import OrderKind
 from hlrd.domain.lifecycle import ProductState, TaskState
 from hlrd.domain.operation import Operation
+from hlrd.domain.orders import ArrearsSuspend, UserTerminate, WorkOrder
 from hlrd.domain.outcome import Decision, Step, Verdict, decide
+from hlrd.domain.plans.plan import Ground, Plan
 from hlrd.domain.product import Product
 from hlrd.domain.publication import Products
+from hlrd.domain.user import User
 from hlrd.engine import execution
 from hlrd.engine.book import Book
 from hlrd.engine.engine import Engine
@@ -81,7 +84,7 @@ def never_reads_parked_orders(patch: MonkeyPatch) -> None:
 
 
 def skips_compensation(patch: MonkeyPatch) -> None:
-    patch.setattr(planning, "undo", lambda done: ())
+    patch.setattr(execution, "undo", lambda done: ())
 
 
 def undoes_only_what_it_saw_done(patch: MonkeyPatch) -> None:
@@ -131,19 +134,28 @@ def does_not_block_behind_fallout(patch: MonkeyPatch) -> None:
 
 
 def forgets_the_relation(patch: MonkeyPatch) -> None:
-    terminate = planning._terminate
+    plan = OrderKind.plan
 
-    def partial(*args: Any) -> Any:
-        plan = terminate(*args)
-        kept = [s for s in plan.stages if s[0].operation is not Operation.CLOSE_RELATION]
-        return replace(plan, stages=tuple(kept))
+    def partial(self: OrderKind, order: WorkOrder, user: User | None, ground: Ground) -> Any:
+        made = plan(self, order, user, ground)
+        if not isinstance(order, UserTerminate):
+            return made
+        kept = [s for s in made.stages if s[0].operation is not Operation.CLOSE_RELATION]
+        return replace(made, stages=tuple(kept))
 
-    patch.setattr(planning, "_terminate", partial)
+    patch.setattr(OrderKind, "plan", partial)
 
 
 def lifts_every_reason(patch: MonkeyPatch) -> None:
     """Bars, and says that nothing changed."""
-    patch.setattr(planning, "_suspend", lambda order, user, *rest: planning.Plan((), user))
+    plan = OrderKind.plan
+
+    def idle(self: OrderKind, order: WorkOrder, user: User | None, ground: Ground) -> Any:
+        if isinstance(order, ArrearsSuspend):
+            return Plan((), user)
+        return plan(self, order, user, ground)
+
+    patch.setattr(OrderKind, "plan", idle)
 
 
 def keeps_the_waiting_waiting(patch: MonkeyPatch) -> None:

@@ -8,7 +8,7 @@ from typing import Protocol
 
 from hlrd.domain.identity import IMSI, CardKey, SealedKey, UserId
 from hlrd.domain.outcome import Outcome
-from hlrd.domain.plan import Routes
+from hlrd.domain.plans.plan import Routes
 from hlrd.domain.routing import RouteTable
 from hlrd.engine.engine import Engine
 from hlrd.pool.allocator import Allocator

@@ -7,7 +7,7 @@ from typing import Any
 import msgspec
 
 from hlrd.domain.errors import Refusal
-from hlrd.domain.order import (
+from hlrd.domain.orders import (
     ArrearsSuspend,
     MemberActivate,
     PaymentResume,

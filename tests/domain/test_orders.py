@@ -7,9 +7,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from hlrd import limits
-from hlrd.domain import order as orders
+from hlrd.domain import orders
 from hlrd.domain.errors import BadRequest
-from hlrd.domain.order import BEIJING, UserOpen
+from hlrd.domain.orders import BEIJING, UserOpen
 from tests.domain.orders import GOOD, KI
 
 NOW = datetime(2026, 1, 1, 12, tzinfo=BEIJING)

@@ -3,10 +3,11 @@ from typing import Any
 import pytest
 from msgspec.structs import replace
 
+from hlrd.domain.catalogue import plan_of
 from hlrd.domain.identity import ICCID, IMSI, MSISDN, Binding, SealedKey, UserId
 from hlrd.domain.lifecycle import UserState
 from hlrd.domain.operation import UNDO, Cause, Operation, Task
-from hlrd.domain.order import (
+from hlrd.domain.orders import (
     ArrearsSuspend,
     MemberActivate,
     PaymentResume,
@@ -15,7 +16,7 @@ from hlrd.domain.order import (
     UserTerminate,
     WorkOrder,
 )
-from hlrd.domain.plan import Impossible, Mark, Plan, Routes, plan, undo
+from hlrd.domain.plans.plan import Ground, Impossible, Mark, Plan, Routes, undo
 from hlrd.domain.publication import Products
 from hlrd.domain.suspension import NO_REASONS, Level, Reason, Reasons
 from hlrd.domain.user import User
@@ -50,7 +51,7 @@ def user_open(arrears_level: int | None) -> UserOpen:
 
 
 def planned(order: WorkOrder, user: User | None) -> Plan:
-    made = plan(order, user, ROUTES, Products(), "55")
+    made = plan_of(order, user, Ground(ROUTES, Products(), "55"))
     assert isinstance(made, Plan)
     return made
 
@@ -142,7 +143,7 @@ def test_a_termination_goes_from_the_outside_in_and_the_key_last() -> None:
     ],
 )
 def test_what_lost_its_ground_is_impossible(order: WorkOrder, user: User, code: str) -> None:
-    made = plan(order, user, ROUTES, Products(), "55")
+    made = plan_of(order, user, Ground(ROUTES, Products(), "55"))
 
     assert isinstance(made, Impossible)
     assert made.code == code

@@ -1,0 +1,71 @@
+"""Work orders (工单) as upstream posts them: one typed struct per kind, decoded and checked."""
+
+from hlrd.domain.orders.header import (
+    BEIJING,
+    PROVINCES,
+    ECCodeText,
+    LevelNumber,
+    MonthText,
+    NameText,
+    NoteText,
+    OperatorText,
+    OrderIdText,
+    ProvinceText,
+    ReservationText,
+    Service,
+    Source,
+    TimeText,
+    VersionNumber,
+)
+from hlrd.domain.orders.opening import MemberActivate, UserOpen
+from hlrd.domain.orders.product import ProductPublish, ProductSubscribe, ProductUnsubscribe
+from hlrd.domain.orders.standing import ArrearsSuspend, PaymentResume, UserTerminate
+from hlrd.domain.orders.wire import (
+    content_hash,
+    decode,
+    decode_stored,
+    encode,
+    lane_of,
+    refusal_of,
+    refuse_bad_times,
+    user_of,
+)
+from hlrd.domain.orders.work_order import OfUser, Opening, ProductOrder, WorkOrder
+
+__all__ = [
+    "BEIJING",
+    "PROVINCES",
+    "ArrearsSuspend",
+    "ECCodeText",
+    "LevelNumber",
+    "MemberActivate",
+    "MonthText",
+    "NameText",
+    "NoteText",
+    "OfUser",
+    "Opening",
+    "OperatorText",
+    "OrderIdText",
+    "PaymentResume",
+    "ProductOrder",
+    "ProductPublish",
+    "ProductSubscribe",
+    "ProductUnsubscribe",
+    "ProvinceText",
+    "ReservationText",
+    "Service",
+    "Source",
+    "TimeText",
+    "UserOpen",
+    "UserTerminate",
+    "VersionNumber",
+    "WorkOrder",
+    "content_hash",
+    "decode",
+    "decode_stored",
+    "encode",
+    "lane_of",
+    "refusal_of",
+    "refuse_bad_times",
+    "user_of",
+]

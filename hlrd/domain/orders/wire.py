@@ -1,0 +1,152 @@
+"""Work orders as upstream posts them and as the journal keeps them: decoded, checked, encoded.
+
+Every field rule that needs no knowledge beyond the order itself is here or in the shape; what needs
+the user, the stock or other orders is in `engine.intake`.
+"""
+
+import hashlib
+import re
+from datetime import datetime, timedelta
+from typing import Final
+
+import msgspec
+
+from hlrd import limits
+from hlrd.domain import identity
+from hlrd.domain.errors import BadRequest, Refusal
+from hlrd.domain.identity import UserId
+from hlrd.domain.orders.header import BEIJING, PROVINCES
+from hlrd.domain.orders.opening import UserOpen
+from hlrd.domain.orders.product import ProductPublish
+from hlrd.domain.orders.work_order import Opening, WorkOrder
+
+_DECODER: Final[msgspec.json.Decoder[WorkOrder]] = msgspec.json.Decoder(WorkOrder)
+_OF_PRODUCT: Final = "product:"
+_PATH: Final = re.compile(r" - at `\$\.?(.*)`\Z")
+
+
+def decode(document: bytes | msgspec.Raw) -> WorkOrder:
+    """One order from its JSON; a refusal names the field by its path and never quotes its value."""
+    if len(memoryview(document)) > limits.ORDER_BYTES_MAX:
+        raise BadRequest("ORDER_TOO_LARGE", f"one order is at most {limits.ORDER_BYTES_MAX} bytes")
+    try:
+        order = _DECODER.decode(document)
+    except msgspec.ValidationError as error:
+        raise refusal_of(error) from None
+    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
+        raise BadRequest("JSON_INVALID", f"not a JSON document: {error}") from None
+    _normalize(order)
+    return order
+
+
+def encode(order: WorkOrder) -> bytes:
+    """The stored form. A `UserOpen` must have lost its `ki` before (`engine.intake` seals it)."""
+    assert not (isinstance(order, UserOpen) and order.ki), "a Ki would be stored in clear"
+    return msgspec.json.encode(order)
+
+
+def decode_stored(payload: bytes) -> WorkOrder:
+    """What `encode` wrote. It was checked when it came in, and has no Ki beside its `keyid`."""
+    return _DECODER.decode(payload)
+
+
+def content_hash(order: WorkOrder) -> bytes:
+    """16 bytes over the content, for telling a repeat from another order under the same id.
+
+    Taken over the decoded order, so spacing, the order of keys and spelled-out defaults do not make
+    another content; `mode` and `deadline_ms` say how to answer, not what to do, and do not count.
+    """
+    as_stored = order
+    if order.mode != "async" or order.deadline_ms is not None:
+        as_stored = msgspec.structs.replace(order, mode="async", deadline_ms=None)
+    return hashlib.blake2b(msgspec.json.encode(as_stored), digest_size=16).digest()
+
+
+def lane_of(order: WorkOrder) -> UserId:
+    """Orders of one lane run one after the other: of one user, or of one product. A user id has
+    digits only, so the two never meet.
+    """
+    if isinstance(order, ProductPublish):
+        return UserId(f"{_OF_PRODUCT}{order.product}")
+    return UserId(order.user_id)
+
+
+def user_of(lane: str) -> str | None:
+    """None for a lane that is no user's."""
+    return None if lane.startswith(_OF_PRODUCT) else lane
+
+
+def refuse_bad_times(order: WorkOrder, now: datetime) -> None:
+    """`now` with a time zone."""
+    accepted = _moment(order.accept_time, "accept_time")
+    if accepted and accepted - now > timedelta(seconds=limits.ACCEPT_TIME_AHEAD_S_MAX):
+        raise BadRequest(
+            "ACCEPT_TIME_IN_FUTURE", "more than 10 minutes ahead of hlrd's clock", "accept_time"
+        )
+    effective = _moment(order.effective_time, "effective_time")
+    if effective and effective > now:
+        raise BadRequest(
+            "EFFECTIVE_TIME_IN_FUTURE",
+            "future-dated orders are not taken yet; post the order when it is due",
+            "effective_time",
+        )
+
+
+def _moment(text: str | None, field: str) -> datetime | None:
+    if text is None:
+        return None
+    try:
+        return datetime.strptime(text, "%Y%m%d%H%M%S").replace(tzinfo=BEIJING)
+    except ValueError:
+        raise BadRequest("TIME_INVALID", "not a moment as yyyyMMddHHmmss", field) from None
+
+
+def _normalize(order: WorkOrder) -> None:
+    if order.province not in PROVINCES:
+        raise BadRequest("PROVINCE_UNKNOWN", "not a company code (docs/api.md)", "province")
+    if order.reply_to is not None:
+        raise BadRequest(
+            "REPLY_TO_UNKNOWN", "no receipt endpoint of that name is registered", "reply_to"
+        )
+    if isinstance(order, ProductPublish):
+        return
+    if order.msisdn is not None:
+        order.msisdn = identity.parse_msisdn(order.msisdn)
+    if isinstance(order, Opening):
+        if order.iccid is not None:
+            order.iccid = identity.parse_iccid(order.iccid)
+        if len(set(order.services)) != len(order.services):
+            raise BadRequest("SERVICE_TWICE", "a service is named twice", "services")
+        order.services.sort()
+    if isinstance(order, UserOpen):
+        if (order.ki is None) != (order.keyid is None):
+            raise BadRequest("KEY_INCOMPLETE", "ki and keyid come together or not at all", "keyid")
+        if order.ki is not None and order.keyid is not None:
+            identity.CardKey(order.ki, order.keyid, order.algorithm, order.card_type)
+
+
+def refusal_of(error: msgspec.ValidationError) -> Refusal:
+    """msgspec's message turned into a field path and a sentence, without the offending value."""
+    message = str(error)
+    found = _PATH.search(message)
+    path = found[1] if found else ""
+    text = message[: found.start()] if found else message
+    missing = re.search(r"missing required field `([^`]+)`", text)
+    unknown = re.search(r"unknown field `([^`]+)`", text)
+    if missing:
+        return BadRequest("FIELD_MISSING", "this field is mandatory", _join(path, missing[1]))
+    if unknown:
+        return BadRequest("FIELD_UNKNOWN", "no such field for this kind", _join(path, unknown[1]))
+    if text.startswith("Invalid value") and path == "type":
+        return BadRequest("KIND_UNKNOWN", "no such kind of order (docs/api.md)", "type")
+    if text.startswith("Invalid enum value"):
+        return BadRequest("FIELD_INVALID", "not one of the values this field takes", path)
+    form = re.search(r"matching regex '\\\\A(.+)\\\\Z'", text)
+    if form:
+        said = form[1].replace(r"\\", "\\")
+        return BadRequest("FIELD_INVALID", f"not text of the form {said}", path)
+    return BadRequest("FIELD_INVALID", text, path)
+
+
+def _join(path: str, name: str) -> str:
+    return f"{path}.{name}" if path else name

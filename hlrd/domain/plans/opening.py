@@ -1,0 +1,35 @@
+"""Opening a user: key, subscriber, barring if it is opened stopped, data services."""
+
+from hlrd.domain import suspension
+from hlrd.domain.lifecycle import UserState
+from hlrd.domain.operation import Cause, Operation
+from hlrd.domain.orders import Opening, Service, UserOpen
+from hlrd.domain.plans.plan import Ground, Impossible, Plan
+from hlrd.domain.plans.stages import Stages
+from hlrd.domain.suspension import Level, Reason, Reasons
+from hlrd.domain.user import User
+
+
+def services_key(services: list[Service]) -> str:
+    """`services` sorted, as a decoded order has them."""
+    return "+".join(services)
+
+
+def open_user(order: Opening, user: User, ground: Ground) -> Plan | Impossible:
+    assert user.binding is not None, "an opening order always has its binding"
+    reasons: Reasons = suspension.NO_REASONS
+    if isinstance(order, UserOpen) and order.arrears_level is not None:
+        reasons = {Reason.ARREARS: Level(order.arrears_level)}
+    level = suspension.effective(reasons)
+    template = ground.routes.templates.get(user.binding.hlr, {}).get(services_key(order.services))
+    if template is None:
+        return Impossible("SERVICES_UNKNOWN", "the home HLR has no template for these services")
+    stages = Stages(user.binding, ground)
+    stages.hlr(Operation.ADD_KEY, Cause.ORDERED)
+    stages.hlr(Operation.ADD_SUBSCRIBER, Cause.ORDERED, level, str(template))
+    if level:
+        stages.hlr(Operation.SET_BARRING, Cause.STOPPED, level)
+    stages.dsmp(Operation.OPEN_RELATION, Cause.ORDERED)
+    if level:
+        stages.dsmp(Operation.PAUSE_RELATION, Cause.STOPPED)
+    return stages.leading_to(User(UserState.ACTIVE, user.binding, reasons))

@@ -1,0 +1,87 @@
+"""From an order and its user to the tasks that bring the network there. Pure.
+
+A plan is a tuple of stages: the tasks of one stage may run side by side, the next stage starts when
+all of them are done. It is made when the order is first within its user, so that it starts from
+what every earlier order really left behind.
+"""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from enum import StrEnum
+from typing import Final
+
+from msgspec import Struct
+from msgspec.structs import replace
+
+from hlrd.domain.operation import UNDO, Cause, Details, Task
+from hlrd.domain.publication import Products
+from hlrd.domain.user import User
+
+
+class Mark(StrEnum):
+    """What a success receipt says beside "succeeded"."""
+
+    NO_CHANGE = "NO_CHANGE"
+    NOT_SUSPENDED_FOR_REASON = "NOT_SUSPENDED_FOR_REASON"
+
+
+@dataclass(frozen=True, slots=True)
+class Routes:
+    """Where tasks go that the binding does not decide."""
+
+    dsmp: str
+    templates: Mapping[str, Mapping[str, int]]  #: HLR -> services joined by "+" -> template number
+    dialects: Mapping[str, str] = field(default_factory=dict)  #: of every NE
+    platforms: frozenset[str] = frozenset()  #: NEs, beside the DSMP, that take products
+    sheets: str = ""  #: the NE that takes work sheets; empty: none does
+
+
+class Plan(Struct, frozen=True, gc=False):
+    stages: tuple[tuple[Task, ...], ...]
+    user: User | None  #: the user once all stages are done; None for an order of no user
+    marks: tuple[Mark, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Impossible:
+    """The order can no longer be carried out: what went before took its ground away."""
+
+    code: str
+    text: str
+
+
+UNKNOWN_USER: Final = Impossible("USER_UNKNOWN", "the user was never opened, or its opening failed")
+TERMINATED_USER: Final = Impossible("USER_TERMINATED", "the user is terminated")
+OTHER_NUMBER: Final = Impossible("USER_NUMBER_MISMATCH", "the user has another number")
+
+
+@dataclass(frozen=True, slots=True)
+class Ground:
+    """What a plan is made from, beside the order and its user."""
+
+    routes: Routes
+    products: Products
+    transaction: str  #: names the order towards peers that recognise a repeat by it
+
+
+def undo(done: list[Task]) -> tuple[tuple[Task, ...], ...]:
+    """The stages that take back what was done, last first; what has no undo is left as it is."""
+    return tuple(
+        (
+            replace(
+                task,
+                operation=UNDO[task.operation],
+                cause=Cause.CLOSED,
+                transaction=task.transaction + "u",
+                details=_reversed(task.details),
+            ),
+        )
+        for task in reversed(done)
+        if task.operation in UNDO
+    )
+
+
+def _reversed(details: Details) -> Details:
+    if not details.undo_script:
+        return details
+    return replace(details, script=details.undo_script, undo_script=details.script)

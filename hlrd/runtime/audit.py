@@ -1,0 +1,121 @@
+"""The writer of the audit trail: an act waits until its row is durable, or is not done.
+
+There is one chain and so one writer; everything that came while the last batch was written goes in
+the next.
+"""
+
+import asyncio
+from collections.abc import Callable
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Final
+
+import structlog
+from msgspec import structs
+
+from hlrd import limits, metrics
+from hlrd.domain.audit import Act, Facts, Row
+from hlrd.domain.errors import Unavailable
+from hlrd.runtime.logging import cleaned
+from hlrd.store.audit_trail import Chain
+from hlrd.store.connection import writing_as
+from hlrd.store.link import Link
+
+_log: Final = structlog.get_logger(__name__)
+_CODE: Final = "AUDIT_UNAVAILABLE"
+
+
+@dataclass(slots=True, eq=False)
+class _Waiting:
+    act: Act
+    at: datetime
+    written: asyncio.Future[int]
+
+
+class AuditWriter:
+    """`record` before the act, then keep `run` running."""
+
+    def __init__(
+        self, dsn: str, *, node: str, epoch: int, wall: Callable[[], datetime]
+    ) -> None:
+        self._link = Link(dsn, "audit", **writing_as(node, epoch))
+        self._chain = Chain()
+        self._wall = wall
+        self._waiting: list[_Waiting] = []
+        self._has_work = asyncio.Event()
+
+    async def record(
+        self,
+        *,
+        actor: str,
+        source: str,
+        action: str,
+        subject: str,
+        order: int | None = None,
+        before: Facts | None = None,
+        after: Facts | None = None,
+    ) -> int:
+        """The row's number, once it is durable. Unavailable: it is not, so do not act.
+
+        Cancelled or given up while the row is being written: a second row takes it back.
+        """
+        if len(self._waiting) >= limits.AUDIT_WAITING_MAX:
+            raise _unavailable()
+        act = Act(action, subject, actor, source, order, _clean(before), _clean(after))
+        waiting = _Waiting(act, self._wall(), asyncio.get_running_loop().create_future())
+        self._waiting.append(waiting)
+        self._has_work.set()
+        try:
+            async with asyncio.timeout(limits.AUDIT_TIMEOUT_S):
+                return await waiting.written
+        except TimeoutError:
+            raise _unavailable() from None
+
+    async def run(self) -> None:
+        """Write for ever. Ends by Fenced, by StoreRefused (a bug), or by being cancelled."""
+        try:
+            while True:
+                await self._has_work.wait()
+                self._has_work.clear()
+                while batch := self._take():
+                    await self._write(batch)
+        finally:
+            self._link.drop()
+
+    def _take(self) -> list[_Waiting]:
+        wanted = [one for one in self._waiting if not one.written.cancelled()]
+        self._waiting = wanted[limits.AUDIT_BATCH_ROWS :]
+        return wanted[: limits.AUDIT_BATCH_ROWS]
+
+    async def _write(self, batch: list[_Waiting]) -> None:
+        acts = [(one.act, one.at) for one in batch]
+        rows = await self._link.stubbornly(lambda connection: self._chain.append(connection, acts))
+        for one, row in zip(batch, rows, strict=True):
+            metrics.AUDIT_ROWS.labels(row.action).inc()
+            if one.written.cancelled():
+                self._take_back(one.act, row)
+            else:
+                one.written.set_result(row.seq)
+
+    def _take_back(self, act: Act, row: Row) -> None:
+        """Nobody waited long enough to act by this row."""
+        _log.warning("audit_row_taken_back", row=row.seq, action=row.action)
+        refused = structs.replace(act, before=None, after=refusal(_CODE, row.seq))
+        self._waiting.append(
+            _Waiting(refused, self._wall(), asyncio.get_running_loop().create_future())
+        )
+
+
+def refusal(code: str, row: int) -> Facts:
+    """What a second row says of an act that was not carried out."""
+    return {"refused": code, "row": row}
+
+
+def _clean(facts: Facts | None) -> Facts | None:
+    return None if facts is None else cleaned(facts)
+
+
+def _unavailable() -> Unavailable:
+    return Unavailable(
+        _CODE, "the audit trail cannot be written, so nothing was done; try again later", 5.0
+    )
