@@ -36,6 +36,7 @@ from hlrd.pool.allocator import Allocator
 from hlrd.pool.grade import Grades, Rule
 from hlrd.pool.vault import KeyVault
 from hlrd.runtime import pulse
+from hlrd.runtime.audit import AuditWriter
 from hlrd.runtime.cards import CardDesk
 from hlrd.runtime.clock import SystemClock
 from hlrd.runtime.daybook import Daybook
@@ -53,6 +54,7 @@ from hlrd.runtime.recycle import Recycler
 from hlrd.runtime.reservations import Reservations
 from hlrd.runtime.stocktake import keep_counting
 from hlrd.store import embedded
+from hlrd.store.audit_trail import AuditBook
 from hlrd.store.connection import connect, open_pool
 from hlrd.store.halts import HaltStore
 from hlrd.store.imports import ImportBook
@@ -260,6 +262,7 @@ class Daemon:
             on_page=engine.on_leased,
             on_freed=leases.freed,
         )
+        trail = AuditWriter(self._dsn, node=settings.node, epoch=epoch, wall=self._clock.wall)
         halts = HaltStore(pool)
         await self._halt_standing(halts)
         moves = await self._moves(epoch, MoveBook(pool), engine, leases)
@@ -313,6 +316,8 @@ class Daemon:
             halts=halts,
             moves=moves,
             homes=self._homes,
+            trail=trail,
+            audit=AuditBook(pool),
         )
         async with asyncio.TaskGroup() as group:
             works = [
@@ -326,6 +331,7 @@ class Daemon:
                     reservations.run(),
                     imports.run(),
                     moves.run(),
+                    trail.run(),
                     *map(recycler.run, recycler.hlrs),
                     daybook.run(),
                     node.run(engine.lowest_open_id),
@@ -337,8 +343,7 @@ class Daemon:
                 driver.start()
             engine.refill()
             await self._listen(stack, app, admin=False)
-            gc.freeze()  # what start-up built stays
-            gc.set_threshold(limits.GC_OBJECTS, 20, 50)
+            _keep_what_is_built()
             self._status = Status(ready=True)
             _log.info("ready", node=settings.node, epoch=epoch, open_orders=engine.open_orders())
             await stopping.wait()
@@ -439,6 +444,12 @@ class Daemon:
         except OSError as error:
             raise ConfigError(f"cannot listen on {host}:{port}: {error.strerror}") from error
         stack.push_async_callback(runner.cleanup)
+
+
+def _keep_what_is_built() -> None:
+    """What start-up made stays, so that no look for garbage walks it."""
+    gc.freeze()
+    gc.set_threshold(limits.GC_OBJECTS, 20, 50)
 
 
 def _by_name(settings: Settings) -> list[NESettings]:

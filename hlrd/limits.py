@@ -109,6 +109,9 @@ FRAME_BYTES_MAX: Final = 256 * 2**10
 PRIORITIES: Final = 6
 """0 emergency, 1 paid or waiting, 2 single, 3 arrears stop, 4 batch, 5 repair."""
 
+PRIORITY_BATCH: Final = 4
+"""What comes by the thousand and nobody waits for."""
+
 PRIORITY_URGENT_MAX: Final = 1
 """Priorities 0 and 1 have a reserved share of every NE and of admission."""
 
@@ -260,6 +263,24 @@ MOVE_EXAMPLES_MAX: Final = 100
 """Subscribers that a report names."""
 
 MOVES_SHOWN_MAX: Final = 100
+
+AUDIT_FACTS_CHARS_MAX: Final = 4_000
+"""What a row of the audit trail says was so before, or after; of more it keeps the digest."""
+
+AUDIT_BATCH_ROWS: Final = 500
+"""Rows of the audit trail written by one commit: some 10 ms, most of it one fsync."""
+
+AUDIT_WAITING_MAX: Final = 5_000
+"""Acts that wait for their row. People make few a second; above it the trail cannot be written."""
+
+AUDIT_TIMEOUT_S: Final = 8.0
+"""Longest wait for a row of the audit trail; then the act is refused."""
+
+AUDIT_PAGE_ROWS: Final = 500
+"""Rows read at once while the chain is walked: some 3 ms of the event loop's time."""
+
+AUDIT_SHOWN_MAX: Final = 1_000
+"""Rows in one answer."""
 
 KEEPALIVE_TIMEOUT_S: Final = 30.0
 """Idle or slow-header clients are cut after it. aiohttp's default of an hour invites slowloris."""

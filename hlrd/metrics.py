@@ -218,6 +218,10 @@ JOURNAL_FAILURES: Final = Counter(
     registry=REGISTRY,
 )
 
+AUDIT_ROWS: Final = Counter(
+    "hlrd_audit_rows_total", "Rows added to the audit trail.", ["action"], registry=REGISTRY
+)
+
 RECEIPTS_PENDING: Final = Gauge(
     "hlrd_receipts_pending",
     "Receipts that their source has not fetched past.",

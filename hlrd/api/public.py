@@ -6,6 +6,8 @@ from importlib import resources
 from aiohttp import web
 
 from hlrd import limits
+from hlrd.api.acting import TRAIL
+from hlrd.api.audit import AuditRoutes
 from hlrd.api.auth import Tokens, authenticate
 from hlrd.api.body import Bodies
 from hlrd.api.edge import edge
@@ -20,6 +22,7 @@ from hlrd.api.products import ProductRoutes
 from hlrd.api.receipts import ReceiptRoutes
 from hlrd.api.reservations import ReservationRoutes
 from hlrd.api.seam import (
+    AuditBook,
     CardDesk,
     Desk,
     Element,
@@ -36,6 +39,7 @@ from hlrd.api.seam import (
     Reservations,
     SIMStock,
     Status,
+    Trail,
 )
 from hlrd.api.sims import SIMRoutes
 from hlrd.domain.routing import RouteTable
@@ -61,12 +65,15 @@ def public_app(
     halts: Halts,
     moves: Moves,
     homes: RouteTable,
+    trail: Trail,
+    audit: AuditBook,
     bodies: Bodies | None = None,
 ) -> web.Application:
     """While `status` is not ready, orders are refused at once instead of waiting for a journal."""
     app = web.Application(
         middlewares=[edge, authenticate(tokens)], client_max_size=limits.BODY_BYTES_MAX
     )
+    app[TRAIL] = trail
     bodies = bodies or Bodies()
     network = Elements(elements, halts=halts, bodies=bodies)
     patience = Patience()
@@ -100,6 +107,7 @@ def public_app(
             ).routes(),
             *network.routes(),
             *MoveRoutes(moves, bodies=bodies).routes(),
+            *AuditRoutes(audit).routes(),
             web.get("/openapi.yaml", _openapi, allow_head=False),
         ]
     )

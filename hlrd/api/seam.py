@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Protocol
 
+from hlrd.domain.audit import Facts, Head, Row
 from hlrd.domain.identity import ICCID, MSISDN, Binding
 from hlrd.domain.lifecycle import MoveEvent
 from hlrd.domain.operation import Task
@@ -19,6 +20,7 @@ from hlrd.pool.ranges import Span
 from hlrd.pool.reservation import Asked
 from hlrd.pool.simheader import BadLine
 from hlrd.ports import Answer, Submission
+from hlrd.store.audit_trail import AuditFilter
 from hlrd.store.desk import Work
 from hlrd.store.products import ProductRow
 from hlrd.store.record import (
@@ -268,6 +270,38 @@ class Moves(Protocol):
     async def newest(self) -> Sequence[MoveRow]: ...
 
     def progress(self) -> Progress: ...
+
+
+class Trail(Protocol):
+    """The audit trail, as who acts sees it; implemented by `runtime.audit`."""
+
+    async def record(
+        self,
+        *,
+        actor: str,
+        source: str,
+        action: str,
+        subject: str,
+        order: int | None = None,
+        before: Facts | None = None,
+        after: Facts | None = None,
+    ) -> int:
+        """The row's number, once it is durable. Unavailable: it is not, so do not act."""
+        ...
+
+
+class AuditBook(Protocol):
+    """The audit trail, as who reads sees it."""
+
+    async def head(self) -> Head: ...
+
+    async def page(self, wanted: AuditFilter, before: int, limit: int) -> Sequence[Row]:
+        """The newest below row `before`, newest first."""
+        ...
+
+    def rows(self) -> AsyncIterator[Sequence[Row]]:
+        """All from the beginning, page by page."""
+        ...
 
 
 class Element(Protocol):

@@ -15,6 +15,7 @@ from enum import StrEnum
 from typing import Final
 
 from msgspec import Struct
+from msgspec.structs import replace
 
 from hlrd import limits
 from hlrd.domain.errors import BadRequest
@@ -115,7 +116,7 @@ class Head:
             text_of(act.before),
             text_of(act.after),
         )
-        return Row(*_columns(row), hash_of(row, after=self.hash))
+        return replace(row, hash=hash_of(row, after=self.hash))
 
 
 @dataclass(frozen=True, slots=True)
@@ -124,6 +125,11 @@ class Fault:
 
     seq: int
     text: str
+
+
+def refused(code: str, row: int) -> Facts:
+    """What a second row, after row `row`, says of an act that was not carried out."""
+    return {"refused": code, "row": row}
 
 
 def parse_head(text: str) -> Head:

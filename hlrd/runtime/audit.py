@@ -14,7 +14,7 @@ import structlog
 from msgspec import structs
 
 from hlrd import limits, metrics
-from hlrd.domain.audit import Act, Facts, Row
+from hlrd.domain.audit import Act, Facts, Row, refused
 from hlrd.domain.errors import Unavailable
 from hlrd.runtime.logging import cleaned
 from hlrd.store.audit_trail import Chain
@@ -35,9 +35,7 @@ class _Waiting:
 class AuditWriter:
     """`record` before the act, then keep `run` running."""
 
-    def __init__(
-        self, dsn: str, *, node: str, epoch: int, wall: Callable[[], datetime]
-    ) -> None:
+    def __init__(self, dsn: str, *, node: str, epoch: int, wall: Callable[[], datetime]) -> None:
         self._link = Link(dsn, "audit", **writing_as(node, epoch))
         self._chain = Chain()
         self._wall = wall
@@ -100,15 +98,10 @@ class AuditWriter:
     def _take_back(self, act: Act, row: Row) -> None:
         """Nobody waited long enough to act by this row."""
         _log.warning("audit_row_taken_back", row=row.seq, action=row.action)
-        refused = structs.replace(act, before=None, after=refusal(_CODE, row.seq))
+        second = structs.replace(act, before=None, after=refused(_CODE, row.seq))
         self._waiting.append(
-            _Waiting(refused, self._wall(), asyncio.get_running_loop().create_future())
+            _Waiting(second, self._wall(), asyncio.get_running_loop().create_future())
         )
-
-
-def refusal(code: str, row: int) -> Facts:
-    """What a second row says of an act that was not carried out."""
-    return {"refused": code, "row": row}
 
 
 def _clean(facts: Facts | None) -> Facts | None:

@@ -58,7 +58,12 @@ def set_up(level: str, stream: TextIO | None = None) -> None:
 
 def redact(_: Any, __: str, event: MutableMapping[str, Any]) -> MutableMapping[str, Any]:
     """The event without secrets, and of nothing but what JSON can say."""
-    return {_plain(key): _clean(key, value, _DEPTH_MAX) for key, value in event.items()}
+    return cleaned(event)
+
+
+def cleaned(facts: Mapping[str, Any]) -> dict[str, Any]:
+    """The same for what is written down elsewhere."""
+    return {_plain(key): _clean(key, value, _DEPTH_MAX) for key, value in facts.items()}
 
 
 def redact_text(text: str) -> str:

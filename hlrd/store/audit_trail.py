@@ -33,7 +33,7 @@ class AuditFilter:
 
 
 class Chain:
-    """The end of the chain as one writer knows it. Its connection is fenced: there is one writer."""
+    """What the one writer adds, by a fenced connection."""
 
     def __init__(self) -> None:
         self._doubted: Sequence[Row] = ()  #: written by a try whose commit was not answered

@@ -31,7 +31,7 @@ class Migration:
 
 
 def shipped() -> list[Migration]:
-    """The migrations of this release, numbered 1, 2, 3, … with no gap."""
+    """The migrations of this release, in the order of their numbers."""
     folder = files("hlrd.store").joinpath("migrations")
     found = [
         Migration(int(match[1]), entry.name, entry.read_text("utf-8"))
@@ -39,7 +39,7 @@ def shipped() -> list[Migration]:
         if (match := _FILE.match(entry.name))
     ]
     found.sort(key=lambda migration: migration.version)
-    assert [one.version for one in found] == list(range(1, len(found) + 1)), "a number is missing"
+    assert len({one.version for one in found}) == len(found), "two have the same number"
     return found
 
 

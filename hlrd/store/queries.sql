@@ -936,7 +936,7 @@ UNION
 SELECT t.n FROM t JOIN card_hold h USING (iccid)
 ORDER BY n;
 
--- name: audit_counts
+-- name: proof_counts
 -- What the journal holds, and what must not be.
 SELECT
     (SELECT count(*) FROM work_order) AS orders,
@@ -1259,3 +1259,29 @@ SELECT msisdn FROM binding WHERE msisdn BETWEEN $1 AND $2 AND hlr = $3 LIMIT 1;
 -- name: move_card_in_the_way
 -- The same by IMSI.
 SELECT msisdn FROM binding WHERE imsi BETWEEN $1 AND $2 AND hlr = $3 LIMIT 1;
+
+-- The audit trail.
+
+-- name: audit_head
+-- The end of the chain.
+SELECT seq, hash FROM audit_trail ORDER BY seq DESC LIMIT 1;
+
+-- name: audit_hash_at
+-- The hash of one row.
+SELECT hash FROM audit_trail WHERE seq = $1;
+
+-- name: audit_page
+-- Rows below $6, the newest first, as far as they fit what is not null.
+SELECT seq, at, actor, source, action, subject, order_id, before, after, hash FROM audit_trail
+WHERE seq < $6
+  AND ($1::text IS NULL OR subject = $1)
+  AND ($2::text IS NULL OR actor = $2)
+  AND ($3::text IS NULL OR action = $3)
+  AND ($4::bigint IS NULL OR order_id = $4)
+  AND ($5::timestamptz IS NULL OR at >= $5)
+ORDER BY seq DESC LIMIT $7;
+
+-- name: audit_after
+-- The chain behind row $1, in its order.
+SELECT seq, at, actor, source, action, subject, order_id, before, after, hash FROM audit_trail
+WHERE seq > $1 ORDER BY seq LIMIT $2;

@@ -23,6 +23,7 @@ from hlrd.domain.routing import RouteTable
 from tests.api.fake_reservations import FakeReservations
 from tests.api.fakes import (
     Book,
+    FakeAudit,
     FakeCardDesk,
     FakeElement,
     FakeForecasts,
@@ -69,6 +70,7 @@ class World:
     element: FakeElement = field(default_factory=FakeElement)
     halts: FakeHalts = field(default_factory=FakeHalts)
     moves: FakeMoves = field(default_factory=FakeMoves)
+    audit: FakeAudit = field(default_factory=FakeAudit)
     homes: RouteTable = field(default_factory=RouteTable)
     app: web.Application = field(default_factory=web.Application)
     runner: web.AppRunner | None = None
@@ -141,6 +143,8 @@ async def a_world(
         halts=world.halts,
         moves=world.moves,
         homes=world.homes,
+        trail=world.audit,
+        audit=world.audit,
         bodies=world.bodies,
     )
     world.runner = runner = await listen(

@@ -13,6 +13,7 @@ from typing import Any
 import orjson
 
 from hlrd.domain import orders, trail
+from hlrd.domain.audit import Act, Facts, Head, Row
 from hlrd.domain.errors import Conflict, NotFound, Refusal
 from hlrd.domain.identity import ICCID, IMSI, MSISDN, Binding, SealedKey, UserId
 from hlrd.domain.lifecycle import MOVE, ImportState, MoveEvent, MoveState
@@ -27,6 +28,7 @@ from hlrd.pool.simfaults import Faults
 from hlrd.pool.simfile import ReadCard, SIMFile
 from hlrd.pool.simheader import BadLine, SIMFileRefused, summary
 from hlrd.ports import Answer, Submission
+from hlrd.store.audit_trail import AuditFilter
 from hlrd.store.desk import Work
 from hlrd.store.products import ProductRow
 from hlrd.store.record import (
@@ -602,3 +604,49 @@ class FakeElement:
 
     def masked(self, task: Task, /) -> str:
         return f"ADD KI:IMSI={task.binding.imsi};"
+
+
+@dataclass
+class FakeAudit:
+    """The trail in memory, chained as in the database."""
+
+    rows_kept: list[Row] = field(default_factory=list)
+    refusal: Refusal | None = None  #: what every act is refused with
+
+    async def record(
+        self,
+        *,
+        actor: str,
+        source: str,
+        action: str,
+        subject: str,
+        order: int | None = None,
+        before: Facts | None = None,
+        after: Facts | None = None,
+    ) -> int:
+        if self.refusal is not None:
+            raise self.refusal
+        act = Act(action, subject, actor, source, order, before, after)
+        row = (await self.head()).joined(act, NOON)
+        self.rows_kept.append(row)
+        return row.seq
+
+    async def head(self) -> Head:
+        return Head(self.rows_kept[-1].seq, self.rows_kept[-1].hash) if self.rows_kept else Head()
+
+    async def page(self, wanted: AuditFilter, before: int, limit: int) -> Sequence[Row]:
+        fits = [
+            row
+            for row in reversed(self.rows_kept)
+            if row.seq < before
+            and wanted.subject in (None, row.subject)
+            and wanted.actor in (None, row.actor)
+            and wanted.action in (None, row.action)
+            and wanted.order in (None, row.order)
+            and (wanted.since is None or row.at >= wanted.since)
+        ]
+        return fits[:limit]
+
+    async def rows(self) -> AsyncIterator[Sequence[Row]]:
+        for row in self.rows_kept:
+            yield [row]

@@ -9,9 +9,9 @@ from hlrd import limits
 from hlrd.pool.allocator import Allocator, Drawn, Exhausted, Lack, Pending
 from hlrd.runtime.lease import LeaseKeeper
 from hlrd.runtime.node import NodeLease
-from hlrd.store.audit import audit
 from hlrd.store.connection import Connection, Pool, open_pool
 from hlrd.store.pools import NumberPools
+from hlrd.store.proof import prove
 from tests.runtime.proxy import proxied
 from tests.runtime.records import until
 from tests.runtime.stock import a_span, stock_up
@@ -111,7 +111,7 @@ async def test_the_whole_pool_is_drawn_once_each_and_then_refused(
 
     assert len({one.msisdn for one in drawn}) == len({one.card.iccid for one in drawn}) == SIZE
     assert [one.msisdn for one in drawn] != sorted(one.msisdn for one in drawn)
-    found = await audit(database)
+    found = await prove(database)
     assert found.faults() == []
     assert found.numbers["inUse"] == found.bindings == SIZE
 
@@ -126,7 +126,7 @@ async def test_a_crash_loses_no_number_and_gives_none_twice(
             drawn = await node.draw_many(70)
             await bind(database, node, drawn[:50])  # the other orders never became durable
             bound += drawn[:50]
-        assert (await audit(database)).faults() == []
+        assert (await prove(database)).faults() == []
     async with a_node(dsn) as node:
         rest = await node.draw_many(SIZE - len(bound))
         assert await node.draw() == Exhausted(Lack.NUMBERS)
@@ -152,7 +152,7 @@ async def test_numbers_rolled_back_come_again_once_each(
         await node.keeper.refresh()
         again = await node.draw_many(60)
         await bind(database, node, again)
-        assert (await audit(database)).faults() == []
+        assert (await prove(database)).faults() == []
 
     async with a_node(dsn) as node:  # after a crash in the middle of it
         again += await node.draw_many(40)
@@ -162,7 +162,7 @@ async def test_numbers_rolled_back_come_again_once_each(
 
     assert len({one.msisdn for one in again}) == 100
     assert await database.fetchval("SELECT count(*) FROM number_hold") == 0
-    assert (await audit(database)).faults() == []
+    assert (await prove(database)).faults() == []
 
 
 async def test_a_number_that_is_bound_or_held_is_passed_by(
@@ -192,7 +192,7 @@ async def test_what_a_lease_has_left_over_goes_to_the_free_list(
         (again,) = await node.draw_many(1)
 
     assert again.msisdn == kept[0].msisdn
-    assert (await audit(database)).faults() == []
+    assert (await prove(database)).faults() == []
 
 
 async def test_a_lease_whose_answer_was_lost_is_found_and_used(

@@ -20,9 +20,9 @@ from hlrd.pool.reservation import Asked
 from hlrd.runtime.lease import LeaseKeeper
 from hlrd.runtime.node import NodeLease
 from hlrd.runtime.reservations import Reservations
-from hlrd.store.audit import audit
 from hlrd.store.connection import Connection, open_pool
 from hlrd.store.pools import NumberPools
+from hlrd.store.proof import prove
 from tests.runtime.stock import a_span, stock_up
 
 pytestmark = pytest.mark.postgres
@@ -162,7 +162,7 @@ async def code_of(reserving: Any) -> str:
 
 
 async def sound(database: Connection) -> dict[str, int]:
-    found = await audit(database)
+    found = await prove(database)
     assert found.faults() == []
     return found.numbers
 

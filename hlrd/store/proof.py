@@ -12,14 +12,14 @@ from hlrd.store.leasing import LeaseRow, RangeSource
 from hlrd.store.queries import query
 from hlrd.store.stocktake import Stocktake
 
-_COUNTS: Final = query("audit_counts")
+_COUNTS: Final = query("proof_counts")
 _LEASES: Final = query("leases")
 _UNAVAILABLE: Final = query("lease_unavailable")
 _SLICE: Final = 10_000
 
 
 @dataclass(frozen=True, slots=True)
-class Audit:
+class Proof:
     orders: int
     final_receipts: int
     open_orders: int
@@ -61,7 +61,7 @@ _MUST_BE_ZERO: Final = (
 )
 
 
-async def audit(connection: Connection) -> Audit:
+async def prove(connection: Connection) -> Proof:
     """Reads everything: seconds for millions of numbers. For proofs, when no order is moving."""
     with translated():
         counts = await connection.fetchrow(_COUNTS)
@@ -71,7 +71,7 @@ async def audit(connection: Connection) -> Audit:
         for pool in await Stocktake().pools(connection):
             numbers.update(pool.numbers)
         leaked = await _leaked_numbers(connection, ranges)
-    return Audit(
+    return Proof(
         **dict(counts),
         pool_size=sum(item.range.size for item in ranges),
         numbers=dict(numbers),

@@ -1,8 +1,8 @@
 import pytest
 
-from hlrd.store.audit import audit
 from hlrd.store.connection import Connection, open_pool
 from hlrd.store.pools import NumberPools
+from hlrd.store.proof import prove
 from tests.runtime.stock import a_span, stock_up
 
 pytestmark = pytest.mark.postgres
@@ -20,7 +20,7 @@ async def stock(dsn: str) -> None:
 
 
 async def test_a_sound_database_has_no_faults(database: Connection) -> None:
-    found = await audit(database)
+    found = await prove(database)
 
     assert found.faults() == []
     assert (found.pool_size, found.numbers["idle"]) == (100, 100)
@@ -50,4 +50,4 @@ async def test_a_sound_database_has_no_faults(database: Connection) -> None:
 async def test_each_kind_of_damage_is_found(database: Connection, damage: str, fault: str) -> None:
     await database.execute(damage)
 
-    assert fault in (await audit(database)).faults()
+    assert fault in (await prove(database)).faults()
