@@ -25,6 +25,7 @@ from hlrd.config import ConfigError, NESettings, Settings
 from hlrd.domain.errors import HlrdError
 from hlrd.domain.operation import Operation
 from hlrd.domain.plans.plan import Routes
+from hlrd.domain.policy import Policy
 from hlrd.domain.routing import RouteTable, Routing
 from hlrd.engine.engine import Engine
 from hlrd.ne.adapter import Account, Adapter
@@ -92,6 +93,7 @@ def routes(settings: Settings) -> Routes:
         dialects=dialects,
         platforms=frozenset(platforms - {relations[0]}),
         sheets=sheets[0] if sheets else "",
+        policy=Policy(settings.orders.voluntary_stop_in_arrears == "accept"),
     )
 
 

@@ -136,6 +136,7 @@ class Orders(_Section):
     state_master: Literal["BOSS", "CRM", "backup"] = "backup"
     quarantine_days: int = Field(default=90, ge=0, le=365)
     drain_s: float = Field(default=30.0, gt=0)  #: longest graceful stop
+    voluntary_stop_in_arrears: Literal["accept", "refuse"] = "accept"
 
 
 class RouteSettings(_Section):

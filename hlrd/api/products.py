@@ -30,6 +30,7 @@ class Shown(Struct):
     users: int | None
     services: Sequence[ProductService]
     platforms: Sequence[str]
+    on_stopped_line: str
 
 
 class ProductRoutes:
@@ -67,4 +68,5 @@ def _shown(row: ProductRow) -> Shown:
         row.users,
         product.services,
         product.platforms,
+        product.on_stopped_line,
     )

@@ -5,22 +5,37 @@ from dataclasses import dataclass
 from enum import StrEnum
 from typing import Any, Final, TypeAlias
 
+from hlrd.domain import authority
 from hlrd.domain.conflict import Nature
+from hlrd.domain.lifecycle import UserState
 from hlrd.domain.orders import (
     ArrearsSuspend,
     MemberActivate,
+    OperatorResume,
+    OperatorSuspend,
     PaymentResume,
+    PreTerminate,
     ProductPublish,
     ProductSubscribe,
     ProductUnsubscribe,
+    Reinstate,
     Source,
     UserOpen,
     UserTerminate,
+    VoluntaryResume,
+    VoluntarySuspend,
     WorkOrder,
 )
 from hlrd.domain.orders.header import UserHeader
 from hlrd.domain.plans import opening, product, standing
-from hlrd.domain.plans.plan import OTHER_NUMBER, UNKNOWN_USER, Ground, Impossible, Plan
+from hlrd.domain.plans.plan import (
+    OTHER_NUMBER,
+    PRE_TERMINATED_USER,
+    UNKNOWN_USER,
+    Ground,
+    Impossible,
+    Plan,
+)
 from hlrd.domain.user import User
 
 
@@ -46,6 +61,7 @@ class OrderKind:
     sources: frozenset[Source]
     planner: Planner
     is_state_change: bool = False  #: only the master of user state may send it
+    takes_pre_terminated: bool = False  #: it may be of a user who is pre-terminated
 
     @property
     def opens_user(self) -> bool:
@@ -55,16 +71,25 @@ class OrderKind:
     def is_of_user(self) -> bool:
         return issubclass(self.shape, UserHeader)
 
+    def is_possible_for(self, user: User | None) -> bool:
+        """Pre-termination overrides all but its own end."""
+        is_closing = user is not None and user.state is UserState.PRE_TERMINATED
+        return self.takes_pre_terminated or not is_closing
+
     def plan(self, order: WorkOrder, user: User | None, ground: Ground) -> Plan | Impossible:
         """`user` as every earlier order left it."""
         if self.is_of_user and user is None:
             return UNKNOWN_USER
         if not self.opens_user and _has_other_number(user, order):
             return OTHER_NUMBER  # the opening it came behind was refused; this is another's
+        if not self.is_possible_for(user):
+            return PRE_TERMINATED_USER
         return self.planner(order, user, ground)
 
 
 _STATE_SOURCES: Final = frozenset({Source.BOSS, Source.CRM, Source.OPS})
+_CLOSING_SOURCES: Final = frozenset({Source.BOSS, Source.CRM, Source.ESOP, Source.OPS})
+"""BOSS closes who owes for too long (欠费预销户)."""
 
 KINDS: Final = (
     OrderKind(
@@ -84,8 +109,33 @@ KINDS: Final = (
         _STATE_SOURCES, standing.resume, is_state_change=True,
     ),
     OrderKind(
+        "VOLUNTARY_SUSPEND", "主动停机", VoluntarySuspend, Nature.SUSPEND, Direction.FORWARD, 2,
+        _STATE_SOURCES, standing.suspend, is_state_change=True,
+    ),
+    OrderKind(
+        "VOLUNTARY_RESUME", "报开", VoluntaryResume, Nature.RESUME, Direction.FORWARD, 2,
+        _STATE_SOURCES, standing.resume, is_state_change=True,
+    ),
+    OrderKind(
+        "OPERATOR_SUSPEND", "局方停机", OperatorSuspend, Nature.SUSPEND, Direction.FORWARD, 0,
+        authority.ALL_SOURCES, standing.suspend,
+    ),
+    OrderKind(
+        "OPERATOR_RESUME", "局方开机", OperatorResume, Nature.RESUME, Direction.FORWARD, 2,
+        authority.ALL_SOURCES, standing.resume,
+    ),
+    OrderKind(
+        "PRE_TERMINATE", "预销户", PreTerminate, Nature.SUSPEND, Direction.FORWARD, 3,
+        _CLOSING_SOURCES, standing.pre_terminate, takes_pre_terminated=True,
+    ),
+    OrderKind(
+        "REINSTATE", "预销户恢复", Reinstate, Nature.RESUME, Direction.FORWARD, 2,
+        _CLOSING_SOURCES, standing.reinstate, takes_pre_terminated=True,
+    ),
+    OrderKind(
         "USER_TERMINATE", "销户", UserTerminate, Nature.TERMINATE, Direction.FORWARD, 2,
         frozenset({Source.CRM, Source.ESOP, Source.OPS}), standing.terminate,
+        takes_pre_terminated=True,
     ),
     OrderKind(  # a target that refuses it takes nothing back: the version stays staged
         "PRODUCT_PUBLISH", "产品发布", ProductPublish, Nature.PRODUCT, Direction.BACKWARD, 2,

@@ -103,18 +103,24 @@ TASK: Final[Mapping[tuple[TaskState, TaskEvent], TaskState]] = {
 class UserState(StrEnum):
     PROVISIONING = "provisioning"  #: bound, its opening order not closed
     ACTIVE = "active"  #: 正常; may be suspended for any set of reasons
+    PRE_TERMINATED = "preTerminated"  #: 预销户: stopped two-way; number and card are kept
     TERMINATED = "terminated"  #: 销户
 
 
 class UserEvent(StrEnum):
     OPENED = "opened"
     OPENING_FAILED = "openingFailed"
+    PRE_CLOSED = "preClosed"
+    REINSTATED = "reinstated"  #: its reasons stand as before
     CLOSED = "closed"
 
 
 USER: Final[Mapping[tuple[UserState, UserEvent], UserState | None]] = {
     (UserState.PROVISIONING, UserEvent.OPENED): UserState.ACTIVE,
     (UserState.PROVISIONING, UserEvent.OPENING_FAILED): None,  # the user never was
+    (UserState.ACTIVE, UserEvent.PRE_CLOSED): UserState.PRE_TERMINATED,
+    (UserState.PRE_TERMINATED, UserEvent.REINSTATED): UserState.ACTIVE,
+    (UserState.PRE_TERMINATED, UserEvent.CLOSED): UserState.TERMINATED,
     (UserState.ACTIVE, UserEvent.CLOSED): UserState.TERMINATED,
 }
 

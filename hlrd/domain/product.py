@@ -32,7 +32,15 @@ Allowed = Annotated[list[ValueText], Meta(min_length=1, max_length=limits.PARAME
 class ServiceKind(StrEnum):
     RESOURCE = "resource"  #: 资源: a fixed IP address, an APN of one's own
     FUNCTION = "function"  #: 功能: packet data, roaming
-    CONTENT = "content"  #: 内容: what a platform serves; refused while the line is stopped
+    CONTENT = "content"  #: 内容: what a platform serves
+
+
+class StoppedLine(StrEnum):
+    """What becomes of an order for a product while the user's line is stopped."""
+
+    BY_KIND = "byKind"  #: refused if the product has content, else taken
+    TAKE = "take"  #: switched at once, behind the barring; relations are opened paused
+    REFUSE = "refuse"
 
 
 class Scripts(Struct, frozen=True, forbid_unknown_fields=True, omit_defaults=True):
@@ -85,6 +93,13 @@ class Product(Struct, frozen=True):
     name: str
     services: Sequence[ProductService]
     platforms: Sequence[str]  #: names of NEs that learn of the product and of its users
+    on_stopped_line: StoppedLine = StoppedLine.BY_KIND
+
+    @property
+    def is_refused_on_stopped_line(self) -> bool:
+        if self.on_stopped_line is StoppedLine.BY_KIND:
+            return any(one.kind is ServiceKind.CONTENT for one in self.services)
+        return self.on_stopped_line is StoppedLine.REFUSE
 
 
 class Holding(Struct, frozen=True):

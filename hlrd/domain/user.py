@@ -2,10 +2,11 @@
 
 from msgspec import Struct
 
+from hlrd.domain import suspension
 from hlrd.domain.identity import Binding
 from hlrd.domain.lifecycle import UserState
 from hlrd.domain.product import Holding
-from hlrd.domain.suspension import Reasons
+from hlrd.domain.suspension import Level, Reasons
 
 
 class User(Struct, frozen=True, gc=False):
@@ -15,3 +16,10 @@ class User(Struct, frozen=True, gc=False):
     binding: Binding | None  #: None once terminated
     reasons: Reasons
     products: tuple[Holding, ...] = ()  #: in the order they came
+
+    @property
+    def level(self) -> Level:
+        """What the network is to hold: a user who is pre-terminated is stopped two-way."""
+        if self.state is UserState.PRE_TERMINATED:
+            return Level.TWO_WAY
+        return suspension.effective(self.reasons)

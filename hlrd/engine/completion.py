@@ -4,7 +4,7 @@ from collections.abc import Iterable
 from datetime import datetime
 from typing import Any, Final
 
-from hlrd.domain import suspension, trail
+from hlrd.domain import trail
 from hlrd.domain.lifecycle import OrderState, TaskState
 from hlrd.domain.orders import (
     ProductOrder,
@@ -80,7 +80,7 @@ def receipt(order: OpenOrder, user: User | None, now: datetime) -> bytes:
         body.msisdn, body.imsi, body.iccid = binding.msisdn, binding.imsi, binding.iccid
     if user is not None and order.state is OrderState.SUCCEEDED:
         body.user_state = user.state
-        body.effective_level = suspension.effective(user.reasons)
+        body.effective_level = user.level
         body.remaining_reasons = sorted(user.reasons)
     body.marks = _marks(order)
     if order.failure is not None or order.impossible is not None:

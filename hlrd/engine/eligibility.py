@@ -9,6 +9,7 @@ from typing import Final
 
 from hlrd import limits
 from hlrd.domain import orders
+from hlrd.domain.authority import AUTHORITIES, may_clear, may_set
 from hlrd.domain.catalogue import OrderKind
 from hlrd.domain.conflict import RULINGS, Ruling
 from hlrd.domain.errors import BadRequest, Busy, Conflict, NotAllowed, NotFound
@@ -17,13 +18,17 @@ from hlrd.domain.orders import (
     MemberActivate,
     OfUser,
     Opening,
+    OperatorResume,
+    OperatorSuspend,
     Service,
     Source,
     UserOpen,
     WorkOrder,
 )
 from hlrd.domain.plans.opening import services_key
-from hlrd.domain.plans.plan import Routes
+from hlrd.domain.plans.plan import PAY_FIRST, PRE_TERMINATED_USER, Routes
+from hlrd.domain.plans.standing import must_pay_first
+from hlrd.domain.policy import Policy
 from hlrd.domain.routing import Identity, Routing
 from hlrd.domain.user import User
 from hlrd.engine.book import OpenOrder
@@ -60,6 +65,25 @@ def check_in_flight(kind: OrderKind, ahead: Sequence[OpenOrder], parked: int) ->
             )
 
 
+def check_reasons(order: WorkOrder, source: str) -> None:
+    """The source has the right to each reason that the order names."""
+    if isinstance(order, OperatorSuspend | OperatorResume):
+        kinds = AUTHORITIES[order.reason].kinds
+        if kinds:
+            text = f"{order.reason} has orders of its own: {kinds}"
+            raise BadRequest("REASON_OF_OTHER_KIND", text, "reason")
+        is_suspend = isinstance(order, OperatorSuspend)
+        may = may_set if is_suspend else may_clear
+        if not may(source, order.reason):
+            text = f"{source} may not {'set' if is_suspend else 'clear'} {order.reason}"
+            raise NotAllowed("REASON_NOT_ALLOWED", text, "reason")
+    elif isinstance(order, UserOpen):
+        for place, one in enumerate(order.reasons):
+            if not may_set(source, one.reason):
+                text = f"{source} may not set {one.reason}"
+                raise NotAllowed("REASON_NOT_ALLOWED", text, f"reasons[{place}].reason")
+
+
 def check_user(order: OfUser, user: User | None) -> None:
     """The user exists, and is the one that has the number: numbers are recycled."""
     assert not isinstance(order, MemberActivate)
@@ -71,6 +95,15 @@ def check_user(order: OfUser, user: User | None) -> None:
         return
     if user.binding is not None and user.binding.msisdn != order.msisdn:
         raise Conflict("USER_NUMBER_MISMATCH", "the user has another number", "msisdn")
+
+
+def check_standing(kind: OrderKind, order: OfUser, user: User, policy: Policy) -> None:
+    """Only for an order with none of its user before it, which would leave the user otherwise; of
+    the others the plan says so when their turn comes."""
+    if not kind.is_possible_for(user):
+        raise Conflict("USER_PRE_TERMINATED", PRE_TERMINATED_USER.text, "user_id")
+    if must_pay_first(order, user, policy):
+        raise Conflict("ARREARS_PAY_FIRST", PAY_FIRST.text, "user_id")
 
 
 def check_opening(

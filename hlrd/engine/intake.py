@@ -270,6 +270,7 @@ class Intake:
     def _check(self, entry: OpenOrder, lane: Lane, facts: Facts) -> None:
         order, kind = entry.order, entry.kind
         eligibility.check_source(kind, entry.source, self._state_master)
+        eligibility.check_reasons(order, entry.source)
         eligibility.check_times(order, entry.received_at)
         ahead = [earlier for earlier in lane.queue if earlier.id < entry.id] if lane.queue else ()
         parked = self._parking.count_of(entry.user_id)
@@ -281,7 +282,10 @@ class Intake:
             self._product_rules.check_publication(order, ahead)
         else:
             eligibility.check_user(order, lane.user)
-            self._check_product(order, lane.user, is_first=not (ahead or parked))
+            is_first = not (ahead or parked)
+            if is_first and lane.user is not None:
+                eligibility.check_standing(kind, order, lane.user, self._routes.policy)
+            self._check_product(order, lane.user, is_first=is_first)
 
     def _check_product(self, order: OfUser, user: User | None, *, is_first: bool) -> None:
         if isinstance(order, ProductSubscribe):

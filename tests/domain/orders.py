@@ -25,6 +25,23 @@ GOOD: dict[str, dict[str, Any]] = {
         "level": 2,
     },
     "PAYMENT_RESUME": {**HEADER, "type": "PAYMENT_RESUME", "msisdn": "13800000001"},
+    "VOLUNTARY_SUSPEND": {**HEADER, "type": "VOLUNTARY_SUSPEND", "msisdn": "13800000001"},
+    "VOLUNTARY_RESUME": {**HEADER, "type": "VOLUNTARY_RESUME", "msisdn": "13800000001"},
+    "OPERATOR_SUSPEND": {
+        **HEADER,
+        "type": "OPERATOR_SUSPEND",
+        "msisdn": "13800000001",
+        "reason": "FRAUD",
+        "document": "工信 12号",
+    },
+    "OPERATOR_RESUME": {
+        **HEADER,
+        "type": "OPERATOR_RESUME",
+        "msisdn": "13800000001",
+        "reason": "LOST",
+    },
+    "PRE_TERMINATE": {**HEADER, "type": "PRE_TERMINATE", "msisdn": "13800000001"},
+    "REINSTATE": {**HEADER, "type": "REINSTATE", "msisdn": "13800000001"},
     "USER_TERMINATE": {**HEADER, "type": "USER_TERMINATE", "msisdn": "13800000001"},
 }
 KI = "0123456789abcdef0123456789ABCDEF"

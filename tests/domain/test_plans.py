@@ -9,6 +9,7 @@ from hlrd.domain.lifecycle import UserState
 from hlrd.domain.operation import UNDO, Cause, Operation, Task
 from hlrd.domain.orders import (
     ArrearsSuspend,
+    LeveledReason,
     MemberActivate,
     PaymentResume,
     Service,
@@ -43,10 +44,11 @@ def stopped(**reasons: Level) -> User:
     return User(UserState.ACTIVE, BINDING, {Reason(name): reasons[name] for name in reasons})
 
 
-def user_open(arrears_level: int | None) -> UserOpen:
+def user_open(**reasons: int) -> UserOpen:
+    named = [LeveledReason(Reason(name), level) for name, level in reasons.items()]
     return UserOpen(
         **HEADER, msisdn=BINDING.msisdn, imsi=BINDING.imsi, iccid=BINDING.iccid,
-        services=[Service.GPRS, Service.SMS], arrears_level=arrears_level,
+        services=[Service.GPRS, Service.SMS], reasons=named,
     )  # fmt: skip
 
 
@@ -73,8 +75,8 @@ def test_an_activation_adds_key_then_subscriber_then_relation() -> None:
 
 
 @pytest.mark.parametrize("level", [1, 2])
-def test_a_user_opened_in_arrears_is_never_open_for_a_moment(level: int) -> None:
-    made = planned(user_open(level), NEW)
+def test_a_user_who_is_opened_stopped_has_no_service_before_the_bar(level: int) -> None:
+    made = planned(user_open(ARREARS=level, EXPIRED=1), NEW)
 
     assert commands(made) == [
         ("hlr1", "addKey", 0),
@@ -83,7 +85,7 @@ def test_a_user_opened_in_arrears_is_never_open_for_a_moment(level: int) -> None
         ("dsmp", "openRelation", 0),
         ("dsmp", "pauseRelation", 0),
     ]
-    assert made.user.reasons == {Reason.ARREARS: level}
+    assert made.user.reasons == {Reason.ARREARS: level, Reason.EXPIRED: 1}
 
 
 @pytest.mark.parametrize(
@@ -150,7 +152,7 @@ def test_what_lost_its_ground_is_impossible(order: WorkOrder, user: User, code: 
 
 
 def test_what_was_done_is_undone_in_reverse_and_only_what_can_be() -> None:
-    done = [stage[0] for stage in planned(user_open(2), NEW).stages]
+    done = [stage[0] for stage in planned(user_open(ARREARS=2), NEW).stages]
 
     back = [stage[0] for stage in undo(done)]
 

@@ -98,7 +98,8 @@ def _fits(user: Wanted, order: ProductSubscribe, database: Database) -> bool:
 
 def _open(user: Wanted, order: MemberActivate | UserOpen, binding: Binding | None) -> None:
     user.binding, user.was_opened = binding, True
-    user.level = getattr(order, "arrears_level", None) or 0
+    named = order.reasons if isinstance(order, UserOpen) else []
+    user.level = max((one.level for one in named), default=0)
 
 
 def _is_possible(user: Wanted, order: WorkOrder) -> bool:

@@ -9,6 +9,7 @@ import msgspec
 from hlrd.domain.errors import Refusal
 from hlrd.domain.orders import (
     ArrearsSuspend,
+    LeveledReason,
     MemberActivate,
     PaymentResume,
     ProductPublish,
@@ -20,6 +21,7 @@ from hlrd.domain.orders import (
     WorkOrder,
 )
 from hlrd.domain.product import ProductService, Relation
+from hlrd.domain.suspension import Reason
 from hlrd.ports import Answer, Submission
 from tests.domain.products import a_content, a_function
 from tests.simulation.database import POOL, PROVINCE, SECOND_RANGE_FIRST, iccid_of, imsi_of
@@ -189,7 +191,7 @@ class Upstream:
             ki=KI if own else None,
             keyid=1 if own else None,
             services=services,
-            arrears_level=rng.choice((None, 1, 2)),
+            reasons=[LeveledReason(Reason.ARREARS, 2)] if rng.random() < 0.5 else [],
         )
 
     def _number_of(self, user: str) -> str:

@@ -9,12 +9,12 @@ from hlrd.domain import identity
 from hlrd.domain.identity import ICCIDText, IMSIText, KeyText, MSISDNText
 from hlrd.domain.orders.header import (
     ECCodeText,
-    LevelNumber,
     NameText,
     ReservationText,
     Service,
     UserHeader,
 )
+from hlrd.domain.orders.standing import LeveledReasons
 
 
 class MemberActivate(UserHeader, tag="MEMBER_ACTIVATE", kw_only=True, forbid_unknown_fields=True):
@@ -46,4 +46,4 @@ class UserOpen(UserHeader, tag="USER_OPEN", kw_only=True, forbid_unknown_fields=
     card_type: Literal["SIM", "USIM"] = "USIM"
     services: Annotated[list[Service], Meta(min_length=1, max_length=3)]
     reservation: ReservationText | None = None  #: that has the number, and the card if any
-    arrears_level: LevelNumber | None = None  #: opened while the account is in arrears
+    reasons: LeveledReasons = msgspec.field(default_factory=list)  #: stopped from the first moment

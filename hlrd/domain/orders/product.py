@@ -16,6 +16,7 @@ from hlrd.domain.product import (
     ProductService,
     ProductText,
     ProductVersion,
+    StoppedLine,
     ValueText,
 )
 
@@ -32,9 +33,17 @@ class ProductPublish(Header, tag="PRODUCT_PUBLISH", kw_only=True, forbid_unknown
     platforms: Annotated[list[ElementText], Meta(max_length=limits.PRODUCT_TARGETS_MAX)] = (
         msgspec.field(default_factory=list)
     )
+    on_stopped_line: StoppedLine = StoppedLine.BY_KIND
 
     def content(self) -> Product:
-        return Product(self.product, self.product_version, self.name, self.services, self.platforms)
+        return Product(
+            self.product,
+            self.product_version,
+            self.name,
+            self.services,
+            self.platforms,
+            self.on_stopped_line,
+        )
 
 
 class ProductSubscribe(

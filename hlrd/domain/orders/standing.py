@@ -1,8 +1,8 @@
 """Orders that change whether a user may use the network: stopped, resumed, closed."""
 
-from typing import Annotated
+from typing import Annotated, ClassVar
 
-from msgspec import Meta
+from msgspec import Meta, Struct
 
 from hlrd.domain.identity import MSISDNText
 from hlrd.domain.orders.header import (
@@ -13,10 +13,27 @@ from hlrd.domain.orders.header import (
     UserHeader,
     VersionNumber,
 )
+from hlrd.domain.suspension import Level, Reason, Reasons
+
+
+class LeveledReason(Struct, frozen=True, forbid_unknown_fields=True):
+    """One suspension reason as upstream names it in a list."""
+
+    reason: Reason
+    level: LevelNumber
+
+
+LeveledReasons = Annotated[list[LeveledReason], Meta(max_length=len(Reason))]
+
+
+def reasons_of(named: list[LeveledReason]) -> Reasons:
+    return {one.reason: Level(one.level) for one in named}
 
 
 class ArrearsSuspend(UserHeader, tag="ARREARS_SUSPEND", kw_only=True, forbid_unknown_fields=True):
     """欠费停机."""
+
+    reason: ClassVar[Reason] = Reason.ARREARS
 
     msisdn: MSISDNText
     level: LevelNumber
@@ -28,9 +45,69 @@ class ArrearsSuspend(UserHeader, tag="ARREARS_SUSPEND", kw_only=True, forbid_unk
 class PaymentResume(UserHeader, tag="PAYMENT_RESUME", kw_only=True, forbid_unknown_fields=True):
     """缴费开机: takes ARREARS off and no other reason."""
 
+    reason: ClassVar[Reason] = Reason.ARREARS
+
     msisdn: MSISDNText
     payment_id: OrderIdText | None = None
     state_version: VersionNumber | None = None
+
+
+class VoluntarySuspend(
+    UserHeader, tag="VOLUNTARY_SUSPEND", kw_only=True, forbid_unknown_fields=True
+):
+    """主动停机, 报停: the customer's own wish."""
+
+    reason: ClassVar[Reason] = Reason.VOLUNTARY
+
+    msisdn: MSISDNText
+    level: LevelNumber = 2
+    cause: NoteText | None = None
+    state_version: VersionNumber | None = None
+
+
+class VoluntaryResume(UserHeader, tag="VOLUNTARY_RESUME", kw_only=True, forbid_unknown_fields=True):
+    """报开: takes VOLUNTARY off and no other reason."""
+
+    reason: ClassVar[Reason] = Reason.VOLUNTARY
+
+    msisdn: MSISDNText
+    cause: NoteText | None = None
+    state_version: VersionNumber | None = None
+
+
+class OperatorSuspend(UserHeader, tag="OPERATOR_SUSPEND", kw_only=True, forbid_unknown_fields=True):
+    """局方停机, and every other stop that is neither arrears nor the customer's wish; who may set
+    which reason says `domain.authority`.
+    """
+
+    msisdn: MSISDNText
+    reason: Reason
+    level: LevelNumber = 2
+    document: NoteText | None = None  #: number of the paper that asks for it
+    cause: NoteText | None = None
+
+
+class OperatorResume(UserHeader, tag="OPERATOR_RESUME", kw_only=True, forbid_unknown_fields=True):
+    """局方开机, 解挂 and the like: takes the named reason off and no other."""
+
+    msisdn: MSISDNText
+    reason: Reason
+    document: NoteText | None = None
+    cause: NoteText | None = None
+
+
+class PreTerminate(UserHeader, tag="PRE_TERMINATE", kw_only=True, forbid_unknown_fields=True):
+    """预销户: stopped two-way, number and card kept, until REINSTATE or USER_TERMINATE."""
+
+    msisdn: MSISDNText
+    cause: NoteText | None = None
+
+
+class Reinstate(UserHeader, tag="REINSTATE", kw_only=True, forbid_unknown_fields=True):
+    """预销户恢复: back from PRE_TERMINATE, to the level that the user's reasons demand."""
+
+    msisdn: MSISDNText
+    cause: NoteText | None = None
 
 
 class UserTerminate(UserHeader, tag="USER_TERMINATE", kw_only=True, forbid_unknown_fields=True):
@@ -39,3 +116,10 @@ class UserTerminate(UserHeader, tag="USER_TERMINATE", kw_only=True, forbid_unkno
     msisdn: MSISDNText
     cause: NoteText | None = None
     quarantine_days: Annotated[int, Meta(ge=0, le=365)] | None = None  #: absent: the pool's own
+
+
+Suspend = ArrearsSuspend | VoluntarySuspend | OperatorSuspend
+"""Each sets its `reason`, at its `level`."""
+
+Resume = PaymentResume | VoluntaryResume | OperatorResume
+"""Each clears its `reason`."""

@@ -119,6 +119,9 @@ def _normalize(order: WorkOrder) -> None:
             raise BadRequest("SERVICE_TWICE", "a service is named twice", "services")
         order.services.sort()
     if isinstance(order, UserOpen):
+        if len({one.reason for one in order.reasons}) != len(order.reasons):
+            raise BadRequest("REASON_TWICE", "a reason is named twice", "reasons")
+        order.reasons.sort(key=lambda one: one.reason)
         if (order.ki is None) != (order.keyid is None):
             raise BadRequest("KEY_INCOMPLETE", "ki and keyid come together or not at all", "keyid")
         if order.ki is not None and order.keyid is not None:

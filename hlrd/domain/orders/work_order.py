@@ -2,7 +2,17 @@
 
 from hlrd.domain.orders.opening import MemberActivate, UserOpen
 from hlrd.domain.orders.product import ProductPublish, ProductSubscribe, ProductUnsubscribe
-from hlrd.domain.orders.standing import ArrearsSuspend, PaymentResume, UserTerminate
+from hlrd.domain.orders.standing import (
+    ArrearsSuspend,
+    OperatorResume,
+    OperatorSuspend,
+    PaymentResume,
+    PreTerminate,
+    Reinstate,
+    UserTerminate,
+    VoluntaryResume,
+    VoluntarySuspend,
+)
 
 Opening = MemberActivate | UserOpen
 ProductOrder = ProductPublish | ProductSubscribe | ProductUnsubscribe
@@ -11,6 +21,12 @@ OfUser = (
     | UserOpen
     | ArrearsSuspend
     | PaymentResume
+    | VoluntarySuspend
+    | VoluntaryResume
+    | OperatorSuspend
+    | OperatorResume
+    | PreTerminate
+    | Reinstate
     | UserTerminate
     | ProductSubscribe
     | ProductUnsubscribe

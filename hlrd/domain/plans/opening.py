@@ -1,12 +1,12 @@
 """Opening a user: key, subscriber, barring if it is opened stopped, data services."""
 
-from hlrd.domain import suspension
 from hlrd.domain.lifecycle import UserState
 from hlrd.domain.operation import Cause, Operation
 from hlrd.domain.orders import Opening, Service, UserOpen
+from hlrd.domain.orders.standing import reasons_of
 from hlrd.domain.plans.plan import Ground, Impossible, Plan
 from hlrd.domain.plans.stages import Stages
-from hlrd.domain.suspension import Level, Reason, Reasons
+from hlrd.domain.suspension import NO_REASONS, effective
 from hlrd.domain.user import User
 
 
@@ -17,10 +17,8 @@ def services_key(services: list[Service]) -> str:
 
 def open_user(order: Opening, user: User, ground: Ground) -> Plan | Impossible:
     assert user.binding is not None, "an opening order always has its binding"
-    reasons: Reasons = suspension.NO_REASONS
-    if isinstance(order, UserOpen) and order.arrears_level is not None:
-        reasons = {Reason.ARREARS: Level(order.arrears_level)}
-    level = suspension.effective(reasons)
+    reasons = reasons_of(order.reasons) if isinstance(order, UserOpen) else NO_REASONS
+    level = effective(reasons)
     template = ground.routes.templates.get(user.binding.hlr, {}).get(services_key(order.services))
     if template is None:
         return Impossible("SERVICES_UNKNOWN", "the home HLR has no template for these services")

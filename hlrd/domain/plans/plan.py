@@ -14,6 +14,7 @@ from msgspec import Struct
 from msgspec.structs import replace
 
 from hlrd.domain.operation import UNDO, Cause, Details, Task
+from hlrd.domain.policy import USUAL_POLICY, Policy
 from hlrd.domain.publication import Products
 from hlrd.domain.user import User
 
@@ -27,13 +28,15 @@ class Mark(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class Routes:
-    """Where tasks go that the binding does not decide."""
+    """What the site says for every plan: where tasks go that the binding does not decide, and which
+    rules it chose."""
 
     dsmp: str
     templates: Mapping[str, Mapping[str, int]]  #: HLR -> services joined by "+" -> template number
     dialects: Mapping[str, str] = field(default_factory=dict)  #: of every NE
     platforms: frozenset[str] = frozenset()  #: NEs, beside the DSMP, that take products
     sheets: str = ""  #: the NE that takes work sheets; empty: none does
+    policy: Policy = USUAL_POLICY
 
 
 class Plan(Struct, frozen=True, gc=False):
@@ -52,6 +55,12 @@ class Impossible:
 
 UNKNOWN_USER: Final = Impossible("USER_UNKNOWN", "the user was never opened, or its opening failed")
 TERMINATED_USER: Final = Impossible("USER_TERMINATED", "the user is terminated")
+PRE_TERMINATED_USER: Final = Impossible(
+    "USER_PRE_TERMINATED", "the user is pre-terminated; reinstate or terminate it"
+)
+PAY_FIRST: Final = Impossible(
+    "ARREARS_PAY_FIRST", "the line is stopped for arrears; the customer pays first"
+)
 OTHER_NUMBER: Final = Impossible("USER_NUMBER_MISMATCH", "the user has another number")
 
 

@@ -9,7 +9,7 @@ from hlrd.domain.operation import NOBODY, Cause
 from hlrd.domain.orders import ProductPublish, ProductSubscribe, ProductUnsubscribe
 from hlrd.domain.plans.plan import Ground, Impossible, Mark, Plan, Routes
 from hlrd.domain.plans.stages import Stages
-from hlrd.domain.product import Holding, ServiceKind
+from hlrd.domain.product import Holding
 from hlrd.domain.publication import Products
 from hlrd.domain.user import User
 
@@ -40,8 +40,8 @@ def refuse_unfit(new: Holding, user: User, routes: Routes, products: Products) -
         text = f"the user has {limits.USER_PRODUCTS_MAX} products"
         raise Conflict("PRODUCTS_OF_USER_FULL", text, "product")
     product = products.get(new.product, new.version)
-    if user.reasons and any(one.kind is ServiceKind.CONTENT for one in product.services):
-        text = "the line is stopped, and the product has content; subscribe when it is resumed"
+    if user.level and product.is_refused_on_stopped_line:
+        text = "the product is not given to a stopped line; subscribe when it is resumed"
         raise Conflict("LINE_STOPPED", text, "product")
     dialect = routes.dialects.get(user.binding.hlr, "")
     missing = subscription.scripts_missing(product, dialect)
@@ -54,6 +54,11 @@ def subscribe(order: ProductSubscribe, user: User, ground: Ground) -> Plan | Imp
     assert order.product_version is not None, "fixed when the order was taken"
     product = ground.products.get(order.product, order.product_version)
     new = Holding(product.id, product.version, publication.choose(product, order.attributes))
+    return take_on(new, user, ground)
+
+
+def take_on(new: Holding, user: User, ground: Ground) -> Plan | Impossible:
+    """Switch on what it brings, paused where the line is stopped."""
     if new in user.products:
         return Plan((), user, (Mark.NO_CHANGE,))
     try:
@@ -64,7 +69,7 @@ def subscribe(order: ProductSubscribe, user: User, ground: Ground) -> Plan | Imp
     stages = Stages(user.binding, ground)
     for step in subscription.joining(new, user.products, ground.products, stages.places):
         stages.steps([step], Cause.ORDERED)
-        pause = subscription.paused(step) if user.reasons else None
+        pause = subscription.paused(step) if user.level else None
         if pause is not None:
             stages.steps([pause], Cause.STOPPED)
     return stages.leading_to(replace(user, products=(*user.products, new)))
@@ -72,6 +77,11 @@ def subscribe(order: ProductSubscribe, user: User, ground: Ground) -> Plan | Imp
 
 def unsubscribe(order: ProductUnsubscribe, user: User, ground: Ground) -> Plan:
     old = next((one for one in user.products if one.product == order.product), None)
+    return give_up(old, user, ground)
+
+
+def give_up(old: Holding | None, user: User, ground: Ground) -> Plan:
+    """Switch off what nothing else of the user needs."""
     if old is None or user.binding is None:
         return Plan((), user, (Mark.NO_CHANGE,))
     others = tuple(one for one in user.products if one is not old)

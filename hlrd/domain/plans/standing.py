@@ -1,53 +1,70 @@
-"""Stopping, resuming and closing a user."""
+"""Stopping, resuming and closing a user.
+
+The HLR is sent a command only when the effective level changes, and the DSMP and the platforms that
+know the user only when the line is stopped or free again.
+"""
 
 from msgspec.structs import replace
 
 from hlrd.domain import subscription, suspension
 from hlrd.domain.lifecycle import UserState
 from hlrd.domain.operation import Cause, Operation
-from hlrd.domain.orders import ArrearsSuspend, PaymentResume, UserTerminate
-from hlrd.domain.plans.plan import TERMINATED_USER, Ground, Impossible, Mark, Plan
+from hlrd.domain.orders.standing import (
+    PreTerminate,
+    Reinstate,
+    Resume,
+    Suspend,
+    UserTerminate,
+    VoluntarySuspend,
+)
+from hlrd.domain.plans.plan import (
+    PAY_FIRST,
+    TERMINATED_USER,
+    Ground,
+    Impossible,
+    Mark,
+    Plan,
+)
 from hlrd.domain.plans.stages import Stages
-from hlrd.domain.publication import Products
+from hlrd.domain.policy import Policy
 from hlrd.domain.suspension import Level, Reason
 from hlrd.domain.user import User
 
 
-def suspend(order: ArrearsSuspend, user: User, ground: Ground) -> Plan:
+def suspend(order: Suspend, user: User, ground: Ground) -> Plan | Impossible:
     if user.binding is None:
         return Plan((), user, (Mark.NO_CHANGE,))
-    change = suspension.set_reason(user.reasons, Reason.ARREARS, Level(order.level))
-    stages = Stages(user.binding, ground)
-    if change.moves_level:
-        stages.hlr(Operation.SET_BARRING, Cause.STOPPED, change.after)
-    if change.before is Level.NONE and change.moves_level:
-        stages.dsmp(Operation.PAUSE_RELATION, Cause.STOPPED)
-        _relations(stages, user, ground.products, Operation.PAUSE_RELATION, Cause.STOPPED)
+    if must_pay_first(order, user, ground.routes.policy):
+        return PAY_FIRST
+    change = suspension.set_reason(user.reasons, order.reason, Level(order.level))
+    after = replace(user, reasons=change.reasons)
     marks = (Mark.NO_CHANGE,) if change.is_no_change else ()
-    return stages.leading_to(replace(user, reasons=change.reasons), *marks)
+    return moved(user, after, ground, Cause.STOPPED, *marks)
 
 
-def resume(order: PaymentResume, user: User, ground: Ground) -> Plan | Impossible:
+def resume(order: Resume, user: User, ground: Ground) -> Plan | Impossible:
     if user.binding is None:
         return TERMINATED_USER
-    change = suspension.clear_reason(user.reasons, Reason.ARREARS)
-    stages = Stages(user.binding, ground)
-    if change.moves_level:
-        stages.hlr(Operation.SET_BARRING, Cause.RESUMED, change.after)
-    if change.after is Level.NONE and change.moves_level:
-        stages.dsmp(Operation.RESUME_RELATION, Cause.RESUMED)
-        _relations(stages, user, ground.products, Operation.RESUME_RELATION, Cause.RESUMED)
+    change = suspension.clear_reason(user.reasons, order.reason)
+    after = replace(user, reasons=change.reasons)
     marks = (Mark.NOT_SUSPENDED_FOR_REASON,) if change.is_no_change else ()
-    return stages.leading_to(replace(user, reasons=change.reasons), *marks)
+    return moved(user, after, ground, Cause.RESUMED, *marks)
 
 
-def _relations(
-    stages: Stages, user: User, products: Products, operation: Operation, cause: Cause
-) -> None:
-    """What the user's products have goes the way of the base relation."""
-    if user.products:
-        found = subscription.standing(user.products, products, stages.places, operation)
-        stages.steps(found, cause)
+def pre_terminate(order: PreTerminate, user: User, ground: Ground) -> Plan:
+    if user.state is not UserState.ACTIVE:
+        return Plan((), user, (Mark.NO_CHANGE,))
+    after = replace(user, state=UserState.PRE_TERMINATED)
+    return moved(user, after, ground, Cause.CLOSED)
+
+
+def reinstate(order: Reinstate, user: User, ground: Ground) -> Plan | Impossible:
+    if user.binding is None:
+        return TERMINATED_USER
+    if user.state is not UserState.PRE_TERMINATED:
+        return Plan((), user, (Mark.NO_CHANGE,))
+    after = replace(user, state=UserState.ACTIVE)
+    return moved(user, after, ground, Cause.RESUMED)
 
 
 def terminate(order: UserTerminate, user: User, ground: Ground) -> Plan:
@@ -63,3 +80,29 @@ def terminate(order: UserTerminate, user: User, ground: Ground) -> Plan:
     stages.hlr(Operation.REMOVE_SUBSCRIBER, Cause.CLOSED)
     stages.hlr(Operation.REMOVE_KEY, Cause.CLOSED)
     return stages.leading_to(User(UserState.TERMINATED, None, suspension.NO_REASONS))
+
+
+def must_pay_first(order: object, user: User, policy: Policy) -> bool:
+    if policy.takes_voluntary_stop_in_arrears or not isinstance(order, VoluntarySuspend):
+        return False
+    return Reason.ARREARS in user.reasons
+
+
+def moved(before: User, after: User, ground: Ground, cause: Cause, *marks: Mark) -> Plan:
+    """The commands, if any, that take the line from one effective level to the other."""
+    assert before.binding is not None, "a user without a number has no line"
+    stages = Stages(before.binding, ground)
+    if before.level != after.level:
+        stages.hlr(Operation.SET_BARRING, cause, after.level)
+        if Level.NONE in (before.level, after.level):
+            tell_of_line(stages, after, ground, cause)
+    return stages.leading_to(after, *marks)
+
+
+def tell_of_line(stages: Stages, user: User, ground: Ground, cause: Cause) -> None:
+    """What the user's products have goes the way of the base relation."""
+    operation = Operation.PAUSE_RELATION if user.level else Operation.RESUME_RELATION
+    stages.dsmp(operation, cause)
+    if user.products:
+        found = subscription.standing(user.products, ground.products, stages.places, operation)
+        stages.steps(found, cause)
