@@ -10,7 +10,7 @@ from typing import Annotated
 import typer
 
 from hlrd import __version__
-from hlrd.cli import move, orders, pool, product, reservations, simimport
+from hlrd.cli import audit, move, orders, pool, product, reservations, simimport
 from hlrd.config import ConfigError, Settings, load
 from hlrd.domain.errors import HlrdError
 
@@ -26,6 +26,7 @@ cli.add_typer(simimport.sim, name="sim")
 cli.add_typer(orders.order, name="order")
 cli.add_typer(move.ne, name="ne")
 cli.add_typer(product.product, name="product")
+cli.add_typer(audit.audit, name="audit")
 
 Config = Annotated[Path, typer.Option("--config", help="As hlrd.example.toml.")]
 _CONFIG = Path("hlrd.toml")

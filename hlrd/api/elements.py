@@ -9,10 +9,12 @@ from aiohttp import web
 from msgspec import Meta, Struct
 
 from hlrd.api import body
+from hlrd.api.acting import acting
 from hlrd.api.auth import demand
 from hlrd.api.body import JSON, Bodies
 from hlrd.api.seam import Element, Halts
 from hlrd.api.typed import as_json, parse_json
+from hlrd.domain.audit import Action, Facts
 from hlrd.domain.errors import BadRequest, Conflict, NotFound
 from hlrd.domain.operation import Task
 from hlrd.domain.orders import Source
@@ -82,7 +84,7 @@ class Elements:
         if wanted.until <= now:
             raise BadRequest("HOLD_OVER", "this time has passed", "until")
         halt = Halt(HaltKind.HOLD, wanted.cause, now, wanted.until)
-        return await self._halt(element, halt)
+        return await self._halt(request, Action.NE_HOLD, element, halt)
 
     async def drain(self, request: web.Request) -> web.Response:
         element = self._element(request)
@@ -90,22 +92,34 @@ class Elements:
         async with self._bodies.read(request) as document:
             wanted = parse_json(document, Drain)
         halt = Halt(HaltKind.DRAIN, wanted.cause, datetime.now(UTC))
-        return await self._halt(element, halt)
+        return await self._halt(request, Action.NE_DRAIN, element, halt)
 
     async def release(self, request: web.Request) -> web.Response:
         """Once for each hold: a repeat changes nothing. A blackout is ended in the settings."""
         element = self._element(request)
-        await self._halts.drop(element.name)
-        element.halt(None)
+        async with acting(
+            request, Action.NE_RELEASE, f"ne:{element.name}", before=_halt_of(element)
+        ):
+            await self._halts.drop(element.name)
+            element.halt(None)
         hinders = element.obstacle()
         if hinders is not None and hinders["reason"] == HaltKind.BLACKOUT:
             raise Conflict("BLACKOUT_PLANNED", "planned in the configuration: end it there")
         return as_json(msgspec.json.encode(_shown(element)))
 
-    async def _halt(self, element: Element, halt: Halt) -> web.Response:
+    async def _halt(
+        self, request: web.Request, action: Action, element: Element, halt: Halt
+    ) -> web.Response:
         """Kept first: what was answered holds after a restart too."""
-        await self._halts.keep(element.name, halt)
-        element.halt(halt)
+        async with acting(
+            request,
+            action,
+            f"ne:{element.name}",
+            before=_halt_of(element),
+            after={"cause": halt.cause, "until": halt.until and halt.until.isoformat()},
+        ):
+            await self._halts.keep(element.name, halt)
+            element.halt(halt)
         return as_json(msgspec.json.encode(_shown(element)))
 
     def _element(self, request: web.Request) -> Element:
@@ -114,6 +128,10 @@ class Elements:
         if element is None:
             raise NotFound("NE_UNKNOWN", "no network element has this name")
         return element
+
+
+def _halt_of(element: Element) -> Facts:
+    return {"halt": element.show().get("halt")}
 
 
 def _shown(element: Element) -> Mapping[str, object]:

@@ -9,6 +9,7 @@ from msgspec import Struct
 
 from hlrd import limits
 from hlrd.api import body, wait
+from hlrd.api.acting import acting
 from hlrd.api.auth import demand
 from hlrd.api.elements import Elements, ElementText
 from hlrd.api.patience import Patience
@@ -16,6 +17,7 @@ from hlrd.api.problem import BadContent, Fault
 from hlrd.api.seam import Imports, SIMStock
 from hlrd.api.shown import demand_reader
 from hlrd.api.typed import as_json, parse
+from hlrd.domain.audit import Action
 from hlrd.domain.errors import BadRequest, Conflict, NotFound, Refusal
 from hlrd.domain.lifecycle import ImportState
 from hlrd.domain.orders import PROVINCES, OperatorText, ProvinceText, Source
@@ -68,13 +70,21 @@ class ImportRoutes:
         if home.hlr is not None:
             self._elements.refuse_unknown_hlr(home.hlr)
         body.media_type(request, body.CSV, charsets=body.CHINESE)
-        row = await self._imports.receive(
-            body.stream(request, limits.SIM_FILE_BYTES_MAX),
-            bytes_expected=body.expected_bytes(request, limits.SIM_FILE_BYTES_MAX),
-            province=home.province,
-            hlr=home.hlr or "",
-            operator_id=home.operator_id,
-        )
+        bytes_expected = body.expected_bytes(request, limits.SIM_FILE_BYTES_MAX)
+        async with acting(
+            request,
+            Action.IMPORT_START,
+            f"stock:{home.province}",
+            actor=home.operator_id,
+            after={"hlr": home.hlr, "bytes": request.content_length},
+        ):
+            row = await self._imports.receive(
+                body.stream(request, limits.SIM_FILE_BYTES_MAX),
+                bytes_expected=bytes_expected,
+                province=home.province,
+                hlr=home.hlr or "",
+                operator_id=home.operator_id,
+            )
         async with self._patience.at_most(_wait_s(request)):
             row = await self._imports.until_over(row)
         if row.state is ImportState.REFUSED:
@@ -103,7 +113,15 @@ class ImportRoutes:
     async def cancel(self, request: web.Request) -> web.Response:
         demand(request, Source.OPS)
         wish = parse(request, Cancel)
-        row = await self._imports.cancel(_id_of(request), wish.operator_id)
+        old = await self._import(request)
+        async with acting(
+            request,
+            Action.IMPORT_CANCEL,
+            f"import:{old.id}",
+            actor=wish.operator_id,
+            before={"state": old.state, "lot": old.lot},
+        ):
+            row = await self._imports.cancel(old.id, wish.operator_id)
         return _shown(row, status=202)
 
     async def _import(self, request: web.Request) -> ImportRow:

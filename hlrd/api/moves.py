@@ -10,11 +10,13 @@ from msgspec import Meta, Struct
 
 from hlrd import limits
 from hlrd.api import body
+from hlrd.api.acting import acting
 from hlrd.api.auth import demand
 from hlrd.api.body import JSON, Bodies
 from hlrd.api.elements import ElementText
 from hlrd.api.seam import Moves
 from hlrd.api.typed import as_json, parse_json
+from hlrd.domain.audit import Action
 from hlrd.domain.errors import BadRequest, NotFound
 from hlrd.domain.lifecycle import MoveEvent
 from hlrd.domain.orders import BEIJING, OperatorText, Source
@@ -23,6 +25,12 @@ from hlrd.store.record import MoveRow
 
 _PATH: Final = "/v1/segment-moves"
 _ID: Final = re.compile(r"\A[0-9]{1,18}\Z")
+
+_ACTIONS: Final = {
+    MoveEvent.SWITCH_ORDERED: Action.MOVE_SWITCH,
+    MoveEvent.VERIFY_ORDERED: Action.MOVE_VERIFY,
+    MoveEvent.RETURN_ORDERED: Action.MOVE_RETURN,
+}
 
 PrefixText = Annotated[str, Meta(pattern=PREFIX_PATTERN)]
 Sample = Annotated[int, Meta(ge=1, le=limits.MOVE_VERIFIED_MAX)]
@@ -74,7 +82,15 @@ class MoveRoutes:
         rehoming = Rehoming(segment, wanted.old, wanted.new)
         if not segment.spans():
             raise BadRequest("PREFIX_INVALID", f"longer than any {wanted.kind}", "prefix")
-        row = await self._moves.start(rehoming, wanted.operator_id, wanted.sample)
+        async with acting(
+            request,
+            Action.MOVE_START,
+            f"segment:{wanted.kind} {wanted.prefix}",
+            actor=wanted.operator_id,
+            before={"hlr": wanted.old},
+            after={"hlr": wanted.new},
+        ):
+            row = await self._moves.start(rehoming, wanted.operator_id, wanted.sample)
         response = self._shown(row, status=201)
         response.headers[hdrs.LOCATION] = f"{_PATH}/{row.id}"
         return response
@@ -93,7 +109,15 @@ class MoveRoutes:
         body.media_type(request, JSON)
         async with self._bodies.read(request) as document:
             wanted = parse_json(document, Ordered)
-        row = await self._moves.order(_id_of(request), event, wanted.operator_id)
+        id = _id_of(request)
+        async with acting(
+            request,
+            _ACTIONS[event],
+            f"move:{id}",
+            actor=wanted.operator_id,
+            before={"state": (await self._moves.get(id)).state},
+        ):
+            row = await self._moves.order(id, event, wanted.operator_id)
         return self._shown(row, status=202)
 
     def _shown(self, row: MoveRow, *, status: int = 200) -> web.Response:

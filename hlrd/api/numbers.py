@@ -1,17 +1,21 @@
 """Single numbers: shown with their history, locked, unlocked, recycled."""
 
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
 from typing import Final, TypeVar
 
 from aiohttp import web
 from msgspec import Struct
 
 from hlrd.api import body
+from hlrd.api.acting import acting
 from hlrd.api.auth import demand
 from hlrd.api.body import JSON, Bodies
 from hlrd.api.seam import NumberDesk, NumberPools
 from hlrd.api.shown import demand_reader, shown
 from hlrd.api.typed import parse_json
 from hlrd.domain import identity
+from hlrd.domain.audit import Action, Facts
 from hlrd.domain.errors import NotFound
 from hlrd.domain.identity import MSISDN
 from hlrd.domain.orders import NoteText, OperatorText, Source
@@ -68,28 +72,57 @@ class NumberRoutes:
 
     async def lock(self, request: web.Request) -> web.Response:
         work = await self._work(request)
-        await self._numbers.lock(work)
+        async with self._acting(request, Action.NUMBER_LOCK, work):
+            await self._numbers.lock(work)
         return await self._number(work.msisdn)
 
     async def unlock(self, request: web.Request) -> web.Response:
         work = await self._work(request)
-        await self._numbers.unlock(work)
+        async with self._acting(request, Action.NUMBER_UNLOCK, work):
+            await self._numbers.unlock(work)
         return await self._number(work.msisdn)
 
     async def recycle(self, request: web.Request) -> web.Response:
         wanted = await self._read(request, Recycle)
-        waives = wanted.waive_arrears
-        return shown(
-            await self._numbers.recycle(_msisdn(request), wanted.operator_id, waives=waives)
-        )
+        waives, msisdn = wanted.waive_arrears, _msisdn(request)
+        async with acting(
+            request,
+            Action.NUMBER_RECYCLE,
+            f"number:{msisdn}",
+            actor=wanted.operator_id,
+            before=await self._facts(msisdn),
+            after={"waive_arrears": waives},
+        ):
+            return shown(await self._numbers.recycle(msisdn, wanted.operator_id, waives=waives))
 
     async def recycle_due(self, request: web.Request) -> web.Response:
         wanted = await self._read(request, RecycleDue)
-        return shown(await self._numbers.recycle_due(wanted.operator_id))
+        async with acting(
+            request, Action.NUMBER_RECYCLE_DUE, "numbers:due", actor=wanted.operator_id
+        ):
+            return shown(await self._numbers.recycle_due(wanted.operator_id))
 
     async def _work(self, request: web.Request) -> Work:
         wanted = await self._read(request, Lock)
         return Work(_msisdn(request), wanted.operator_id, wanted.cause)
+
+    @asynccontextmanager
+    async def _acting(
+        self, request: web.Request, action: Action, work: Work
+    ) -> AsyncIterator[None]:
+        async with acting(
+            request,
+            action,
+            f"number:{work.msisdn}",
+            actor=work.operator_id,
+            before=await self._facts(work.msisdn),
+            after={"cause": work.cause},
+        ):
+            yield
+
+    async def _facts(self, msisdn: MSISDN) -> Facts | None:
+        found = await self._pools.number(msisdn)
+        return None if found is None else {"state": found.state, "user_id": found.user_id}
 
     async def _read(self, request: web.Request, shape: type[T]) -> T:
         demand(request, Source.OPS)

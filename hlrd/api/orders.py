@@ -10,12 +10,14 @@ from aiohttp import hdrs, web
 
 from hlrd import limits
 from hlrd.api import answer, body, decode, view, wait
+from hlrd.api.acting import acting
 from hlrd.api.auth import SOURCE, demand
 from hlrd.api.body import JSON, NDJSON, Bodies
 from hlrd.api.elements import Elements
 from hlrd.api.patience import Patience
 from hlrd.api.seam import Desk, Intake, Orders, Status
 from hlrd.api.typed import as_json, parse
+from hlrd.domain.audit import Action
 from hlrd.domain.errors import NotFound, Unavailable
 from hlrd.domain.orders import OrderIdText, Source
 from hlrd.ports import Answer, Submission
@@ -92,7 +94,8 @@ class WorkOrders:
     async def resend(self, request: web.Request) -> web.Response:
         demand(request, Source.OPS)
         record = await self._record(request)
-        self._desk.resend(record.id)
+        async with acting(request, Action.ORDER_RESEND, f"order:{record.id}", order=record.id):
+            self._desk.resend(record.id)
         return self._shown(record, status=202)
 
     def _shown(self, record: OrderRecord, *, status: int = 200) -> web.Response:

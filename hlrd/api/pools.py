@@ -10,6 +10,7 @@ from aiohttp import hdrs, web
 from msgspec import Meta, Struct
 
 from hlrd.api import body
+from hlrd.api.acting import acting
 from hlrd.api.auth import demand
 from hlrd.api.body import CSV, JSON, Bodies
 from hlrd.api.elements import Elements, ElementText
@@ -17,6 +18,7 @@ from hlrd.api.seam import Forecasts, NumberDesk, NumberPools
 from hlrd.api.shown import demand_reader, shown
 from hlrd.api.typed import parse, parse_json
 from hlrd.domain import identity
+from hlrd.domain.audit import Action
 from hlrd.domain.errors import BadRequest, NotFound
 from hlrd.domain.lifecycle import NumberState
 from hlrd.domain.orders import PROVINCES, NameText, OperatorText, ProvinceText, Source
@@ -114,7 +116,8 @@ class PoolRoutes:
 
     async def create_pool(self, request: web.Request) -> web.Response:
         wanted = await self._read(request, NewPool)
-        await self._pools.create_pool(wanted.name)
+        async with acting(request, Action.POOL_CREATE, f"pool:{wanted.name}"):
+            await self._pools.create_pool(wanted.name)
         return await self._pool(wanted.name, created=True)
 
     async def pool(self, request: web.Request) -> web.Response:
@@ -133,13 +136,28 @@ class PoolRoutes:
         )
         span = replace(span, hlr=home_of_range(span, self._homes.routing))
         self._elements.refuse_unknown_hlr(span.hlr)
-        is_new = await self._pools.add_range(span)
+        asked = {
+            "first": span.first,
+            "last": span.last,
+            "province": span.province,
+            "hlr": span.hlr,
+        }
+        async with acting(request, Action.POOL_RANGE, f"pool:{pool}", after=asked):
+            is_new = await self._pools.add_range(span)
         return await self._pool(pool, created=is_new)
 
     async def set_low_water(self, request: web.Request) -> web.Response:
         wanted = await self._read(request, LowWater)
         name = _name_of(request)
-        await self._pools.set_low_water(name, wanted.numbers)
+        pool = await self._pools.pool(name)
+        async with acting(
+            request,
+            Action.POOL_LOW_WATER,
+            f"pool:{name}",
+            before=None if pool is None else {"numbers": pool.low_water},
+            after={"numbers": wanted.numbers},
+        ):
+            await self._pools.set_low_water(name, wanted.numbers)
         return await self._pool(name)
 
     # Shares.
@@ -158,12 +176,27 @@ class PoolRoutes:
         if await self._pools.pool(name) is None:
             raise _unknown_pool()
         share = Share(name, wanted.province, wanted.numbers, wanted.hlr, wanted.digits)
-        return shown({"shares": await self._numbers.share(share, wanted.operator_id)})
+        async with acting(
+            request,
+            Action.POOL_SHARE,
+            f"pool:{name}",
+            actor=wanted.operator_id,
+            after={"province": wanted.province, "numbers": wanted.numbers, "hlr": wanted.hlr},
+        ):
+            return shown({"shares": await self._numbers.share(share, wanted.operator_id)})
 
     async def unshare(self, request: web.Request) -> web.Response:
         wanted = await self._read(request, TakeBack)
         first = identity.parse_msisdn(request.match_info["first"])
-        return shown(await self._numbers.unshare(_name_of(request), first, wanted.operator_id))
+        name = _name_of(request)
+        async with acting(
+            request,
+            Action.POOL_TAKE_BACK,
+            f"pool:{name}",
+            actor=wanted.operator_id,
+            before={"first": first},
+        ):
+            return shown(await self._numbers.unshare(name, first, wanted.operator_id))
 
     # What there is.
 

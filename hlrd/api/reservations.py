@@ -10,12 +10,14 @@ from msgspec import Meta, Struct
 
 from hlrd import limits
 from hlrd.api import body
+from hlrd.api.acting import acting_as_staff
 from hlrd.api.auth import SOURCE, demand
 from hlrd.api.body import JSON, Bodies
 from hlrd.api.elements import ElementText
 from hlrd.api.seam import Reservations
 from hlrd.api.typed import as_json, parse, parse_json
 from hlrd.domain import identity
+from hlrd.domain.audit import Action
 from hlrd.domain.errors import BadRequest, NotFound
 from hlrd.domain.identity import MSISDN, MSISDNText
 from hlrd.domain.orders import PROVINCES, NameText, OperatorText, ProvinceText, Source
@@ -91,7 +93,15 @@ class ReservationRoutes:
             text = f"send a header {_KEY_HEADER} of 1 to 64 printable characters"
             raise BadRequest("KEY_INVALID", text, _KEY_HEADER)
         wanted = await self._read(request, NewReservation)
-        row, is_repeat = await self._reservations.reserve(_asked(wanted, request[SOURCE], key))
+        asked = _asked(wanted, request[SOURCE], key)
+        async with acting_as_staff(
+            request,
+            Action.RESERVATION_CREATE,
+            f"pool:{asked.pool}",
+            actor=asked.operator_id,
+            after={"key": key, "count": asked.count, "ttl_s": asked.ttl_s},
+        ):
+            row, is_repeat = await self._reservations.reserve(asked)
         return await self._shown(row, status=200 if is_repeat else 201)
 
     async def page(self, request: web.Request) -> web.Response:
@@ -111,22 +121,34 @@ class ReservationRoutes:
 
     async def cancel(self, request: web.Request) -> web.Response:
         _demand_owner(request)
-        return await self._shown(await self._reservations.cancel(_id(request), _whose(request)))
+        id = _id(request)
+        async with acting_as_staff(request, Action.RESERVATION_CANCEL, f"reservation:{id}"):
+            row = await self._reservations.cancel(id, _whose(request))
+        return await self._shown(row)
 
     async def extend(self, request: web.Request) -> web.Response:
         _demand_owner(request)
         wanted = await self._read(request, Extension)
-        return await self._shown(
-            await self._reservations.extend(_id(request), _whose(request), wanted.ttl_s)
-        )
+        id = _id(request)
+        async with acting_as_staff(
+            request, Action.RESERVATION_EXTEND, f"reservation:{id}", after={"ttl_s": wanted.ttl_s}
+        ):
+            row = await self._reservations.extend(id, _whose(request), wanted.ttl_s)
+        return await self._shown(row)
 
     async def choose(self, request: web.Request) -> web.Response:
         _demand_owner(request)
         wanted = await self._read(request, Choice)
         numbers = _numbers(wanted.numbers)
-        return await self._shown(
-            await self._reservations.choose(_id(request), _whose(request), numbers, wanted.ttl_s)
-        )
+        id = _id(request)
+        async with acting_as_staff(
+            request,
+            Action.RESERVATION_CHOOSE,
+            f"reservation:{id}",
+            after={"numbers": len(numbers), "ttl_s": wanted.ttl_s},
+        ):
+            row = await self._reservations.choose(id, _whose(request), numbers, wanted.ttl_s)
+        return await self._shown(row)
 
     async def _read(self, request: web.Request, shape: type[T]) -> T:
         body.media_type(request, JSON)

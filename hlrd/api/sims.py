@@ -7,11 +7,13 @@ from aiohttp import hdrs, web
 from msgspec import Struct
 
 from hlrd.api import body
+from hlrd.api.acting import acting
 from hlrd.api.auth import demand
 from hlrd.api.body import CSV, JSON, Bodies
 from hlrd.api.seam import CardDesk, SIMStock
 from hlrd.api.shown import demand_reader, shown
 from hlrd.api.typed import parse_json
+from hlrd.domain.audit import Action
 from hlrd.domain.errors import NotFound
 from hlrd.domain.identity import ICCID, parse_iccid
 from hlrd.domain.orders import NoteText, OperatorText, Source
@@ -76,7 +78,16 @@ class SIMRoutes:
         body.media_type(request, JSON)
         async with self._bodies.read(request) as document:
             wanted = parse_json(document, Scrap)
-        await self._cards.scrap(iccid, cause=wanted.cause, operator_id=wanted.operator_id)
+        card = await self._stock.card(iccid)
+        async with acting(
+            request,
+            Action.CARD_SCRAP,
+            f"card:{iccid}",
+            actor=wanted.operator_id,
+            before=None if card is None else {"state": card.state},
+            after={"cause": wanted.cause},
+        ):
+            await self._cards.scrap(iccid, cause=wanted.cause, operator_id=wanted.operator_id)
         return await self._card(iccid)
 
     async def _card(self, iccid: ICCID) -> web.Response:

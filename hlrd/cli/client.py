@@ -1,8 +1,10 @@
 """The HTTP API as the command line uses it: one request, its JSON, or the daemon's own words."""
 
 import asyncio
+import getpass
 import io
 import os
+import re
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
@@ -19,6 +21,8 @@ from hlrd.domain.errors import HlrdError
 URL: Final = "http://127.0.0.1:8080"
 URL_VARIABLE: Final = "HLRD_URL"
 TOKEN_VARIABLE: Final = "HLRD_TOKEN"
+OPERATOR_VARIABLE: Final = "HLRD_OPERATOR"
+"""Whom the audit trail names; absent: who is logged in."""
 OWNER: Final = f"Asks the daemon, with the token in {TOKEN_VARIABLE}."
 
 _TIMEOUT: Final = aiohttp.ClientTimeout(total=120, sock_connect=5)
@@ -46,6 +50,8 @@ class Client:
             raise CallFailed(f"set {TOKEN_VARIABLE} to a token of the daemon's configuration")
         self._url = url.rstrip("/")
         self._headers: dict[str, str] = {hdrs.AUTHORIZATION: f"Bearer {token}"}
+        if operator := os.environ.get(OPERATOR_VARIABLE) or _login():
+            self._headers["Operator-Id"] = operator
 
     def get(self, path: str, query: Mapping[str, str] | None = None) -> Any:
         return asyncio.run(self._call("GET", path, query))
@@ -123,6 +129,15 @@ class Client:
                     _content(response.status, await response.read())
                 async for part in response.content.iter_chunked(_PART_BYTES):
                     file.write(part)
+
+
+def _login() -> str:
+    """As far as a header can say it; empty where nobody is."""
+    try:
+        name = getpass.getuser()
+    except (KeyError, OSError):
+        return ""
+    return re.sub(r"[^\x21-\x7e]", "_", name)[:20]
 
 
 class _Watched(io.BufferedReader):

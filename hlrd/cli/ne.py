@@ -1,7 +1,6 @@
 """`hlrd ne`."""
 
 from collections.abc import Iterable, Mapping
-from datetime import datetime, timedelta
 from typing import Annotated, Any, Final
 
 import typer
@@ -9,13 +8,12 @@ from rich.console import Console
 from rich.pretty import Pretty
 from rich.table import Column, Table
 
-from hlrd.cli.client import OWNER, URL, CallFailed, Client, Url, path_of
-from hlrd.domain.orders import BEIJING
+from hlrd.cli.client import OWNER, URL, Client, Url, path_of
+from hlrd.cli.moment import moment
 
 ne: Final = typer.Typer(no_args_is_help=True, help=f"Network elements. {OWNER}")
 
 _PATH: Final = "/v1/network-elements"
-_UNITS: Final = {"m": "minutes", "h": "hours", "d": "days"}
 
 Name = Annotated[str, typer.Argument(help="Its name in the configuration.")]
 Cause = Annotated[str, typer.Option(help="Shown by every order that waits for it.")]
@@ -43,7 +41,7 @@ def show(name: Name, url: Url = URL) -> None:
 @ne.command()
 def hold(name: Name, until: Until, cause: Cause, url: Url = URL) -> None:
     """Send it nothing until then; its tasks wait. Sessions log out when idle."""
-    body = {"until": _moment(until).isoformat(), "cause": cause}
+    body = {"until": moment(until, "--until", ahead=True).isoformat(), "cause": cause}
     _print([Client(url).post(f"{_path(name)}/hold", body)])
 
 
@@ -61,17 +59,6 @@ def release(name: Name, url: Url = URL) -> None:
 
 def _path(name: str) -> str:
     return f"{_PATH}/{path_of(name)}"
-
-
-def _moment(text: str) -> datetime:
-    """With its offset; what has none is Beijing time."""
-    if text[:-1].isdecimal() and text[-1:] in _UNITS:
-        return datetime.now(BEIJING) + timedelta(**{_UNITS[text[-1]]: int(text[:-1])})
-    try:
-        moment = datetime.fromisoformat(text)
-    except ValueError:
-        raise CallFailed(f"--until {text}: neither a time nor a length such as 30m") from None
-    return moment if moment.tzinfo else moment.replace(tzinfo=BEIJING)
 
 
 def _print(found: Iterable[Mapping[str, Any]]) -> None:

@@ -22,7 +22,6 @@ from hlrd.store.connection import writing_as
 from hlrd.store.link import Link
 
 _log: Final = structlog.get_logger(__name__)
-_CODE: Final = "AUDIT_UNAVAILABLE"
 
 
 @dataclass(slots=True, eq=False)
@@ -98,7 +97,7 @@ class AuditWriter:
     def _take_back(self, act: Act, row: Row) -> None:
         """Nobody waited long enough to act by this row."""
         _log.warning("audit_row_taken_back", row=row.seq, action=row.action)
-        second = structs.replace(act, before=None, after=refused(_CODE, row.seq))
+        second = structs.replace(act, before=None, after=refused(_unavailable().code, row.seq))
         self._waiting.append(
             _Waiting(second, self._wall(), asyncio.get_running_loop().create_future())
         )
@@ -110,5 +109,7 @@ def _clean(facts: Facts | None) -> Facts | None:
 
 def _unavailable() -> Unavailable:
     return Unavailable(
-        _CODE, "the audit trail cannot be written, so nothing was done; try again later", 5.0
+        "AUDIT_UNAVAILABLE",
+        "the audit trail cannot be written, so nothing was done; try again later",
+        5.0,
     )

@@ -4,8 +4,8 @@ from datetime import datetime, timedelta
 
 import pytest
 
-from hlrd.cli import ne
 from hlrd.cli.client import CallFailed
+from hlrd.cli.moment import moment
 from hlrd.domain.orders import BEIJING
 from hlrd.ne.halts import HaltKind
 from tests.api.client import a_member_activation, a_world
@@ -45,15 +45,19 @@ async def test_an_order_that_waits_says_why() -> None:
     assert "addKey waits: reason hold, cause disk swap" in said(shown)
 
 
+def ahead(text: str) -> datetime:
+    return moment(text, "--until", ahead=True)
+
+
 def test_a_time_is_told_by_the_clock_of_beijing_or_by_its_offset_or_by_its_length() -> None:
     before = datetime.now(BEIJING)
 
-    assert ne._moment("2026-12-01T03:00") == datetime(2026, 12, 1, 3, tzinfo=BEIJING)
-    assert ne._moment("2026-12-01T03:00Z").utcoffset() == timedelta(0)
-    assert timedelta(hours=2) <= ne._moment("2h") - before < timedelta(hours=2, minutes=1)
+    assert ahead("2026-12-01T03:00") == datetime(2026, 12, 1, 3, tzinfo=BEIJING)
+    assert ahead("2026-12-01T03:00Z").utcoffset() == timedelta(0)
+    assert timedelta(hours=2) <= ahead("2h") - before < timedelta(hours=2, minutes=1)
 
 
 @pytest.mark.parametrize("text", ["", "m", "-5m", "soon", "5w", "2026-13-01"])
 def test_what_is_no_time_is_refused(text: str) -> None:
     with pytest.raises(CallFailed, match="--until"):
-        ne._moment(text)
+        ahead(text)
