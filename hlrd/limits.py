@@ -51,11 +51,25 @@ PARAMETERS_MAX: Final = 16
 PARAMETER_VALUES_MAX: Final = 64
 """Parameters of one service, and the values that each may take."""
 
+EC_SUBSCRIPTIONS_MAX: Final = 100_000
+"""Products that enterprises have, all kept in memory at some 600 bytes: 60 MB."""
+
+PARTNER_PROVINCES_MAX: Final = 31
+"""Provinces that one product of an enterprise is published to: all there are."""
+
+GROUP_PAGE_MAX: Final = 1_000
+"""Enterprises, or members of one, in one answer."""
+
 USER_PRODUCTS_MAX: Final = 32
 """Products of one user; each order of the user carries all of them."""
 
 USER_ORDERS_OPEN_MAX: Final = 64
 """Open orders of one user; they run one by one, so more would only grow old."""
+
+PREDECESSOR_WAIT_S: Final = 5.0
+PREDECESSOR_WAIT_S_MAX: Final = 300.0
+"""Default, and the most a site may set, of how long an order waits for one that is missing before
+it in its user's sequence. Upstream's retries are of seconds; the user's other orders wait too."""
 
 RETRY_AFTER_S_MAX: Final = 60.0
 """Longest advice of a 429: the queue may drain sooner than its present rate says."""
@@ -243,6 +257,39 @@ SIM_IMPORT_FAILURES_MAX: Final = 5
 ROUTES_MAX: Final = 100_000
 """Segments; a nation's number plan has some thousand."""
 
+FALLOUT_COUNTS_MAX: Final = 1_000
+"""Lines of the counts by NE and code; codes are an NE's own, and some have hundreds."""
+
+FALLOUT_PAGE_MAX: Final = 500
+"""Orders of the fallout desk in one answer."""
+
+FALLOUT_LOOK_S: Final = 0.5
+"""How often it is looked for sheets to be opened, and for bulk acts that may go on."""
+
+FALLOUT_BULK_SLICE: Final = 20
+"""Orders of a bulk act let go in one transaction, about 10 ms of PostgreSQL's time."""
+
+FALLOUT_BULK_UNDER_WAY_MAX: Final = 500
+"""Orders of a bulk act that were let go and are not closed: a slow NE slows the act down, and its
+sessions are left to the orders that upstream waits for."""
+
+FALLOUT_BULK_SAMPLE: Final = 5
+"""Orders that a proposal names, for the person who is to confirm it."""
+
+FALLOUT_PROPOSAL_S: Final = 3_600.0
+"""How long a proposal waits for its second person; by then other orders have fallen out."""
+
+FALLOUT_PROPOSALS_MAX: Final = 50
+"""Bulk acts that are proposed or carried out at once."""
+
+FALLOUT_BULKS_SHOWN_MAX: Final = 100
+
+FALLOUT_SHEETS_ASKED_MAX: Final = 50
+"""Sheets that the EOMS is asked about at once, behind everything else."""
+
+FALLOUT_GAUGE_S: Final = 15.0
+"""How often the gauges of the fallout desk are counted anew."""
+
 MOVE_LOOK_S: Final = 0.2
 """Between two looks whether the orders of a segment that moves are carried out."""
 
@@ -282,6 +329,106 @@ AUDIT_PAGE_ROWS: Final = 500
 AUDIT_SHOWN_MAX: Final = 1_000
 """Rows in one answer."""
 
+RECEIPT_ENDPOINTS_MAX: Final = 64
+"""Each is a label of metrics, a few connections and up to 20 MB while many receipts wait."""
+
+DELIVERIES_IN_FLIGHT_MAX: Final = 256
+"""Receipts sent to one endpoint at once, at most; each is a connection."""
+
+DELIVERIES_FRESH_MAX: Final = 2_000
+"""Receipts of one endpoint read and not yet tried: 1.5 MB, half a second of work at full speed."""
+
+DELIVERIES_HELD_MAX: Final = 50_000
+"""Receipts of one endpoint that wait for a next try, at some 300 bytes each. With more the endpoint
+gets no new ones until some of these are settled."""
+
+DELIVERIES_MARK_S: Final = 0.25
+"""Between two writings of how far the endpoints are: what is sent again after a kill."""
+
+DELIVERY_ANSWER_BYTES_MAX: Final = 64 * 2**10
+"""Read of an endpoint's answer and thrown away, so that its connection can be used again."""
+
+REDELIVERY_RECEIPTS_MAX: Final = 100_000
+"""Receipts that one word of staff sends again; a longer time is ordered in parts."""
+
+REDELIVERY_SLICE: Final = 1_000
+"""Receipts put back in one transaction."""
+
+DELIVERIES_SHOWN_MAX: Final = 1_000
+
+RECEIPT_STREAMS_MAX: Final = 256
+"""Open event streams. They share one reading of each source's receipts."""
+
+STREAM_RECENT_RECEIPTS: Final = 2_000
+"""The last receipts of a source kept for its streams; who is further behind reads the journal."""
+
+STREAM_GATHER_S: Final = 0.02
+"""Rest between two readings for the streams of a source, however often receipts arrive."""
+
+STREAM_HEARTBEAT_S: Final = 15.0
+"""A silent stream says that it lives, since proxies cut what says nothing for half a minute."""
+
+STREAM_WRITE_TIMEOUT_S: Final = 30.0
+"""A client that takes nothing for so long is cut; it comes back by Last-Event-ID."""
+
+BATCH_ROWS_MAX: Final = 500_000
+"""Rows of one batch file. Its check keeps some 50 bytes of each; a larger file belongs in two."""
+
+BATCH_FILE_BYTES_MAX: Final = 256 * 2**20
+"""One batch file: BATCH_ROWS_MAX lines of some 500 bytes. On disk, never in memory."""
+
+BATCH_LINE_BYTES_MAX: Final = 4_096
+"""One row, with room for long attributes."""
+
+BATCH_UPLOADS_MAX: Final = 2
+"""Batch files that are received at once."""
+
+BATCHES_OPEN_MAX: Final = 64
+"""Batch files that wait or run; they share one window, so more would only grow old."""
+
+BATCHES_SHOWN_MAX: Final = 100
+"""Batches in one answer, and the age in batches at which an error file is removed."""
+
+BATCH_WAIT_S: Final = 5.0
+"""A POST without `Prefer: wait` waits as long for the check, which a small file will not need."""
+
+BATCH_CHECK_ROWS: Final = 200
+"""Rows checked at once: some 5 ms of the event loop, and one query of each sort."""
+
+BATCH_CHECK_REST: Final = 3.0
+"""A check rests this many times as long as each slice took while orders are being accepted."""
+
+BATCH_CHUNK_ROWS: Final = 200
+"""Children handed in at once, behind one durable note that they are."""
+
+BATCH_CHILDREN_MAX: Final = 2_000
+BATCH_CHILDREN_MIN: Final = 50
+"""Children under way at once, of all batches of a class together: a twelfth of the orders that
+memory holds; and how many there may be however much else there is to do."""
+
+BATCH_YIELDS_TO_ORDERS: Final = 8_000
+"""Other orders in memory at which batches are down to BATCH_CHILDREN_MIN; on the way there they
+give way in proportion. Urgent ones, an EC that has paid, do not."""
+
+BATCH_CHILD_OLD_S: Final = 30.0
+"""A child that is under way for longer waits for an NE or a person: it is no load, and others may
+take its place."""
+
+BATCH_CHILDREN_OPEN_MAX: Final = 20_000
+"""Children under way at once, old ones too, at about 400 bytes each beside their order."""
+
+BATCH_LOOK_S: Final = 0.05
+"""How often the ends of children are written down, many together."""
+
+BATCH_POLL_S: Final = 30.0
+"""How long the order of a batch waits for its end before it asks again."""
+
+BATCH_RESERVATION_TTL_S: Final = 90 * 86_400
+"""How long the numbers of a batch are kept; what is left goes back at its end."""
+
+FAN_OUTS_MAX: Final = 256
+"""Orders with children under way at once."""
+
 KEEPALIVE_TIMEOUT_S: Final = 30.0
 """Idle or slow-header clients are cut after it. aiohttp's default of an hour invites slowloris."""
 
@@ -312,6 +459,9 @@ SETTLE_TIMEOUT_S: Final = 60.0
 GC_OBJECTS: Final = 100_000
 """New objects between two looks for garbage cycles. An order makes none, so the default of 700
 would walk the open orders for nothing: measured, a tenth of the daemon's time."""
+
+PAYMENT_RESUME_DUE_S: Final = 300.0
+"""Operators are measured by it (5分钟缴费开机及时率): from the order to the HLR's word."""
 
 assert BODY_BYTES_MAX <= BODIES_BYTES_MAX, "the largest body would never be read"
 assert LEASE_LOW_WATER < LEASE_NUMBERS, "a lease would be renewed as soon as it is taken"

@@ -65,6 +65,13 @@ ORDERS_RECOVERED: Final = Counter(
     "hlrd_orders_recovered_total", "Open orders taken over at start.", registry=REGISTRY
 )
 
+ORDERS_NEEDLESS: Final = Counter(
+    "hlrd_orders_needless_total",
+    "Orders that succeeded without a command: superseded, coalesced or done under another id.",
+    ["mark"],
+    registry=REGISTRY,
+)
+
 NE_IN_FLIGHT: Final = Gauge(
     "hlrd_ne_in_flight_commands", "Commands written and not answered.", ["ne"], registry=REGISTRY
 )
@@ -230,6 +237,47 @@ RECEIPTS_PENDING: Final = Gauge(
 )
 RECEIPTS_FETCHED: Final = Counter(
     "hlrd_receipts_fetched_total", "Receipts handed out.", ["source"], registry=REGISTRY
+)
+
+RECEIPT_STREAMS: Final = Gauge(
+    "hlrd_receipt_streams", "Open event streams of receipts.", ["source"], registry=REGISTRY
+)
+DELIVERIES: Final = Counter(
+    "hlrd_deliveries_total",
+    "Tries to deliver a receipt to an endpoint: delivered, failed and tried again, dead.",
+    ["endpoint", "result"],
+    registry=REGISTRY,
+)
+DELIVERY_DURATION: Final = Histogram(
+    "hlrd_delivery_duration_seconds",
+    "One try, from the request to the endpoint's answer.",
+    ["endpoint"],
+    buckets=_FAST_S,
+    registry=REGISTRY,
+)
+DELIVERIES_PENDING: Final = Gauge(
+    "hlrd_deliveries_pending",
+    "Receipts that wait for an endpoint; those not read yet may be another endpoint's.",
+    ["endpoint"],
+    registry=REGISTRY,
+)
+DELIVERIES_OLDEST_AGE: Final = Gauge(
+    "hlrd_deliveries_oldest_age_seconds",
+    "Age of the receipt that waits longest for an endpoint; 0 if none waits.",
+    ["endpoint"],
+    registry=REGISTRY,
+)
+DELIVERIES_DEAD: Final = Gauge(
+    "hlrd_deliveries_dead",
+    "Receipts given up after 24 hours, which staff may send again.",
+    ["endpoint"],
+    registry=REGISTRY,
+)
+ENDPOINT_AWAY: Final = Gauge(
+    "hlrd_receipt_endpoint_away",
+    "1 while an endpoint is left alone: it does not answer, asked for a pause, or wants no more.",
+    ["endpoint"],
+    registry=REGISTRY,
 )
 
 HTTP_REQUESTS: Final = Counter(

@@ -17,30 +17,46 @@ class IllegalTransition(AssertionError):
 class OrderState(StrEnum):
     RECEIVED = "received"  #: 已接收: being checked, not yet durable, not yet answered
     QUEUED = "queued"  #: 排队: durable; waits for its turn within its user
+    SCHEDULED = "scheduled"  #: 预约: durable, dated ahead; waits in the journal for its time
     PARKED = "parked"  #: 网元挂起: durable, waits in the journal until memory has room
     EXECUTING = "executing"  #: 执行中
     COMPENSATING = "compensating"  #: 回滚中: undoing in reverse order
     FALLOUT = "fallout"  #: 异常: needs a person; blocks its user
     SUCCEEDED = "succeeded"  #: 竣工
     FAILED = "failed"  #: 失败: nothing of it is left on the network
+    CANCELLED = "cancelled"  #: 撤单: called off before its first command
 
 
 class OrderEvent(StrEnum):
     JOURNALED = "journaled"  #: the accept record is durable
     OVERFLOWED = "overflowed"  #: memory is full, or the user has parked orders before it
+    DATED_AHEAD = "datedAhead"  #: durable, and its time is to come
+    DUE = "due"  #: its time has come
     UNPARKED = "unparked"
     STARTED = "started"  #: it is first within its user
+    WITHDRAWN = "withdrawn"  #: before its first command: to be called off, or coalesced
+    NEEDLESS = "needless"  #: superseded, coalesced or done by another order: no command
+    CANCELLED = "cancelled"  #: by whoever sent it, or by staff
     STEPS_DONE = "stepsDone"
     STEP_FAILED_BACKWARD = "stepFailedBackward"  #: for good, and the kind is undone
     STEP_FAILED_FORWARD = "stepFailedForward"  #: for good, and the kind only goes forward
     UNDONE = "undone"
     UNDO_FAILED = "undoFailed"
     NO_LONGER_POSSIBLE = "noLongerPossible"  #: an earlier order of the user took its ground away
-    RESENT = "resent"  #: by staff
+    RELEASED = "released"  #: by staff: to run on, to be taken back, or to count as done
+    ROLL_BACK_ORDERED = "rollBackOrdered"  #: by staff, of one that fell out
+    FORCED = "forced"  #: by staff: it counts as done (人工竣工)
 
 
 ORDER: Final[Mapping[tuple[OrderState, OrderEvent], OrderState]] = {
     (OrderState.RECEIVED, OrderEvent.JOURNALED): OrderState.QUEUED,
+    (OrderState.RECEIVED, OrderEvent.DATED_AHEAD): OrderState.SCHEDULED,
+    (OrderState.SCHEDULED, OrderEvent.DUE): OrderState.PARKED,
+    (OrderState.SCHEDULED, OrderEvent.CANCELLED): OrderState.CANCELLED,
+    (OrderState.PARKED, OrderEvent.CANCELLED): OrderState.CANCELLED,
+    (OrderState.QUEUED, OrderEvent.CANCELLED): OrderState.CANCELLED,
+    (OrderState.QUEUED, OrderEvent.NEEDLESS): OrderState.SUCCEEDED,
+    (OrderState.EXECUTING, OrderEvent.WITHDRAWN): OrderState.QUEUED,
     (OrderState.QUEUED, OrderEvent.OVERFLOWED): OrderState.PARKED,
     (OrderState.PARKED, OrderEvent.UNPARKED): OrderState.QUEUED,
     (OrderState.QUEUED, OrderEvent.STARTED): OrderState.EXECUTING,
@@ -50,7 +66,9 @@ ORDER: Final[Mapping[tuple[OrderState, OrderEvent], OrderState]] = {
     (OrderState.EXECUTING, OrderEvent.STEP_FAILED_FORWARD): OrderState.FALLOUT,
     (OrderState.COMPENSATING, OrderEvent.UNDONE): OrderState.FAILED,
     (OrderState.COMPENSATING, OrderEvent.UNDO_FAILED): OrderState.FALLOUT,
-    (OrderState.FALLOUT, OrderEvent.RESENT): OrderState.QUEUED,
+    (OrderState.FALLOUT, OrderEvent.RELEASED): OrderState.QUEUED,
+    (OrderState.EXECUTING, OrderEvent.ROLL_BACK_ORDERED): OrderState.COMPENSATING,
+    (OrderState.EXECUTING, OrderEvent.FORCED): OrderState.SUCCEEDED,
 }
 
 
@@ -64,6 +82,7 @@ class TaskState(StrEnum):
     DELAYED = "delayed"  #: waits for its next try
     DONE = "done"
     FAILED = "failed"
+    SKIPPED = "skipped"  #: a person said that it counts as done
 
 
 class TaskEvent(StrEnum):
@@ -77,11 +96,13 @@ class TaskEvent(StrEnum):
     FOUND_ABSENT = "foundAbsent"
     DUE = "due"
     DOUBTED = "doubted"  #: recovered from the journal: it may have been sent before
+    PASSED_OVER = "passedOver"  #: by a person's word
 
 
 TASK: Final[Mapping[tuple[TaskState, TaskEvent], TaskState]] = {
     (TaskState.WAITING, TaskEvent.RELEASED): TaskState.READY,
     (TaskState.WAITING, TaskEvent.DOUBTED): TaskState.IN_DOUBT,
+    (TaskState.WAITING, TaskEvent.PASSED_OVER): TaskState.SKIPPED,
     (TaskState.READY, TaskEvent.WRITTEN): TaskState.SENT,
     (TaskState.SENT, TaskEvent.CONFIRMED): TaskState.DONE,
     (TaskState.SENT, TaskEvent.REFUSED): TaskState.FAILED,
@@ -267,6 +288,31 @@ PRODUCT: Final[Mapping[tuple[ProductState, ProductEvent], ProductState]] = {
 }
 
 
+class ECState(StrEnum):
+    """Of one product that an enterprise (EC, 集团客户) has."""
+
+    PENDING = "pending"  #: ordered; not every platform knows it, and members wait
+    ACTIVE = "active"  #: members may be opened and may have the product
+    ENDING = "ending"  #: being cancelled; no new member
+
+
+class ECEvent(StrEnum):
+    CONFIRMED = "confirmed"  #: every platform took it
+    REFUSED = "refused"  #: for good, and what was done is undone
+    CANCEL_ORDERED = "cancelOrdered"
+    CANCELLED = "cancelled"
+    CANCEL_REFUSED = "cancelRefused"  #: it stands as before
+
+
+EC: Final[Mapping[tuple[ECState, ECEvent], ECState | None]] = {
+    (ECState.PENDING, ECEvent.CONFIRMED): ECState.ACTIVE,
+    (ECState.PENDING, ECEvent.REFUSED): None,  # the enterprise never had it
+    (ECState.ACTIVE, ECEvent.CANCEL_ORDERED): ECState.ENDING,
+    (ECState.ENDING, ECEvent.CANCELLED): None,
+    (ECState.ENDING, ECEvent.CANCEL_REFUSED): ECState.ACTIVE,
+}
+
+
 class MoveState(StrEnum):
     """割接: a segment of numbers or cards on its way from one HLR to another."""
 
@@ -302,6 +348,115 @@ MOVE: Final[Mapping[tuple[MoveState, MoveEvent], MoveState]] = {
     (MoveState.UNPROVEN, MoveEvent.VERIFY_ORDERED): MoveState.VERIFYING,
     (MoveState.UNPROVEN, MoveEvent.RETURN_ORDERED): MoveState.RETURNING,
     (MoveState.RETURNING, MoveEvent.RETURNED): MoveState.RETURNED,
+}
+
+
+class BatchState(StrEnum):
+    """批量工单, and the walk over all members of an EC, which begins as running."""
+
+    WAITING = "waiting"  #: its file is on disk; files are checked one after the other
+    CHECKING = "checking"  #: every line is read and looked up; nothing is handed in
+    RESERVING = "reserving"  #: openings: the numbers and cards of all rows are being reserved
+    READY = "ready"  #: its order is handed in, and not begun
+    RUNNING = "running"  #: its children are handed in, a bounded number at a time
+    PAUSED = "paused"  #: by staff or its source: no more are handed in
+    STOPPING = "stopping"  #: cancelled or overtaken: those under way are carried out
+    DONE = "done"  #: every child that was handed in is closed
+    REFUSED = "refused"  #: nothing was handed in; the cause says why
+
+
+class BatchEvent(StrEnum):
+    STARTED = "started"
+    FAULTY = "faulty"  #: its error file names every fault
+    CHECKED = "checked"
+    LACKING = "lacking"  #: too few numbers or cards
+    RESERVED = "reserved"
+    BEGUN = "begun"  #: its order has its turn
+    PAUSED = "paused"
+    RESUMED = "resumed"
+    CANCELLED = "cancelled"  #: those not handed in
+    OVERTAKEN = "overtaken"  #: a later order of the EC takes back what this one does
+    ENDED = "ended"
+
+
+BATCH: Final[Mapping[tuple[BatchState, BatchEvent], BatchState]] = {
+    (BatchState.WAITING, BatchEvent.STARTED): BatchState.CHECKING,
+    (BatchState.WAITING, BatchEvent.CANCELLED): BatchState.REFUSED,
+    (BatchState.CHECKING, BatchEvent.STARTED): BatchState.CHECKING,  # again, after a crash
+    (BatchState.CHECKING, BatchEvent.FAULTY): BatchState.REFUSED,
+    (BatchState.CHECKING, BatchEvent.CHECKED): BatchState.RESERVING,
+    (BatchState.CHECKING, BatchEvent.CANCELLED): BatchState.REFUSED,
+    (BatchState.RESERVING, BatchEvent.LACKING): BatchState.REFUSED,
+    (BatchState.RESERVING, BatchEvent.RESERVED): BatchState.READY,
+    (BatchState.RESERVING, BatchEvent.CANCELLED): BatchState.REFUSED,
+    (BatchState.READY, BatchEvent.BEGUN): BatchState.RUNNING,
+    (BatchState.READY, BatchEvent.CANCELLED): BatchState.REFUSED,
+    (BatchState.RUNNING, BatchEvent.PAUSED): BatchState.PAUSED,
+    (BatchState.RUNNING, BatchEvent.CANCELLED): BatchState.STOPPING,
+    (BatchState.RUNNING, BatchEvent.OVERTAKEN): BatchState.STOPPING,
+    (BatchState.RUNNING, BatchEvent.ENDED): BatchState.DONE,
+    (BatchState.PAUSED, BatchEvent.RESUMED): BatchState.RUNNING,
+    (BatchState.PAUSED, BatchEvent.CANCELLED): BatchState.STOPPING,
+    (BatchState.PAUSED, BatchEvent.OVERTAKEN): BatchState.STOPPING,
+    (BatchState.PAUSED, BatchEvent.ENDED): BatchState.DONE,
+    (BatchState.STOPPING, BatchEvent.ENDED): BatchState.DONE,
+}
+
+
+class BulkState(StrEnum):
+    """Of an act on many orders of the fallout desk at once."""
+
+    PROPOSED = "proposed"  #: by one person; waits for another
+    RUNNING = "running"  #: a bounded number of orders a second
+    DONE = "done"
+    STOPPED = "stopped"  #: by a person, before it was confirmed or before its end
+    EXPIRED = "expired"  #: nobody confirmed it in time
+
+
+class BulkEvent(StrEnum):
+    CONFIRMED = "confirmed"  #: by a second person
+    STOPPED = "stopped"
+    EXPIRED = "expired"
+    ENDED = "ended"  #: the last order that was meant is let go
+
+
+BULK: Final[Mapping[tuple[BulkState, BulkEvent], BulkState]] = {
+    (BulkState.PROPOSED, BulkEvent.CONFIRMED): BulkState.RUNNING,
+    (BulkState.PROPOSED, BulkEvent.STOPPED): BulkState.STOPPED,
+    (BulkState.PROPOSED, BulkEvent.EXPIRED): BulkState.EXPIRED,
+    (BulkState.RUNNING, BulkEvent.STOPPED): BulkState.STOPPED,
+    (BulkState.RUNNING, BulkEvent.ENDED): BulkState.DONE,
+}
+
+
+class SheetState(StrEnum):
+    """Of a sheet at the EOMS about an order that fell out."""
+
+    WANTED = "wanted"  #: not known to be there yet
+    OPEN = "open"  #: people have it
+    CLOSING = "closing"  #: it was answered, or its order needs it no longer
+    CLOSED = "closed"
+    REFUSED = "refused"  #: the EOMS does not take it, or has none to close
+
+
+class SheetEvent(StrEnum):
+    TAKEN = "taken"
+    LOST = "lost"  #: the EOMS does not know it any more
+    ANSWERED = "answered"
+    NEEDLESS = "needless"  #: somebody else let the order go
+    REFUSED = "refused"
+    CLOSED = "closed"
+
+
+SHEET: Final[Mapping[tuple[SheetState, SheetEvent], SheetState]] = {
+    (SheetState.WANTED, SheetEvent.TAKEN): SheetState.OPEN,
+    (SheetState.WANTED, SheetEvent.NEEDLESS): SheetState.CLOSING,
+    (SheetState.WANTED, SheetEvent.REFUSED): SheetState.REFUSED,
+    (SheetState.OPEN, SheetEvent.LOST): SheetState.WANTED,
+    (SheetState.OPEN, SheetEvent.ANSWERED): SheetState.CLOSING,
+    (SheetState.OPEN, SheetEvent.NEEDLESS): SheetState.CLOSING,
+    (SheetState.CLOSING, SheetEvent.CLOSED): SheetState.CLOSED,
+    (SheetState.CLOSING, SheetEvent.REFUSED): SheetState.REFUSED,
 }
 
 S = TypeVar("S", bound=StrEnum)

@@ -9,13 +9,16 @@ from datetime import datetime
 
 from msgspec import Struct
 
+from hlrd import limits
 from hlrd.domain.catalogue import OrderKind
+from hlrd.domain.fallout import Release
 from hlrd.domain.identity import Binding, UserId
 from hlrd.domain.lifecycle import ORDER, TASK, OrderEvent, OrderState, TaskEvent, TaskState, advance
 from hlrd.domain.operation import Task
 from hlrd.domain.orders import WorkOrder
 from hlrd.domain.outcome import Outcome
-from hlrd.domain.plans.plan import Impossible, Plan
+from hlrd.domain.plans.plan import Impossible, Mark, Plan
+from hlrd.domain.turn import Wait, steps_of
 from hlrd.domain.user import User
 from hlrd.ports import Answer, Intent
 
@@ -49,10 +52,12 @@ class OpenTask(Struct, eq=False):
 
 
 class Inquiry(Struct, eq=False):
-    """A query that belongs to no order: asked once, behind the orders, and answered as it comes."""
+    """A query, or an errand, that belongs to no order: sent once, behind the orders, and answered
+    as it comes."""
 
     task: Task
     on_outcome: Callable[[Outcome], None]
+    intent: Intent = Intent.READ_BACK
     state: TaskState = TaskState.READY
     ready_since: float = 0.0
     lane_priority: int = -1  #: as of a task
@@ -73,9 +78,17 @@ class OpenOrder(Struct, eq=False):
     operator_id: str
     urgency: int = 0  #: its priority, or that of a more urgent order waiting behind it
     state: OrderState = OrderState.RECEIVED
-    is_in_hand: bool = False  #: number and card of `binding` are taken and not yet durably bound
+    is_in_hand: bool = False  #: what `binding` or `claim` holds is taken and not yet durably so
     binding: Binding | None = None  #: what the order binds, or acts on
+    claim: Binding | None = None  #: what a change of card or number holds (`domain.claim`)
     is_doubted: bool = False  #: any of its tasks may have been sent by a run before this one
+    due_at: datetime | None = None  #: it is dated ahead, and waits in the journal until then
+    place: int = 0  #: in its lane, as `domain.turn` says; 0 until it is known
+    after: int = 0  #: it goes behind the orders up to this place, whatever its sequence
+    business_key: str | None = None
+    repeat_of: int | None = None  #: the order that did the same under another id
+    marks: tuple[Mark, ...] = ()  #: what its receipt says beside the plan's
+    release: Release | None = None  #: by which a person let it out of fallout
     plan: Plan | None = None
     stages: tuple[tuple[OpenTask, ...], ...] = ()
     stage: int = 0
@@ -98,13 +111,42 @@ class OpenOrder(Struct, eq=False):
 
 
 class Lane(Struct, eq=False):
-    """One user: its orders in the order of acceptance, of which only the first runs."""
+    """One user: its orders as they were accepted. One runs; `domain.turn` says which is next."""
 
     user_id: UserId
     queue: list[OpenOrder] = []
     user: User | None = None  #: as the closed orders, and an opening in the queue, leave it
     is_known: bool = False  #: `user` was read, or follows from an order here
     arriving: int = 0  #: orders read and not answered; each holds the lane
+    applied: dict[str, int] | None = None  #: as `domain.turn` has it; None until an order needs it
+    done: dict[str, int] | None = None  #: business keys of orders that ended here, and their ids
+    waits: Wait | None = None  #: why none of its orders runs
+    opens_at: datetime | None = None  #: when the opening of its user falls due, if dated ahead
+
+    def note(self, order: OpenOrder) -> None:
+        """`order` ended: what that means for those of its user that come after it in sequence, or
+        do the same under another id."""
+        for subject, seq in steps_of(order):
+            self.apply(subject, seq)
+        if order.business_key is not None and order.state is OrderState.SUCCEEDED:
+            self._repeat(order.business_key, order.repeat_of or order.id)
+
+    def apply(self, subject: str, seq: int) -> None:
+        applied = self.applied = {} if self.applied is None else self.applied
+        applied[subject] = max(seq, applied.get(subject, seq))
+
+    def _repeat(self, key: str, order_id: int) -> None:
+        done = self.done = self.done or {}
+        done.setdefault(key, order_id)
+        while len(done) > limits.USER_ORDERS_OPEN_MAX:
+            del done[next(iter(done))]
+        for other in self.queue:
+            if other.business_key == key and other.state is OrderState.QUEUED:
+                other.repeat_of = other.repeat_of or done[key]
+
+    def wait_of(self, order: OpenOrder) -> Wait | None:
+        """Why `order` is not started, as far as the lane knows."""
+        return self.waits if order.state is OrderState.QUEUED else None
 
 
 class Book:
@@ -123,6 +165,7 @@ class Book:
         return self._by_key.get((source, order_id))
 
     def add(self, order: OpenOrder) -> Lane:
+        order.place = order.place or order.id
         self.orders[order.id] = order
         self._by_key[order.source, order.order.order_id] = order
         lane = self.lanes.get(order.user_id)

@@ -95,6 +95,13 @@ class Dispatch:
         if task.lane_priority >= 0:
             self._lanes[task.task.ne].lift(task)
 
+    def withdraw(self, task: OpenTask) -> None:
+        """It is not sent any more."""
+        if task.lane_priority >= 0:
+            lane = self._lanes[task.task.ne]
+            lane.withdraw(task)
+            self._nes[task.task.ne].wants(len(lane))
+
     def pump(self, name: str) -> None:
         """Send what waits for this NE and what it can take; the last free place of a large window
         is kept for the urgent."""
@@ -154,7 +161,7 @@ class Dispatch:
 
     def _send_inquiry(self, ne: NE, inquiry: Inquiry) -> None:
         self._command_id += 1
-        command = Command(self._command_id, inquiry.task, Intent.READ_BACK)
+        command = Command(self._command_id, inquiry.task, inquiry.intent)
         inquiry.state = TaskState.SENT
         self._asked[command.id] = inquiry
         ne.execute(command)

@@ -4,7 +4,6 @@ from collections import defaultdict
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import partial
-from itertools import islice
 from typing import Any, Final
 
 import structlog
@@ -12,7 +11,8 @@ import structlog
 from hlrd import limits, metrics
 from hlrd.domain import orders
 from hlrd.domain.catalogue import BY_NAME
-from hlrd.domain.errors import Conflict, NotFound
+from hlrd.domain.delivery import NO_ENDPOINTS, Endpoints
+from hlrd.domain.fallout import EOMSRule, Fall
 from hlrd.domain.identity import Binding, UserId
 from hlrd.domain.lifecycle import OrderEvent, OrderState
 from hlrd.domain.operation import Task
@@ -24,6 +24,7 @@ from hlrd.engine import completion
 from hlrd.engine.book import Book, Inquiry, Lane, OpenOrder, OpenTask
 from hlrd.engine.dispatch import Dispatch
 from hlrd.engine.execution import NOT_CONFIGURED, Execution
+from hlrd.engine.fallout import Fallout, fall_of
 from hlrd.engine.intake import Intake
 from hlrd.engine.parking import Parking
 from hlrd.engine.products import ProductRules
@@ -36,6 +37,7 @@ from hlrd.ports import (
     Clock,
     Command,
     Facts,
+    Intent,
     Journal,
     Lookup,
     StoredOrder,
@@ -57,6 +59,7 @@ class _Reading:
     crowded: set[UserId] = field(default_factory=set)  #: their NE has enough to wait for it
 
 
+_BY_HAND: Final = EOMSRule()
 _log: Final = structlog.get_logger(__name__)
 
 
@@ -80,10 +83,13 @@ class Engine:
         state_master: str,
         order_ids: Iterator[int],
         first_own_id: int,
+        eoms_rule: EOMSRule = _BY_HAND,
+        predecessor_wait_s: float = limits.PREDECESSOR_WAIT_S,
+        endpoints: Endpoints = NO_ENDPOINTS,
     ) -> None:
         """`products`: as the journal holds them; `script_checks` by dialect. `chance` gives numbers
         in [0, 1). Orders with an id below `first_own_id` come from an earlier run, which may have
-        sent any part of them.
+        sent any part of them. `eoms_rule`: which fallouts go to the EOMS by themselves.
         """
         self._clock = clock
         self._journal = journal
@@ -93,8 +99,8 @@ class Engine:
         self._book = Book()
         self._parking = Parking()
         self.segments = Segments(self._book)
-        self._fallout: dict[int, tuple[UserId, int]] = {}
-        self._resending: set[int] = set()
+        self.fallout = Fallout(self._parking)
+        self._eoms_rule = eoms_rule
         self._waiters: defaultdict[int, list[Callable[[bytes], None]]] = defaultdict(list)
         self._reading: _Reading | None = None
         self._dispatch = Dispatch(clock=clock, nes=nes, on_outcome=self._on_task_outcome)
@@ -107,6 +113,7 @@ class Engine:
             products=products,
             segments=self.segments,
             doubt_until=clock.monotonic() + settle_s,
+            predecessor_wait_s=predecessor_wait_s,
             on_end=self._end,
         )
         self._intake = Intake(
@@ -123,6 +130,7 @@ class Engine:
             segments=self.segments,
             product_rules=ProductRules(products, routes, script_checks),
             state_master=state_master,
+            endpoints=endpoints,
             order_ids=order_ids,
         )
 
@@ -152,8 +160,7 @@ class Engine:
         """State and tasks of an order in memory; None for one that is parked or closed."""
         order = self._book.orders.get(order_id)
         if order is None:
-            state = {"state": OrderState.FALLOUT} if order_id in self._fallout else None
-            return state
+            return {"state": OrderState.FALLOUT} if order_id in self.fallout else None
         return {
             "state": order.state,
             "urgency": order.urgency,
@@ -164,14 +171,12 @@ class Engine:
         """Why no order of this binding is started."""
         return self.segments.hold_of(binding)
 
-    def resend(self, order_id: int) -> None:
-        """Take an order out of fallout and run it again from a read-back of every task."""
-        if order_id not in self._fallout:
-            raise NotFound("NOT_IN_FALLOUT", "no order of that id waits for a person", "id")
-        if order_id in self._resending:
-            raise Conflict("RESEND_RUNNING", "this order is being resent", "id")
-        self._resending.add(order_id)
-        _log.info("order_resent", order=order_id)
+    def release(self, *order_ids: int) -> None:
+        """Take orders out of fallout, each as the journal says that a person decided. NotFound for
+        one that is not there; Conflict for one that is being taken out."""
+        for order_id in order_ids:
+            self.fallout.release(order_id)
+            _log.info("fallout_released", order=order_id)
         self.refill()
 
     def inquire(
@@ -180,10 +185,20 @@ class Engine:
         """Ask NEs what belongs to no order, behind all orders. `on_outcome` is called once for each
         that is asked, perhaps before this returns; returns how to call off what is not asked yet.
         """
+        return self._inquire(tasks, on_outcome, Intent.READ_BACK)
+
+    def errand(self, task: Task, on_outcome: Callable[[Task, Outcome], None]) -> None:
+        """The same for a command that belongs to no order, such as a sheet about one: sent once,
+        and whoever sends it looks after it from then on."""
+        self._inquire([task], on_outcome, Intent.EXECUTE)
+
+    def _inquire(
+        self, tasks: Sequence[Task], on_outcome: Callable[[Task, Outcome], None], intent: Intent
+    ) -> Callable[[], None]:
         inquiries = []
         for task in tasks:
             if self._dispatch.knows(task.ne):
-                inquiries.append(Inquiry(task, partial(on_outcome, task)))
+                inquiries.append(Inquiry(task, partial(on_outcome, task), intent))
             else:
                 on_outcome(task, NOT_CONFIGURED)
         self._dispatch.ask(inquiries)
@@ -204,8 +219,7 @@ class Engine:
         person), in order of id."""
         for order_id, user_id, priority, is_fallout in open_orders:
             if is_fallout:
-                self._fallout[order_id] = (user_id, priority)
-                self._parking.block(user_id)
+                self.fallout.put(order_id, user_id, priority)
             self._parking.add(order_id, user_id, priority)
         metrics.ORDERS_RECOVERED.inc(len(open_orders))
         self.refill()
@@ -256,9 +270,7 @@ class Engine:
         """Orders read back from the journal, each user's in order of id."""
         reading, self._reading = self._reading, None
         assert reading is not None, "nothing was asked for"
-        for order_id in reading.resent:
-            self._resending.discard(order_id)
-            self._parking.unblock(self._fallout.pop(order_id)[0])
+        self.fallout.left(reading.resent)
         reading.crowded = self._crowded(stored, reading)
         for item in stored:
             if self._may_load(item, reading):
@@ -289,7 +301,7 @@ class Engine:
 
     def next_due(self) -> float | None:
         """When `on_timer` is to be called next, in monotonic seconds."""
-        return self._execution.timers.next_due()
+        return self._execution.next_due()
 
     # Stopping and watching.
 
@@ -317,7 +329,7 @@ class Engine:
             metrics.ORDERS_OPEN.labels(label, "memory").set(counts[priority])
             metrics.ORDERS_OPEN.labels(label, "parked").set(self._parking.count(priority))
             metrics.ORDERS_OLDEST_AGE.labels(label).set(oldest[priority])
-        metrics.ORDERS_FALLOUT.set(len(self._fallout))
+        metrics.ORDERS_FALLOUT.set(len(self.fallout))
         self._dispatch.observe()
 
     def lowest_open_id(self) -> int | None:
@@ -330,33 +342,21 @@ class Engine:
     # Ends.
 
     def _end(self, order: OpenOrder) -> None:
-        closing = completion.closing(order, self._clock.wall())
+        fall = fall_of(order, self._eoms_rule)
+        closing = completion.closing(order, self._clock.wall(), fall)
         order.receipt = closing.receipt
         lane = self._book.lanes[order.user_id]
-        if closing.is_final:
+        if fall is None:
             _take_effect(lane, order)
             self._journal.close(closing)
         else:
             self._journal.close(closing)
-            self._tell_fallout(order, waiting=len(lane.queue) - 1)
+            _tell_fallout(order, fall, waiting=len(lane.queue) - 1)
             self._set_aside(order, lane)
-
-    @staticmethod
-    def _tell_fallout(order: OpenOrder, *, waiting: int) -> None:
-        outcome = order.failure.outcome if order.failure else None
-        _log.warning(
-            "order_in_fallout",
-            order=order.id,
-            kind=order.kind.name,
-            ne=order.failure.task.ne if order.failure else "",
-            code=outcome.code if outcome else "",
-            waiting_behind=waiting,
-        )
 
     def _set_aside(self, order: OpenOrder, lane: Lane) -> None:
         """Move a fallout order, and those behind it, out of memory until a person acts."""
-        self._fallout[order.id] = (order.user_id, order.priority)
-        self._parking.block(order.user_id)
+        self.fallout.put(order.id, order.user_id, order.priority)
         for member in list(lane.queue):
             if member.state is OrderState.RECEIVED:
                 continue  # parked when it is durable: its user has parked orders by then
@@ -405,7 +405,7 @@ class Engine:
     def refill(self) -> None:
         """Read orders back from the journal: those to be resent, and parked ones when memory has
         room for as many as one read brings. One read at a time."""
-        if not (self._parking.has_line or self._resending):
+        if not (self._parking.has_line or self.fallout.has_leaving):
             return
         if self._reading is not None or self._intake.is_draining:
             return
@@ -413,11 +413,10 @@ class Engine:
         taken: list[int] = []
         if room >= limits.UNPARK_ORDERS:
             taken = self._parking.take(limits.UNPARK_ORDERS, self._is_crowded)
-        resent = frozenset(islice(self._resending, limits.RESEND_ORDERS_MAX))
+        resent = self.fallout.leaving(limits.RESEND_ORDERS_MAX)
         if taken or resent:
             self._reading = _Reading(taken, resent)
-            users = [self._fallout[order_id][0] for order_id in resent]
-            self._lookup.unpark([*taken, *resent], users)
+            self._lookup.unpark([*taken, *resent], self.fallout.users(resent))
 
     def _may_load(self, item: StoredOrder, reading: "_Reading") -> bool:
         """Not what was never parked, or is here or closed since the journal was read; not before an
@@ -467,7 +466,7 @@ class Engine:
             kind=kind,
             user_id=item.user_id,
             priority=item.priority,
-            urgency=item.priority,
+            urgency=_urgency(item),
             content_hash=item.content_hash,
             received_at=item.accepted_at,
             received=self._clock.monotonic()
@@ -475,19 +474,39 @@ class Engine:
             operator_id=order.operator_id,
             state=OrderState.PARKED,
             binding=item.binding and self.segments.binding(item.binding),
+            claim=item.claim and self.segments.binding(item.claim),
             is_doubted=item.id < self._first_own_id or is_resent,
+            release=item.release,
         )
         lane = self._book.add(entry)
         if not lane.is_known:
             lane.user, lane.is_known = self.segments.user(item.user), True
         entry.move(OrderEvent.UNPARKED)
         self._book.enqueue(lane, entry)
-        self._execution.hurry(lane, entry.priority)
+        self._execution.hurry(lane, entry.urgency)
         self._parking.remove(item.id, item.priority)
+
+
+def _tell_fallout(order: OpenOrder, fall: Fall, *, waiting: int) -> None:
+    _log.warning(
+        "order_in_fallout",
+        order=order.id,
+        kind=order.kind.name,
+        ne=fall.ne,
+        code=fall.code,
+        waiting_behind=waiting,
+    )
+
+
+def _urgency(item: StoredOrder) -> int:
+    """One of many that were let go together stands behind what upstream waits for."""
+    is_bulk = item.release is not None and item.release.is_bulk
+    return max(item.priority, limits.PRIORITY_BATCH) if is_bulk else item.priority
 
 
 def _take_effect(lane: Lane, order: OpenOrder) -> None:
     """What the order leaves of its user, for the orders behind it."""
+    lane.note(order)
     if order.state is OrderState.SUCCEEDED and order.plan is not None:
         lane.user, lane.is_known = order.plan.user, True
     elif order.kind.opens_user:

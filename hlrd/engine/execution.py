@@ -1,18 +1,32 @@
 """The course of one order: its stages, what each answer makes of it, and the way back."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
+from typing import Final, TypeAlias
 
 from hlrd import metrics
 from hlrd.domain.catalogue import Direction
+from hlrd.domain.claim import target_of
+from hlrd.domain.fallout import Release, Way
 from hlrd.domain.lifecycle import OrderEvent, OrderState, TaskEvent, TaskState, UserState
 from hlrd.domain.operation import Task
 from hlrd.domain.outcome import FINAL, Decision, Outcome, Step, Verdict, decide
-from hlrd.domain.plans.plan import Ground, Impossible, Routes, undo
+from hlrd.domain.plans.plan import Ground, Impossible, Mark, Plan, Routes, undo
 from hlrd.domain.publication import Products
 from hlrd.domain.suspension import NO_REASONS
+from hlrd.domain.turn import (
+    NONE_APPLIED,
+    RUN,
+    Run,
+    Turn,
+    Wait,
+    coalescing,
+    in_order,
+    judge,
+)
 from hlrd.domain.user import User
 from hlrd.engine.book import Lane, OpenOrder, OpenTask
 from hlrd.engine.dispatch import Dispatch, found
+from hlrd.engine.fallout import as_left
 from hlrd.engine.segments import Segments
 from hlrd.engine.timers import Timers
 from hlrd.ports import Clock, Intent
@@ -22,8 +36,18 @@ NOT_CONFIGURED = Outcome(
 )
 
 
+_PASSED: Final = frozenset({TaskState.DONE, TaskState.SKIPPED})
+
+
+_NOT_BEGUN: Final = frozenset({OrderState.RECEIVED, OrderState.QUEUED})
+
+Gate: TypeAlias = Callable[[OpenOrder, Lane], Wait | None]
+"""Why an order whose turn it is must wait all the same. Whoever lets it go calls `start` again,
+unless it gave a time."""
+
+
 class Execution:
-    """Runs the first order of each lane. Ends each by one call of `on_end`."""
+    """Runs one order of each lane at a time. Ends each by one call of `on_end`."""
 
     def __init__(
         self,
@@ -35,9 +59,12 @@ class Execution:
         products: Products,
         segments: Segments,
         doubt_until: float,
+        predecessor_wait_s: float,
         on_end: Callable[[OpenOrder], None],
     ) -> None:
-        """`doubt_until`: when commands of an earlier run have surely left every NE's queue."""
+        """`doubt_until`: when commands of an earlier run have surely left every NE's queue.
+        `predecessor_wait_s`: how long an order waits for one missing before it in sequence.
+        """
         self._clock = clock
         self._chance = chance
         self._dispatch = dispatch
@@ -46,22 +73,107 @@ class Execution:
         self._segments = segments
         self._doubt_until = doubt_until
         self._on_end = on_end
+        self._predecessor_wait_s = predecessor_wait_s
         self.timers: Timers[OpenTask] = Timers()
+        self.turns: Timers[Lane] = Timers()  #: lanes whose next order waits for a time at most
+        self.gates: list[Gate] = []
 
     def start(self, lane: Lane) -> None:
-        """Start the lane's first order, if it is durable and not started."""
-        if not lane.is_known or not lane.queue or lane.queue[0].state is not OrderState.QUEUED:
+        """Let the order of the lane go whose turn it is, if any may."""
+        if not lane.is_known or not lane.queue:
             return
-        if self._segments.keeps(lane):
+        line = self._line(lane)
+        if line is None or self._segments.keeps(lane, line[0]):
             return
-        order = lane.queue[0]
+        turn = self._turn(lane, line)
+        if isinstance(turn, Wait):
+            self._wait(lane, turn)
+            return
+        lane.waits = None
+        if isinstance(turn, Run):
+            line[0].marks = turn.marks
+            self._begin(lane, line[0])
+        else:
+            self._pass_over(lane, [line[place] for place in turn.places], turn.mark)
+
+    def _line(self, lane: Lane) -> Sequence[OpenOrder] | None:
+        """Its orders as they are to run; None while one runs or is being made durable."""
+        queue = lane.queue
+        if len(queue) == 1:
+            return queue if queue[0].state is OrderState.QUEUED else None
+        if any(order.state not in _NOT_BEGUN for order in queue):
+            return self._taken_back(lane)
+        line = in_order(queue)
+        return line if line[0].state is OrderState.QUEUED else None
+
+    def _taken_back(self, lane: Lane) -> Sequence[OpenOrder] | None:
+        """The line with the order under way, if a resume behind it makes it needless in time."""
+        under_way = [order for order in lane.queue if order.state not in _NOT_BEGUN]
+        first = under_way[0]
+        if len(under_way) > 1 or not self.is_unsent(first) or lane.user is None:
+            return None
+        line = [first, *in_order([order for order in lane.queue if order is not first])]
+        if not coalescing(line, lane.user, lane.applied or NONE_APPLIED):
+            return None
+        self.withdraw(first)
+        return line
+
+    def _turn(self, lane: Lane, line: Sequence[OpenOrder]) -> Turn:
+        order = line[0]
+        if len(line) == 1 and order.repeat_of is None and order.order.seq is None:
+            turn: Turn = RUN
+        else:
+            turn = judge(
+                line,
+                user=lane.user,
+                applied=lane.applied or NONE_APPLIED,
+                now=self._clock.monotonic(),
+                patience_s=self._predecessor_wait_s,
+            )
+        if self.gates and isinstance(turn, Run):
+            return next((wait for gate in self.gates if (wait := gate(order, lane))), turn)
+        return turn
+
+    def _wait(self, lane: Lane, wait: Wait) -> None:
+        if wait != lane.waits and wait.until is not None:
+            self.turns.add(wait.until, lane)
+        lane.waits = wait
+
+    def _pass_over(self, lane: Lane, orders: Sequence[OpenOrder], mark: Mark) -> None:
+        """They succeed as they are: nothing is sent for them, and their user stays as it is."""
+        for order in orders:
+            order.move(OrderEvent.NEEDLESS)
+            order.plan = Plan((), lane.user, (mark,))
+            order.binding = None if lane.user is None else lane.user.binding
+            metrics.ORDERS_NEEDLESS.labels(mark).inc()
+            self._on_end(order)
+
+    # Before the first command.
+
+    @staticmethod
+    def is_unsent(order: OpenOrder) -> bool:
+        """It is under way, and surely no command of it has gone out."""
+        return (
+            order.state is OrderState.EXECUTING
+            and order.started is None
+            and not order.is_doubted
+            and order.release is None
+        )
+
+    def withdraw(self, order: OpenOrder) -> None:
+        """Take an unsent order back into the line."""
+        for task in order.history:
+            self._dispatch.withdraw(task)
+        order.dissolve()
+        order.plan, order.stage, order.pending = None, 0, 0
+        order.move(OrderEvent.WITHDRAWN)
+
+    def _begin(self, lane: Lane, order: OpenOrder) -> None:
         user = lane.user
         if order.kind.opens_user:
             user = User(UserState.PROVISIONING, order.binding, NO_REASONS)
-        elif len(lane.queue) > 1 and any(behind.kind.opens_user for behind in lane.queue):
-            # The opening it came behind was lost in a crash and came again: no user of its own.
-            user = None
-        ground = Ground(self._routes, self._products, str(order.id))
+        target = None if order.claim is None else target_of(order.claim)
+        ground = Ground(self._routes, self._products, str(order.id), target=target)
         plan = order.kind.plan(order.order, user, ground)
         if isinstance(plan, Impossible):
             self._end_impossible(order, plan)
@@ -69,7 +181,10 @@ class Execution:
         order.move(OrderEvent.STARTED)
         order.plan = plan
         order.binding = user.binding if user else None
-        self._run(order, plan.stages)
+        if order.release is None or order.release.way is Way.RESEND:
+            self._run(order, plan.stages)
+        else:
+            self._end_by_word(order, [task for stage in plan.stages for task in stage])
 
     def hurry(self, lane: Lane, priority: int) -> None:
         """Make the orders of `lane` at least as urgent as one that must wait for them."""
@@ -79,7 +194,14 @@ class Execution:
                 for task in order.history:
                     self._dispatch.lift(task)
 
+    def next_due(self) -> float | None:
+        """When `on_timer` is to be called, in monotonic seconds."""
+        dues = [due for due in (self.timers.next_due(), self.turns.next_due()) if due is not None]
+        return min(dues, default=None)
+
     def on_timer(self) -> None:
+        for lane in self.turns.take_due(self._clock.monotonic()):
+            self.start(lane)
         for task in self.timers.take_due(self._clock.monotonic()):
             if task.state is TaskState.WAITING:
                 self._release(task)
@@ -104,7 +226,7 @@ class Execution:
             is_read_back=is_read_back,
             settle_s=self._dispatch.settle_s(task.task.ne),
             poll_s=self._dispatch.poll_s(task.task.ne),
-            gives_up=self._gives_up(task.order),
+            gives_up=task.order.state is OrderState.EXECUTING and _goes_back(task),
             jitter=self._chance(),
         )
         if not is_read_back:
@@ -204,8 +326,22 @@ class Execution:
         for task in stage:
             self._release(task)
 
+    def _end_by_word(self, order: OpenOrder, tasks: list[Task]) -> None:
+        """As a person decided of a fallout: everything taken back, or nothing more sent."""
+        assert order.release is not None, "a person let it go"
+        if order.release.way is Way.CANCEL:
+            order.move(OrderEvent.ROLL_BACK_ORDERED)
+            self._run(order, undo(tasks))
+            return
+        order.history.extend(as_left(tasks, order, order.release))
+        order.move(OrderEvent.FORCED)
+        self._on_end(order)
+
     def _release(self, task: OpenTask) -> None:
-        if not self._dispatch.knows(task.task.ne):
+        if _counts_as_done(task, task.order.release):
+            task.move(TaskEvent.PASSED_OVER)
+            self._done(task)
+        elif not self._dispatch.knows(task.task.ne):
             task.move(TaskEvent.RELEASED)
             task.move(TaskEvent.WRITTEN)
             task.outcome = NOT_CONFIGURED
@@ -254,7 +390,7 @@ class Execution:
         elif order.state is OrderState.COMPENSATING:
             order.move(OrderEvent.UNDO_FAILED)
             self._on_end(order)
-        elif order.kind.direction is Direction.BACKWARD:
+        elif _goes_back(order.failure):
             order.move(OrderEvent.STEP_FAILED_BACKWARD)
             self._run(order, undo(_to_undo(order)))
         else:
@@ -268,7 +404,7 @@ class Execution:
 
     @staticmethod
     def _last_stage_done(order: OpenOrder) -> bool:
-        return all(task.state is TaskState.DONE for task in order.stages[order.stage])
+        return all(task.state in _PASSED for task in order.stages[order.stage])
 
     def _end_impossible(self, order: OpenOrder, why: Impossible) -> None:
         order.plan = None
@@ -276,9 +412,28 @@ class Execution:
         order.impossible = why
         self._on_end(order)
 
-    @staticmethod
-    def _gives_up(order: OpenOrder) -> bool:
-        return order.kind.direction is Direction.BACKWARD and order.state is OrderState.EXECUTING
+
+def _goes_back(task: OpenTask) -> bool:
+    """Whether the order is undone when `task` fails for good. Not of a kind that only goes forward;
+    nor behind its turning point, nor where a run before this one may have been behind it: what
+    stands later in the plan was never sent if this was found absent.
+    """
+    order = task.order
+    assert order.plan is not None, "a task belongs to a plan"
+    if order.kind.direction is Direction.FORWARD:
+        return False
+    turning_point = order.plan.turning_point
+    if turning_point is None:
+        return True
+    return order.stage <= turning_point and (not order.is_doubted or _was_absent(task))
+
+
+def _was_absent(task: OpenTask) -> bool:
+    return any(sent.outcome and sent.outcome.verdict is Verdict.ABSENT for sent in task.sent)
+
+
+def _counts_as_done(task: OpenTask, release: Release | None) -> bool:
+    return release is not None and task.task.transaction in release.skipped
 
 
 def _is_of_before(task: OpenTask) -> bool:
@@ -295,7 +450,7 @@ def _to_undo(order: OpenOrder) -> list[Task]:
 
 def _may_stand(task: OpenTask) -> bool:
     if task.state is not TaskState.FAILED:
-        return task.state is TaskState.DONE or task.order.is_doubted
+        return task.state in _PASSED or task.order.is_doubted
     assert task.outcome is not None, "a task fails by an outcome"
     if task.outcome.verdict is Verdict.DIFFERENT:
         return False

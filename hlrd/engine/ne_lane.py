@@ -12,6 +12,8 @@ _WAITS: Final = frozenset({TaskState.READY, TaskState.IN_DOUBT, TaskState.TAKEN}
 
 _Line = deque[OpenTask | Inquiry]
 _LAST: Final = limits.PRIORITIES - 1
+_WITHDRAWN_MAX: Final = 64
+"""Withdrawn tasks kept beside as many as wait, so that a sweep is worth its walk."""
 
 
 class NELane:
@@ -26,6 +28,7 @@ class NELane:
         self._going: tuple[_Line, ...] = tuple(deque() for _ in range(limits.PRIORITIES))
         self._counts = [0] * limits.PRIORITIES
         self._count = 0
+        self._withdrawn = 0  #: of which some may still stand in a line
 
     def __len__(self) -> int:
         return self._count
@@ -72,6 +75,16 @@ class NELane:
             self._counts[task.lane_priority] -= 1
             self._join(task)
 
+    def withdraw(self, task: OpenTask) -> None:
+        """Take a waiting task off."""
+        priority = task.lane_priority
+        task.lane_priority = -1
+        self._counts[priority] -= 1
+        self._count -= 1
+        self._withdrawn += 1
+        if self._withdrawn > self._count + _WITHDRAWN_MAX:
+            self._sweep()
+
     def pop(self, now: float, *, urgent_only: bool) -> OpenTask | Inquiry | None:
         """The next task; with `urgent_only` none above PRIORITY_URGENT_MAX, however old."""
         best: _Line | None = None
@@ -91,6 +104,15 @@ class NELane:
         self._count -= 1
         task.lane_priority = -1
         return task
+
+    def _sweep(self) -> None:
+        """Let go of what was withdrawn, which else stays until its line gets to it."""
+        self._withdrawn = 0
+        for lines in (self._fresh, self._going):
+            for priority, line in enumerate(lines):
+                kept = [one for one in line if one.lane_priority == priority]
+                line.clear()
+                line.extend(kept)
 
     def _join(self, task: OpenTask) -> None:
         priority = task.lane_priority = task.order.urgency

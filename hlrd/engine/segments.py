@@ -48,9 +48,9 @@ class Segments:
         """Why orders of this binding are not started."""
         return self._why if self._holds(binding) else None
 
-    def keeps(self, lane: Lane) -> bool:
-        """Whether the first order of the lane must wait; it is started with the release."""
-        if self._held is None or not self._holds(_binding_of(lane.queue[0], lane)):
+    def keeps(self, lane: Lane, order: OpenOrder) -> bool:
+        """Whether the order whose turn it is must wait; it is started with the release."""
+        if self._held is None or not (self._holds(_binding_of(order, lane)) or self._holds(order.claim)):
             return False
         self._waiting[lane.user_id] = None
         return True
@@ -65,7 +65,9 @@ class Segments:
     def running(self) -> int:
         """Orders of it that had begun and are not durably closed."""
         return sum(
-            order.state not in _NOT_BEGUN and self._holds(order.binding) for order in self._book
+            order.state not in _NOT_BEGUN
+            and (self._holds(order.binding) or self._holds(order.claim))
+            for order in self._book
         )
 
     # Parking.
@@ -89,6 +91,11 @@ class Segments:
             self._moved = (*self._moved, rehoming)
         arriving = []
         for order in self._book:
+            if order.claim is not None:
+                claim = rehoming.of(order.claim)
+                if claim is not order.claim and order.state is OrderState.RECEIVED:
+                    arriving.append(order.id)
+                order.claim = claim
             if order.binding is None:
                 continue
             binding = rehoming.of(order.binding)

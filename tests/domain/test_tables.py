@@ -12,14 +12,18 @@ from hlrd.domain import lifecycle
 from hlrd.domain.catalogue import BY_NAME, BY_SHAPE, KINDS, Direction
 from hlrd.domain.conflict import RULINGS, Nature, Ruling
 from hlrd.domain.lifecycle import (
+    BULK,
     CARD,
     IMPORT,
     MOVE,
     NUMBER,
     ORDER,
     PRODUCT,
+    SHEET,
     TASK,
     USER,
+    BulkEvent,
+    BulkState,
     CardEvent,
     CardState,
     IllegalTransition,
@@ -33,6 +37,8 @@ from hlrd.domain.lifecycle import (
     OrderState,
     ProductEvent,
     ProductState,
+    SheetEvent,
+    SheetState,
     TaskEvent,
     TaskState,
     UserEvent,
@@ -50,6 +56,8 @@ TABLES: list[tuple[Mapping[Any, Any], type[StrEnum], type[StrEnum]]] = [
     (IMPORT, ImportState, ImportEvent),
     (PRODUCT, ProductState, ProductEvent),
     (MOVE, MoveState, MoveEvent),
+    (BULK, BulkState, BulkEvent),
+    (SHEET, SheetState, SheetEvent),
 ]
 
 
@@ -78,8 +86,9 @@ def test_every_state_is_reached_and_every_event_used(
 def test_an_order_ends_and_only_a_person_takes_it_out_of_fallout() -> None:
     leaving = {state for state, _ in ORDER}
 
-    assert set(OrderState) - leaving == {OrderState.SUCCEEDED, OrderState.FAILED}
-    assert [event for state, event in ORDER if state is OrderState.FALLOUT] == [OrderEvent.RESENT]
+    ended = {OrderState.SUCCEEDED, OrderState.FAILED, OrderState.CANCELLED}
+    assert set(OrderState) - leaving == ended
+    assert [event for state, event in ORDER if state is OrderState.FALLOUT] == [OrderEvent.RELEASED]
 
 
 def test_a_task_in_doubt_goes_nowhere_but_to_its_read_back() -> None:
@@ -124,5 +133,6 @@ def test_only_the_master_of_state_moves_it() -> None:
 
 def test_the_tables_are_in_this_file_alone() -> None:
     assert {table for table in vars(lifecycle) if table.isupper()} == {
-        "ORDER", "TASK", "USER", "NUMBER", "CARD", "IMPORT", "PRODUCT", "MOVE", "S", "E", "T",
+        "ORDER", "TASK", "USER", "NUMBER", "CARD", "IMPORT", "PRODUCT", "MOVE", "BULK",
+        "SHEET", "S", "E", "T",
     }  # fmt: skip

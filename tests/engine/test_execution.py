@@ -234,7 +234,7 @@ def _record_of(stage: Stage, order_id: int) -> Any:
     )  # fmt: skip
 
 
-def test_an_order_whose_opening_was_lost_and_came_again_fails_and_lets_it_through() -> None:
+def test_an_opening_that_was_lost_and_came_again_goes_before_the_order_that_depends_on_it() -> None:
     """Its number had clashed, so that only the order behind it was durable before the crash."""
     before = Stage()
     before.submit(before.activate())
@@ -255,9 +255,9 @@ def test_an_order_whose_opening_was_lost_and_came_again_fails_and_lets_it_throug
         stage.wait(11)
         stage.finish()
 
-    first, second = stage.receipts()
-    assert (first["result"], first["code"]) == ("failed", "USER_UNKNOWN")
-    assert (second["id"], second["result"]) == ("5000", "succeeded")
+    opened, suspended = stage.receipts()
+    assert (opened["id"], opened["result"]) == ("5000", "succeeded")
+    assert (suspended["result"], suspended["effective_level"]) == ("succeeded", 2)
 
 
 # Prerequisites and follow-ups.
@@ -365,9 +365,9 @@ def test_a_resent_order_is_read_back_and_those_behind_follow() -> None:
     stage, order_id, records = fallen()
     stage.close()
 
-    stage.engine.resend(order_id)
-    with pytest.raises(Conflict, match="being resent"):
-        stage.engine.resend(order_id)
+    stage.engine.release(order_id)
+    with pytest.raises(Conflict, match="let this order go"):
+        stage.engine.release(order_id)
     stage.unpark(records)
     stage.wait(11)
     assert stage.commands() == ["readBack setBarring"]
@@ -378,7 +378,7 @@ def test_a_resent_order_is_read_back_and_those_behind_follow() -> None:
         "fallout", "succeeded", "succeeded",
     ]  # fmt: skip
     with pytest.raises(NotFound):
-        stage.engine.resend(order_id)
+        stage.engine.release(order_id)
 
 
 def test_a_leg_that_was_taken_and_failed_is_tried_again_by_a_resend() -> None:
@@ -387,7 +387,7 @@ def test_a_leg_that_was_taken_and_failed_is_tried_again_by_a_resend() -> None:
     stage.close()
     failed = Outcome(NO, "EC_UNKNOWN", is_standing=True)
 
-    stage.engine.resend(order_id)
+    stage.engine.release(order_id)
     stage.unpark(records)
     stage.wait(11)
     stage.reply(failed)
@@ -403,7 +403,7 @@ def test_a_leg_that_was_taken_and_failed_is_tried_again_by_a_resend() -> None:
 def test_an_order_accepted_while_the_resend_is_read_is_not_forgotten() -> None:
     stage, order_id, records = fallen()
     stage.close()
-    stage.engine.resend(order_id)
+    stage.engine.release(order_id)
     stage.submit(stage.suspend())
     stage.resolve()
     late = stage.journal.accepts[0]
@@ -427,7 +427,7 @@ def test_a_fallout_of_an_earlier_run_waits_for_its_person_again() -> None:
 
     assert not after.lookup.unparking
     assert after.engine.show(order_id) == {"state": "fallout"}
-    after.engine.resend(order_id)
+    after.engine.release(order_id)
     assert after.lookup.unparking == [([order_id], ["7"])]
 
 

@@ -71,7 +71,7 @@ def test_a_small_window_has_no_reserve() -> None:
 
 def test_an_urgent_order_lends_its_urgency_to_those_it_must_wait_for() -> None:
     stage = busy_stage(u1=3, u2=4)
-    stage.take(stage.resume(2, user="2", priority=0))
+    stage.take(stage.terminate(2, user="2", priority=0))
 
     assert open_one_place(stage) == "2"
     assert open_one_place(stage) == "1"

@@ -13,6 +13,9 @@ from typing import Final
 from msgspec import Struct
 from msgspec.structs import replace
 
+from hlrd.domain.fallout import UNDOES
+from hlrd.domain.group import NO_GROUPS, Enterprises, GroupPlaces
+from hlrd.domain.identity import Binding
 from hlrd.domain.operation import UNDO, Cause, Details, Task
 from hlrd.domain.policy import USUAL_POLICY, Policy
 from hlrd.domain.publication import Products
@@ -24,6 +27,10 @@ class Mark(StrEnum):
 
     NO_CHANGE = "NO_CHANGE"
     NOT_SUSPENDED_FOR_REASON = "NOT_SUSPENDED_FOR_REASON"
+    SUPERSEDED = "SUPERSEDED"  #: a later order about the same was applied before
+    COALESCED = "COALESCED"  #: stop and resume took each other back before any command
+    DUPLICATE_OF = "DUPLICATE_OF"  #: another order did the same already; `duplicate_of` names it
+    PREDECESSOR_MISSING = "PREDECESSOR_MISSING"  #: the order before it in sequence never came
 
 
 @dataclass(frozen=True, slots=True)
@@ -36,6 +43,7 @@ class Routes:
     dialects: Mapping[str, str] = field(default_factory=dict)  #: of every NE
     platforms: frozenset[str] = frozenset()  #: NEs, beside the DSMP, that take products
     sheets: str = ""  #: the NE that takes work sheets; empty: none does
+    groups: GroupPlaces = NO_GROUPS
     policy: Policy = USUAL_POLICY
 
 
@@ -43,6 +51,9 @@ class Plan(Struct, frozen=True, gc=False):
     stages: tuple[tuple[Task, ...], ...]
     user: User | None  #: the user once all stages are done; None for an order of no user
     marks: tuple[Mark, ...] = ()
+    turning_point: int | None = None
+    """The stage that cannot be undone once it is done: behind it, the order only goes forward."""
+    leaves_ec: bool = False  #: the user is a member no more
 
 
 @dataclass(frozen=True, slots=True)
@@ -54,6 +65,9 @@ class Impossible:
 
 
 UNKNOWN_USER: Final = Impossible("USER_UNKNOWN", "the user was never opened, or its opening failed")
+NO_MEMBER: Final = Impossible(
+    "DEPENDENCY_FAILED", "the member's opening failed, or never came"
+)
 TERMINATED_USER: Final = Impossible("USER_TERMINATED", "the user is terminated")
 PRE_TERMINATED_USER: Final = Impossible(
     "USER_PRE_TERMINATED", "the user is pre-terminated; reinstate or terminate it"
@@ -71,6 +85,8 @@ class Ground:
     routes: Routes
     products: Products
     transaction: str  #: names the order towards peers that recognise a repeat by it
+    enterprises: Enterprises = field(default_factory=Enterprises)
+    target: Binding | None = None  #: what the order holds to be bound, of a change (`domain.claim`)
 
 
 def undo(done: list[Task]) -> tuple[tuple[Task, ...], ...]:
@@ -80,9 +96,10 @@ def undo(done: list[Task]) -> tuple[tuple[Task, ...], ...]:
             replace(
                 task,
                 operation=UNDO[task.operation],
+                binding=task.details.target or task.binding,
                 cause=Cause.CLOSED,
-                transaction=task.transaction + "u",
-                details=_reversed(task.details),
+                transaction=task.transaction + UNDOES,
+                details=_reversed(task),
             ),
         )
         for task in reversed(done)
@@ -90,7 +107,10 @@ def undo(done: list[Task]) -> tuple[tuple[Task, ...], ...]:
     )
 
 
-def _reversed(details: Details) -> Details:
+def _reversed(task: Task) -> Details:
+    details = task.details
+    if details.target is not None:
+        return replace(details, target=task.binding)
     if not details.undo_script:
         return details
     return replace(details, script=details.undo_script, undo_script=details.script)
