@@ -420,14 +420,11 @@ BATCH_CHILDREN_OPEN_MAX: Final = 20_000
 BATCH_LOOK_S: Final = 0.05
 """How often the ends of children are written down, many together."""
 
-BATCH_POLL_S: Final = 30.0
-"""How long the order of a batch waits for its end before it asks again."""
-
 BATCH_RESERVATION_TTL_S: Final = 90 * 86_400
 """How long the numbers of a batch are kept; what is left goes back at its end."""
 
-FAN_OUTS_MAX: Final = 256
-"""Orders with children under way at once."""
+FAN_OUTS_MAX: Final = 1_024
+"""Orders with children under way at once, each at some kB. They share the window of children."""
 
 KEEPALIVE_TIMEOUT_S: Final = 30.0
 """Idle or slow-header clients are cut after it. aiohttp's default of an hour invites slowloris."""

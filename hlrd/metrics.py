@@ -14,6 +14,7 @@ REGISTRY: Final = CollectorRegistry(auto_describe=True)
 
 _FAST_S: Final = (0.0005, 0.001, 0.002, 0.005, 0.01, 0.02, 0.05, 0.1, 0.2, 0.5, 1.0, 5.0, 30.0)
 _ORDER_S: Final = (0.01, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0, 30.0, 60.0, 300.0, 3600.0)
+_RESUME_S: Final = (0.1, 1.0, 5.0, 15.0, 30.0, 60.0, 120.0, 300.0, 600.0, 1800.0, 3600.0)
 _ROWS: Final = (1, 10, 50, 100, 250, 500, 1000, 2000)
 
 ORDERS_RECEIVED: Final = Counter(
@@ -69,6 +70,19 @@ ORDERS_NEEDLESS: Final = Counter(
     "hlrd_orders_needless_total",
     "Orders that succeeded without a command: superseded, coalesced or done under another id.",
     ["mark"],
+    registry=REGISTRY,
+)
+
+PAYMENT_RESUME_DURATION: Final = Histogram(
+    "hlrd_payment_resume_duration_seconds",
+    "From the receipt of a payment resume to the HLR's word that the line is free.",
+    ["province"],
+    buckets=_RESUME_S,
+    registry=REGISTRY,
+)
+PAYMENT_RESUMES_LATE: Final = Gauge(
+    "hlrd_payment_resumes_late",
+    "Payment resumes open for more than 5 minutes, wherever they wait.",
     registry=REGISTRY,
 )
 

@@ -24,7 +24,11 @@ _MACHINES: Final[tuple[tuple[str, str, Mapping[Any, Any]], ...]] = (
     ("Card", "CardState", lifecycle.CARD),
     ("Import of a SIM lot", "ImportState", lifecycle.IMPORT),
     ("Version of a product", "ProductState", lifecycle.PRODUCT),
+    ("Product of an enterprise", "ECState", lifecycle.EC),
     ("Move of a segment", "MoveState", lifecycle.MOVE),
+    ("Bulk act of the fallout desk", "BulkState", lifecycle.BULK),
+    ("Sheet about a fallout", "SheetState", lifecycle.SHEET),
+    ("Delivery of a receipt", "DeliveryState", lifecycle.DELIVERY),
 )
 
 

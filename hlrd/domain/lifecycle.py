@@ -164,6 +164,8 @@ class NumberEvent(StrEnum):
     ROLLED_BACK = "rolledBack"  #: the opening failed and the HLR is proven clean
     ROLL_BACK_UNPROVEN = "rollBackUnproven"
     TERMINATED = "terminated"
+    RENUMBERED = "renumbered"  #: its user goes on under another one
+    CARD_CHANGED = "cardChanged"  #: its user goes on with another card
     RECYCLED = "recycled"  #: 回收: no HLR record, no open order, no arrears hold
     RECORD_FOUND = "recordFound"  #: due for recycling, and the HLR still has a record of it
     LOCKED = "locked"  #: by staff
@@ -183,6 +185,8 @@ NUMBER: Final[Mapping[tuple[NumberState, NumberEvent], NumberState]] = {
     (NumberState.IN_USE, NumberEvent.ROLLED_BACK): NumberState.IDLE,
     (NumberState.IN_USE, NumberEvent.ROLL_BACK_UNPROVEN): NumberState.LOCKED,
     (NumberState.IN_USE, NumberEvent.TERMINATED): NumberState.QUARANTINED,
+    (NumberState.IN_USE, NumberEvent.RENUMBERED): NumberState.QUARANTINED,
+    (NumberState.IN_USE, NumberEvent.CARD_CHANGED): NumberState.IN_USE,
     (NumberState.QUARANTINED, NumberEvent.RECYCLED): NumberState.IDLE,
     (NumberState.QUARANTINED, NumberEvent.RECORD_FOUND): NumberState.LOCKED,
     (NumberState.IDLE, NumberEvent.LOCKED): NumberState.LOCKED,
@@ -193,6 +197,8 @@ NUMBER: Final[Mapping[tuple[NumberState, NumberEvent], NumberState]] = {
     (NumberState.LOCKED, NumberEvent.ROLLED_BACK): NumberState.LOCKED,
     (NumberState.LOCKED, NumberEvent.ROLL_BACK_UNPROVEN): NumberState.LOCKED,
     (NumberState.LOCKED, NumberEvent.TERMINATED): NumberState.LOCKED,
+    (NumberState.LOCKED, NumberEvent.RENUMBERED): NumberState.LOCKED,
+    (NumberState.LOCKED, NumberEvent.CARD_CHANGED): NumberState.LOCKED,
     (NumberState.LOCKED, NumberEvent.UNLOCKED): NumberState.IDLE,
     (NumberState.LOCKED, NumberEvent.UNLOCKED_BOUND): NumberState.IN_USE,
 }
@@ -215,6 +221,7 @@ class CardEvent(StrEnum):
     ROLLED_BACK = "rolledBack"
     ROLL_BACK_UNPROVEN = "rollBackUnproven"
     TERMINATED = "terminated"
+    REPLACED = "replaced"  #: its user goes on with another card
     SCRAPPED = "scrapped"  #: by staff: damaged or lost before it was live
 
 
@@ -230,6 +237,7 @@ CARD: Final[Mapping[tuple[CardState, CardEvent], CardState]] = {
     (CardState.IN_USE, CardEvent.ROLLED_BACK): CardState.IN_STOCK,
     (CardState.IN_USE, CardEvent.ROLL_BACK_UNPROVEN): CardState.SCRAPPED,
     (CardState.IN_USE, CardEvent.TERMINATED): CardState.SCRAPPED,
+    (CardState.IN_USE, CardEvent.REPLACED): CardState.SCRAPPED,
     (CardState.IN_STOCK, CardEvent.SCRAPPED): CardState.SCRAPPED,
     (CardState.LEASED, CardEvent.SCRAPPED): CardState.SCRAPPED,
     (CardState.RESERVED, CardEvent.SCRAPPED): CardState.SCRAPPED,
@@ -458,6 +466,30 @@ SHEET: Final[Mapping[tuple[SheetState, SheetEvent], SheetState]] = {
     (SheetState.CLOSING, SheetEvent.CLOSED): SheetState.CLOSED,
     (SheetState.CLOSING, SheetEvent.REFUSED): SheetState.REFUSED,
 }
+
+
+class DeliveryState(StrEnum):
+    PENDING = "pending"  #: on its way, or waits for its next try or for an earlier one of its user
+    DELIVERED = "delivered"  #: the endpoint said so
+    DEAD = "dead"  #: not taken for 24 hours; staff may send it again
+
+
+class DeliveryEvent(StrEnum):
+    TAKEN = "taken"  #: the endpoint has it
+    NOT_TAKEN = "notTaken"  #: refused, not answered, or the endpoint is away: tried again
+    GIVEN_UP = "givenUp"  #: the last try of 24 hours failed
+    REDELIVERY_ORDERED = "redeliveryOrdered"  #: by staff, or by its source
+
+
+DELIVERY: Final[Mapping[tuple[DeliveryState, DeliveryEvent], DeliveryState]] = {
+    (DeliveryState.PENDING, DeliveryEvent.TAKEN): DeliveryState.DELIVERED,
+    (DeliveryState.PENDING, DeliveryEvent.NOT_TAKEN): DeliveryState.PENDING,
+    (DeliveryState.PENDING, DeliveryEvent.GIVEN_UP): DeliveryState.DEAD,
+    (DeliveryState.PENDING, DeliveryEvent.REDELIVERY_ORDERED): DeliveryState.PENDING,
+    (DeliveryState.DELIVERED, DeliveryEvent.REDELIVERY_ORDERED): DeliveryState.PENDING,
+    (DeliveryState.DEAD, DeliveryEvent.REDELIVERY_ORDERED): DeliveryState.PENDING,
+}
+
 
 S = TypeVar("S", bound=StrEnum)
 E = TypeVar("E", bound=StrEnum)

@@ -63,26 +63,37 @@ SELECT epoch FROM node WHERE name = $1;
 SELECT coalesce(max(id), 0) FROM work_order;
 
 -- name: node_mark
--- Write down below which id every order of the node is closed: the first open one from the old mark
--- on, or $3, below which nothing can still become durable.
+-- Write down below which id every order of the node is closed, or was dated ahead: the first open one
+-- from the old mark on, or $3, below which nothing can still become durable.
 UPDATE node SET low_water = coalesce(
-    (SELECT w.id FROM work_order w
-     WHERE w.id >= node.low_water AND w.id < $3
-       AND (w.id >> 40) IN (SELECT number FROM epoch WHERE epoch.node = $1)
-       AND NOT EXISTS (SELECT FROM receipt r WHERE r.order_id = w.id AND r.is_final)
-     ORDER BY w.id LIMIT 1), $3)
+    (SELECT o.id FROM (
+        SELECT w.id FROM work_order w
+        WHERE w.id >= node.low_water AND w.id < $3
+          AND (w.id >> 40) IN (SELECT number FROM epoch WHERE epoch.node = $1)
+          AND NOT EXISTS (SELECT FROM receipt r WHERE r.order_id = w.id AND r.is_final)
+        ORDER BY w.id OFFSET 0) AS o
+     WHERE NOT EXISTS (SELECT FROM turn t WHERE t.order_id = o.id AND t.due_at IS NOT NULL)
+     ORDER BY o.id LIMIT 1), $3)
 WHERE name = $1 AND epoch = $2
 RETURNING low_water;
 
 -- name: open_orders
--- The orders of this node that are not closed, in order of id.
+-- The orders of this node that are not closed, in order of id. Of those that were dated ahead only
+-- what fell due, however long ago it was accepted.
 SELECT w.id, w.user_id, w.priority,
-    EXISTS (SELECT FROM receipt i WHERE i.order_id = w.id AND NOT i.is_final) AS in_fallout
+    EXISTS (SELECT FROM fallout f WHERE f.order_id = w.id AND f.way IS NULL) AS in_fallout, w.kind
 FROM work_order w
 WHERE w.id >= (SELECT low_water FROM node WHERE name = $1)
   AND (w.id >> 40) IN (SELECT number FROM epoch WHERE epoch.node = $1)
   AND NOT EXISTS (SELECT FROM receipt r WHERE r.order_id = w.id AND r.is_final)
-ORDER BY w.id;
+  AND NOT EXISTS (SELECT FROM turn t WHERE t.order_id = w.id AND t.due_at IS NOT NULL)
+UNION ALL
+SELECT w.id, w.user_id, w.priority,
+    EXISTS (SELECT FROM fallout f WHERE f.order_id = w.id AND f.way IS NULL) AS in_fallout, w.kind
+FROM turn t JOIN work_order w ON w.id = t.order_id
+WHERE t.place IS NOT NULL AND NOT t.is_over
+  AND (w.id >> 40) IN (SELECT number FROM epoch WHERE epoch.node = $1)
+ORDER BY id;
 
 -- name: last_seq
 -- The highest receipt number given out.
@@ -189,11 +200,14 @@ WHERE p.user_id = ANY($1::text[]) AND NOT EXISTS (
 
 -- name: journal_put_user_products
 -- What users have.
-INSERT INTO user_product (user_id, product, version, attributes, place, order_id, since)
+INSERT INTO user_product (user_id, product, version, attributes, place, order_id, since, ec_code,
+    product_class, is_straight)
 SELECT * FROM unnest($1::text[], $2::text[], $3::int[], $4::jsonb[], $5::smallint[], $6::bigint[],
-    $7::timestamptz[])
-ON CONFLICT (user_id, product) DO UPDATE SET (version, attributes, place) =
-    (excluded.version, excluded.attributes, excluded.place);
+    $7::timestamptz[], $8::text[], $9::smallint[], $10::boolean[])
+ON CONFLICT (user_id, product) DO UPDATE SET
+    (version, attributes, place, ec_code, product_class, is_straight) =
+    (excluded.version, excluded.attributes, excluded.place, excluded.ec_code,
+     excluded.product_class, excluded.is_straight);
 
 -- name: products
 -- Every version of every product.
@@ -212,13 +226,18 @@ SELECT t.n, w.id, w.content_hash, r.state AS receipt_state, r.body,
 FROM unnest($1::text[], $2::text[]) WITH ORDINALITY AS t (source, order_id, n)
 JOIN work_order w USING (source, order_id)
 LEFT JOIN receipt r ON r.order_id = w.id AND r.is_final
-LEFT JOIN binding b ON b.user_id = w.user_id AND b.order_id = w.id;
+LEFT JOIN binding b ON b.user_id IN (w.user_id, '-' || w.user_id) AND b.order_id = w.id;
 
 -- name: facts_users
 -- What is known of these users; nothing of those that never were.
 SELECT t.user_id AS asked, s.state, s.reasons,
-    (SELECT jsonb_agg(jsonb_build_array(p.product, p.version, p.attributes) ORDER BY p.place)
+    (SELECT jsonb_agg(jsonb_build_array(p.product, p.version, p.attributes, p.ec_code,
+        p.product_class, p.is_straight) ORDER BY p.place)
      FROM user_product p WHERE p.user_id = t.user_id) AS products,
+    ARRAY(SELECT n.msisdn FROM renumbering n WHERE n.user_id = t.user_id
+          ORDER BY n.at DESC LIMIT 8) AS numbers_before,
+    (SELECT ARRAY[m.ec_code, m.route, m.product] FROM ec_member m
+     WHERE m.user_id = t.user_id) AS member,
     b.user_id, b.msisdn, b.imsi, b.iccid, b.hlr, b.province, b.key_id, b.sealed_key,
     EXISTS (SELECT FROM receipt r WHERE r.order_id = b.order_id AND r.is_final) AS is_opened
 FROM unnest($1::text[]) AS t (user_id)
@@ -257,15 +276,24 @@ WHERE EXISTS (SELECT FROM binding b WHERE b.imsi = t.imsi)
 -- The open orders of the users who have these orders or are named, in order of id.
 SELECT w.id, w.source, w.order_id, w.kind, w.user_id AS asked, w.priority, w.content_hash,
     w.payload, w.accepted_at, b.order_id AS bound_by, s.state, s.reasons,
-    (SELECT jsonb_agg(jsonb_build_array(p.product, p.version, p.attributes) ORDER BY p.place)
+    (SELECT jsonb_agg(jsonb_build_array(p.product, p.version, p.attributes, p.ec_code,
+        p.product_class, p.is_straight) ORDER BY p.place)
      FROM user_product p WHERE p.user_id = w.user_id) AS products,
+    ARRAY(SELECT n.msisdn FROM renumbering n WHERE n.user_id = w.user_id
+          ORDER BY n.at DESC LIMIT 8) AS numbers_before,
+    c.msisdn AS claim_msisdn, c.imsi AS claim_imsi, c.iccid AS claim_iccid, c.hlr AS claim_hlr,
+    c.province AS claim_province, c.key_id AS claim_key_id, c.sealed_key AS claim_sealed_key,
+    (SELECT ARRAY[m.ec_code, m.route, m.product] FROM ec_member m
+     WHERE m.user_id = w.user_id) AS member,
     b.user_id, b.msisdn, b.imsi, b.iccid, b.hlr, b.province, b.key_id, b.sealed_key,
-    EXISTS (SELECT FROM receipt o WHERE o.order_id = b.order_id AND o.is_final) AS is_opened
+    EXISTS (SELECT FROM receipt o WHERE o.order_id = b.order_id AND o.is_final) AS is_opened,
+    n.due_at, n.place, n.after, n.business_key
 FROM (SELECT user_id FROM work_order WHERE id = ANY($1::bigint[])
       UNION SELECT unnest($2::text[])) AS t
 JOIN work_order w USING (user_id)
 LEFT JOIN user_state s USING (user_id)
 LEFT JOIN binding b USING (user_id)
+LEFT JOIN binding c ON c.user_id = '-' || w.user_id AND c.order_id = w.id
 WHERE NOT EXISTS (SELECT FROM receipt r WHERE r.order_id = w.id AND r.is_final)
 ORDER BY w.id;
 
@@ -500,7 +528,7 @@ ORDER BY r.id DESC LIMIT $3;
 
 -- name: reservation_numbers
 -- Its numbers past a cursor, and who has confirmed each.
-SELECT h.msisdn, g.hlr, b.user_id
+SELECT h.msisdn, g.hlr, ltrim(b.user_id, '-') AS user_id
 FROM number_hold h JOIN number_range g ON g.id = h.range_id LEFT JOIN binding b USING (msisdn)
 WHERE h.reservation_id = $1 AND h.state = 'reserved' AND h.msisdn > $2
 ORDER BY h.msisdn LIMIT $3;
@@ -732,7 +760,8 @@ SELECT id, what, source_id, start, count FROM lease ORDER BY id;
 
 -- name: number
 -- One number of a range, and who has it or why it is held.
-SELECT r.pool, r.province, r.hlr, b.user_id, b.iccid, h.state, h.until,
+SELECT r.pool, r.province, r.hlr, ltrim(b.user_id, '-') AS user_id,
+    ltrim(b.iccid, '-') AS iccid, h.state, h.until,
     h.lease_id IS NOT NULL AS is_leased, r.id AS range_id
 FROM number_range r
 LEFT JOIN binding b ON b.msisdn = $1
@@ -775,7 +804,8 @@ WHERE l.is_ready;
 
 -- name: card
 -- One card of the stock, and who has it or why it is held.
-SELECT c.iccid, c.imsi, l.name AS lot, l.province, l.hlr, b.msisdn, b.user_id, h.cause, h.state,
+SELECT c.iccid, c.imsi, l.name AS lot, l.province, l.hlr, abs(b.msisdn) AS msisdn,
+    ltrim(b.user_id, '-') AS user_id, h.cause, h.state,
     b.iccid IS NOT NULL AS is_bound,
     h.lease_id IS NOT NULL OR (h.iccid IS NULL AND EXISTS (
         SELECT FROM lease e WHERE e.what = 'cards' AND e.source_id = c.lot_id
@@ -788,7 +818,7 @@ WHERE c.iccid = $1;
 
 -- name: lot_cards
 -- A page of a lot's cards, by row, each with who has it or why it is held.
-SELECT c.row_no, c.iccid, c.imsi, b.msisdn, h.state, b.iccid IS NOT NULL AS is_bound,
+SELECT c.row_no, c.iccid, c.imsi, abs(b.msisdn) AS msisdn, h.state, b.iccid IS NOT NULL AS is_bound,
     h.lease_id IS NOT NULL OR (h.iccid IS NULL AND EXISTS (
         SELECT FROM lease e WHERE e.what = 'cards' AND e.source_id = c.lot_id
           AND c.row_no >= e.start AND c.row_no < e.start + e.count)) AS is_leased
@@ -941,7 +971,9 @@ ORDER BY n;
 SELECT
     (SELECT count(*) FROM work_order) AS orders,
     (SELECT count(*) FROM receipt WHERE is_final) AS final_receipts,
-    (SELECT count(*) FROM binding) AS bindings,
+    (SELECT count(*) FROM binding WHERE NOT user_id LIKE '-%') AS bindings,
+    (SELECT count(*) FROM binding b WHERE b.user_id LIKE '-%' AND EXISTS
+        (SELECT FROM receipt r WHERE r.order_id = b.order_id AND r.is_final)) AS claims_stranded,
     (SELECT count(*) FROM work_order w WHERE NOT EXISTS
         (SELECT FROM receipt r WHERE r.order_id = w.id AND r.is_final)) AS open_orders,
     (SELECT count(*) FROM receipt r WHERE r.is_final AND NOT EXISTS
@@ -1011,7 +1043,8 @@ RETURNING msisdn;
 
 -- name: desk_number
 -- One number as staff's work finds it; nobody else changes it before the transaction ends.
-SELECT r.id AS range_id, r.pool, r.province, r.hlr, b.user_id, h.state, h.cause, h.until,
+SELECT r.id AS range_id, r.pool, r.province, r.hlr, ltrim(b.user_id, '-') AS user_id,
+    h.state, h.cause, h.until,
     h.in_arrears, h.user_id AS last_user_id,
     EXISTS (SELECT FROM work_order w WHERE w.user_id = h.user_id AND b.user_id IS NULL
         AND NOT EXISTS (SELECT FROM receipt c WHERE c.order_id = w.id AND c.is_final)
@@ -1058,7 +1091,8 @@ FROM number_past WHERE msisdn = $1 ORDER BY at DESC LIMIT $2;
 
 -- name: number_now
 -- What holds of a number besides its state.
-SELECT b.order_id, b.imsi, b.since, h.cause, h.user_id AS last_user_id, h.grade, h.reservation_id,
+SELECT b.order_id, abs(b.imsi) AS imsi, b.since, h.cause, h.user_id AS last_user_id, h.grade,
+    h.reservation_id,
     coalesce(h.in_arrears, false) AS in_arrears
 FROM (SELECT $1::bigint AS msisdn) n
 LEFT JOIN binding b USING (msisdn)
@@ -1132,7 +1166,8 @@ SELECT pool, province, day, drawn, returned FROM pool_day WHERE day = ANY($1::da
 
 -- name: export_numbers
 -- Numbers of one range past a place that are bound or held, in order, some at a time.
-SELECT msisdn, b.user_id, b.iccid, b.since, h.state, h.until, h.cause, h.grade,
+SELECT msisdn, ltrim(b.user_id, '-') AS user_id, ltrim(b.iccid, '-') AS iccid, b.since, h.state,
+    h.until, h.cause, h.grade,
     h.user_id AS last_user_id
 FROM (SELECT msisdn FROM (
         (SELECT msisdn FROM binding WHERE msisdn > $1 AND msisdn <= $2 ORDER BY msisdn LIMIT $3)
@@ -1285,3 +1320,683 @@ ORDER BY seq DESC LIMIT $7;
 -- The chain behind row $1, in its order.
 SELECT seq, at, actor, source, action, subject, order_id, before, after, hash FROM audit_trail
 WHERE seq > $1 ORDER BY seq LIMIT $2;
+
+-- Deliveries of receipts to endpoints.
+
+-- name: endpoint_register
+-- An endpoint, with the receipts after the present one from now on if it is new.
+INSERT INTO receipt_endpoint AS e (source, name, since_seq, seq) VALUES ($1, $2, $3, $3)
+ON CONFLICT (source, name) DO UPDATE SET name = e.name
+RETURNING id, since_seq, seq, failing_since;
+
+-- name: endpoint_advance
+-- How far an endpoint is.
+UPDATE receipt_endpoint SET seq = greatest(seq, $2), failing_since = $3 WHERE id = $1;
+
+-- name: delivery_page
+-- The receipts of a source past a cursor, and the content of those that are the endpoint's ($6: also
+-- those whose order named none).
+SELECT seq, user_id, is_final, at,
+    CASE WHEN position($5::bytea IN body) > 0
+           OR ($6 AND position('"reply_to":"'::bytea IN body) = 0) THEN body END AS body
+FROM receipt WHERE source = $1 AND seq > $2 AND seq <= $3 ORDER BY seq LIMIT $4;
+
+-- name: delivery_contents
+-- What is sent of these receipts.
+SELECT seq, is_final, at, body FROM receipt WHERE seq = ANY($1::bigint[]);
+
+-- name: delivery_rows
+-- The receipts that wait for an endpoint, the oldest first.
+SELECT d.seq, d.user_id, d.failures, d.since, d.due_at, r.at
+FROM delivery d JOIN receipt r USING (seq)
+WHERE d.endpoint_id = $1 AND d.state = 'pending' ORDER BY d.seq LIMIT $2;
+
+-- name: delivery_beyond
+-- Receipts past an endpoint's cursor that have a row.
+SELECT seq FROM delivery WHERE endpoint_id = $1 AND seq > $2;
+
+-- name: delivery_put
+-- What could not go at once.
+INSERT INTO delivery (endpoint_id, seq, user_id, state, failures, since, due_at, said)
+SELECT $1, * FROM unnest($2::bigint[], $3::text[], $4::text[], $5::int[], $6::timestamptz[],
+    $7::timestamptz[], $8::text[])
+ON CONFLICT (endpoint_id, seq) DO UPDATE SET (state, failures, since, due_at, said) =
+    (excluded.state, excluded.failures, excluded.since, excluded.due_at, excluded.said);
+
+-- name: delivery_drop
+-- These were delivered in the end.
+DELETE FROM delivery WHERE endpoint_id = $1 AND seq = ANY($2::bigint[]);
+
+-- name: delivery_counts
+-- Dead ones of each endpoint.
+SELECT endpoint_id, count(*) AS dead FROM delivery WHERE state = 'dead' GROUP BY endpoint_id;
+
+-- name: delivery_unread
+-- Receipts of a source that no page has brought yet, counted up to a bound.
+SELECT count(*) FROM (SELECT FROM receipt WHERE source = $1 AND seq > $2 LIMIT 100000) AS few;
+
+-- name: delivery_list
+-- What waits or is dead at an endpoint, the oldest first.
+SELECT d.seq, d.state, d.failures, d.since, d.due_at, d.said, d.user_id, r.order_id, r.at,
+    w.order_id AS upstream_id, w.kind
+FROM delivery d JOIN receipt r USING (seq) JOIN work_order w ON w.id = r.order_id
+WHERE d.endpoint_id = $1 AND d.state = $2 AND d.seq > $3 ORDER BY d.seq LIMIT $4;
+
+-- name: delivery_of_order
+-- The receipts of an order, and the rows of those that wait or are dead.
+SELECT r.seq, r.is_final, r.state AS result, r.at, r.body,
+    d.endpoint_id, d.state, d.failures, d.due_at, d.said
+FROM receipt r LEFT JOIN delivery d ON d.seq = r.seq
+WHERE r.order_id = $1 AND r.is_final
+UNION ALL
+SELECT r.seq, r.is_final, r.state AS result, r.at, r.body,
+    d.endpoint_id, d.state, d.failures, d.due_at, d.said
+FROM receipt r LEFT JOIN delivery d ON d.seq = r.seq
+WHERE r.order_id = $1 AND NOT r.is_final
+ORDER BY seq;
+
+-- name: delivery_redeliver_dead
+-- Some dead ones are due again.
+WITH chosen AS (
+    SELECT seq FROM delivery WHERE endpoint_id = $1 AND state = 'dead' AND seq > $3
+    ORDER BY seq LIMIT $4)
+UPDATE delivery d SET (state, failures, since, due_at) = ('pending', 0, NULL, $2)
+FROM chosen WHERE d.endpoint_id = $1 AND d.seq = chosen.seq
+RETURNING d.seq;
+
+-- name: delivery_redeliver
+-- These receipts are due again, whatever became of them. What the cursor has not reached goes anyway.
+INSERT INTO delivery AS d (endpoint_id, seq, user_id, state, failures, due_at, said)
+SELECT $1, r.seq, r.user_id, 'pending', 0, $2, 'ordered again'
+FROM receipt r JOIN receipt_endpoint e ON e.id = $1
+WHERE r.seq = ANY($3::bigint[]) AND (r.seq <= e.seq OR EXISTS (
+    SELECT FROM delivery o WHERE o.endpoint_id = $1 AND o.seq = r.seq))
+ON CONFLICT (endpoint_id, seq) DO UPDATE
+    SET (state, failures, since, due_at) = ('pending', 0, NULL, $2)
+RETURNING d.seq;
+
+-- name: receipt_at
+-- The first receipt from a number on, of any source.
+SELECT seq, at FROM receipt WHERE seq >= $1 ORDER BY seq LIMIT 1;
+
+-- The fallout desk.
+
+-- name: fallout_put
+-- Orders fall out, for the first time or again.
+INSERT INTO fallout (order_id, kind, user_id, province, ne, operation, verdict, code, text, step,
+    is_undo, since, fell_at)
+SELECT w.id, w.kind, w.user_id, w.province, t.ne, t.operation, t.verdict, t.code, t.text, t.step,
+    t.is_undo, t.at, t.at
+FROM unnest($1::bigint[], $2::text[], $3::text[], $4::text[], $5::text[], $6::text[], $7::text[],
+    $8::boolean[], $9::timestamptz[])
+    AS t (order_id, ne, operation, verdict, code, text, step, is_undo, at)
+JOIN work_order w ON w.id = t.order_id
+ON CONFLICT (order_id) DO UPDATE SET
+    (ne, operation, verdict, code, text, step, is_undo, fell_at, falls, way) =
+    (excluded.ne, excluded.operation, excluded.verdict, excluded.code, excluded.text, excluded.step,
+     excluded.is_undo, excluded.fell_at, fallout.falls + 1, NULL);
+
+-- name: fallout_drop
+-- They have their final receipts.
+DELETE FROM fallout WHERE order_id = ANY($1::bigint[]);
+
+-- name: fallout_releases
+-- With what persons let these orders go, and what they changed in them.
+SELECT f.order_id, f.way, f.skipped, f.reason, f.bulk_id,
+    (SELECT a.payload FROM order_amendment a WHERE a.order_id = f.order_id
+     ORDER BY a.number DESC LIMIT 1) AS payload,
+    CASE WHEN f.way = 'finish' THEN (
+        SELECT r.trail FROM receipt r WHERE r.order_id = f.order_id AND NOT r.is_final
+        ORDER BY r.at DESC, r.seq DESC LIMIT 1) END AS trail
+FROM fallout f WHERE f.order_id = ANY($1::bigint[]) AND f.way IS NOT NULL;
+
+-- name: fallout_page
+-- Orders at the desk past a cursor ($6), those that were let go included, and how many wait behind
+-- each.
+SELECT f.order_id, w.source, w.order_id AS upstream_id, f.kind, f.user_id, f.province, w.priority,
+    w.accepted_at, f.ne, f.operation, f.verdict, f.code, f.text, f.step, f.is_undo, f.since,
+    f.fell_at, f.falls, f.way, f.skipped, f.reason, f.operator_id, f.bulk_id,
+    (SELECT count(*) FROM work_order o WHERE o.user_id = f.user_id AND o.id <> f.order_id
+       AND NOT EXISTS (SELECT FROM receipt r WHERE r.order_id = o.id AND r.is_final)) AS waiting,
+    (SELECT s.state FROM fallout_sheet s WHERE s.order_id = f.order_id
+     ORDER BY s.opened_at DESC LIMIT 1) AS sheet
+FROM fallout f JOIN work_order w ON w.id = f.order_id
+WHERE ($1::text IS NULL OR f.ne = $1) AND ($2::text IS NULL OR f.code = $2)
+  AND ($3::text IS NULL OR f.province = $3) AND ($4::text IS NULL OR f.kind = $4)
+  AND ($5::float8 IS NULL OR f.since <= now() - make_interval(secs => $5))
+  AND f.order_id > $6
+ORDER BY f.order_id LIMIT $7;
+
+-- name: fallout_get
+-- One order at the desk.
+SELECT f.order_id, w.source, w.order_id AS upstream_id, f.kind, f.user_id, f.province, w.priority,
+    w.accepted_at, f.ne, f.operation, f.verdict, f.code, f.text, f.step, f.is_undo, f.since,
+    f.fell_at, f.falls, f.way, f.skipped, f.reason, f.operator_id, f.bulk_id,
+    (SELECT count(*) FROM work_order o WHERE o.user_id = f.user_id AND o.id <> f.order_id
+       AND NOT EXISTS (SELECT FROM receipt r WHERE r.order_id = o.id AND r.is_final)) AS waiting,
+    (SELECT s.state FROM fallout_sheet s WHERE s.order_id = f.order_id
+     ORDER BY s.opened_at DESC LIMIT 1) AS sheet
+FROM fallout f JOIN work_order w ON w.id = f.order_id
+WHERE f.order_id = $1;
+
+-- name: fallout_counts
+-- How many there are by NE and code, and how many wait behind them.
+SELECT f.ne, f.code, f.verdict, count(*) AS orders, count(*) FILTER (WHERE f.way IS NULL) AS idle,
+    min(f.since) AS oldest, sum(b.waiting)::bigint AS waiting
+FROM fallout f CROSS JOIN LATERAL (
+    SELECT count(*) AS waiting FROM work_order o WHERE o.user_id = f.user_id AND o.id <> f.order_id
+      AND NOT EXISTS (SELECT FROM receipt r WHERE r.order_id = o.id AND r.is_final)) AS b
+GROUP BY f.ne, f.code, f.verdict ORDER BY orders DESC, f.ne, f.code, f.verdict LIMIT $1;
+
+-- name: fallout_gauges
+-- The orders that wait for a person by NE and class, and the age of the oldest in seconds.
+SELECT ne, verdict, count(*) AS orders, extract(epoch FROM now() - min(since))::float8 AS age_s
+FROM fallout WHERE way IS NULL GROUP BY ne, verdict;
+
+-- name: fallout_release
+-- Let one go, unless somebody has, or it is stuck elsewhere by now.
+UPDATE fallout SET (way, skipped, reason, operator_id, bulk_id) =
+    ($3, skipped || $4::text[], $5, $6, $7)
+WHERE order_id = $1 AND way IS NULL AND step = $2
+RETURNING order_id;
+
+-- name: fallout_decided
+-- Whether one was let go by this very decision: its answer was lost.
+SELECT order_id FROM fallout
+WHERE (order_id, step, way, reason, operator_id) = ($1, $2, $3, $4, $5)
+  AND bulk_id IS NOT DISTINCT FROM $6;
+
+-- name: fallout_released
+-- Which of these orders were let go.
+SELECT order_id FROM fallout WHERE order_id = ANY($1::bigint[]) AND way IS NOT NULL;
+
+-- name: order_amend
+-- Another form of an order, that holds from now on.
+INSERT INTO order_amendment (order_id, number, payload, operator_id, reason)
+SELECT $1, coalesce(max(number), 0) + 1, $2, $3, $4 FROM order_amendment WHERE order_id = $1;
+
+-- name: order_amendments
+-- What persons made of an order, one after the other.
+SELECT payload, operator_id, reason, at FROM order_amendment WHERE order_id = $1 ORDER BY number;
+
+-- name: fallout_chosen
+-- How many orders an act would be done to.
+SELECT count(*) FROM fallout f
+WHERE ($1::text IS NULL OR f.ne = $1) AND ($2::text IS NULL OR f.code = $2)
+  AND ($3::text IS NULL OR f.province = $3) AND ($4::text IS NULL OR f.kind = $4)
+  AND ($5::float8 IS NULL OR f.since <= now() - make_interval(secs => $5))
+  AND f.way IS NULL;
+
+-- name: bulk_propose
+-- A bulk act that waits for its second person.
+INSERT INTO fallout_bulk (act, chosen, reason, state, proposed_by, expires_at, count, sample)
+VALUES ($1, $2, $3, 'proposed', $4, now() + make_interval(secs => $5), $6, $7) RETURNING id;
+
+-- name: bulk_open_count
+-- How many bulk acts are proposed or carried out.
+SELECT count(*) FROM fallout_bulk WHERE state IN ('proposed', 'running');
+
+-- name: bulk_expire
+-- Nobody confirmed it in time.
+UPDATE fallout_bulk SET (state, ended_at) = ('expired', expires_at)
+WHERE state = 'proposed' AND expires_at <= now();
+
+-- name: bulk_get
+-- One bulk act; of its orders, how many are under way, and how many fell out again.
+SELECT b.*,
+    (SELECT count(*) FROM fallout f WHERE f.bulk_id = b.id AND f.way IS NOT NULL) AS under_way,
+    (SELECT count(*) FROM fallout f WHERE f.bulk_id = b.id AND f.way IS NULL) AS again
+FROM fallout_bulk b WHERE b.id = $1;
+
+-- name: bulk_newest
+-- The newest bulk acts, the newest first.
+SELECT b.*,
+    (SELECT count(*) FROM fallout f WHERE f.bulk_id = b.id AND f.way IS NOT NULL) AS under_way,
+    (SELECT count(*) FROM fallout f WHERE f.bulk_id = b.id AND f.way IS NULL) AS again
+FROM fallout_bulk b ORDER BY b.id DESC LIMIT $1;
+
+-- name: bulk_running
+-- Those that are carried out, the oldest first.
+SELECT b.*,
+    (SELECT count(*) FROM fallout f WHERE f.bulk_id = b.id AND f.way IS NOT NULL) AS under_way,
+    (SELECT count(*) FROM fallout f WHERE f.bulk_id = b.id AND f.way IS NULL) AS again
+FROM fallout_bulk b WHERE b.state = 'running' ORDER BY b.id;
+
+-- name: bulk_confirm
+-- A second person agreed, in time.
+UPDATE fallout_bulk SET (state, confirmed_by, confirmed_at) = ('running', $2, now())
+WHERE id = $1 AND state = 'proposed' AND expires_at > now() RETURNING id;
+
+-- name: bulk_end
+-- From one of these states ($2) to its last one.
+UPDATE fallout_bulk SET (state, ended_by, ended_at) = ($3, $4, now())
+WHERE id = $1 AND state = ANY($2::text[]) RETURNING id;
+
+-- name: bulk_page
+-- The next orders of a bulk act: not those that fell out after it was confirmed.
+SELECT f.order_id, f.kind, f.user_id, f.step, f.is_undo, f.ne, f.code, f.falls
+FROM fallout f
+WHERE ($1::text IS NULL OR f.ne = $1) AND ($2::text IS NULL OR f.code = $2)
+  AND ($3::text IS NULL OR f.province = $3) AND ($4::text IS NULL OR f.kind = $4)
+  AND ($5::float8 IS NULL OR f.since <= $8 - make_interval(secs => $5))
+  AND f.way IS NULL AND f.order_id >= $6 AND f.fell_at <= $8
+ORDER BY f.order_id LIMIT $7;
+
+-- name: bulk_advance
+-- From one place ($2) to the next; nothing for one that is elsewhere, or was stopped meanwhile.
+UPDATE fallout_bulk SET (next_id, released, refused) = ($3, released + $4, refused + $5)
+WHERE id = $1 AND next_id = $2 AND state = 'running' RETURNING id;
+
+-- name: sheet_want
+-- The EOMS is to be asked about an order as it fell out last; once for each time that it does.
+INSERT INTO fallout_sheet (transaction, order_id, state, asked_by)
+SELECT order_id || to_char(falls, 'FM0000'), order_id, 'wanted', $2
+FROM fallout WHERE order_id = ANY($1::bigint[]) AND way IS NULL
+ON CONFLICT (transaction) DO NOTHING RETURNING transaction;
+
+-- name: sheets_due
+-- Sheets that are to be looked after now, and whether their orders still wait for an answer.
+SELECT s.transaction, s.order_id, s.state, s.asked_by, f.kind, f.user_id, f.ne, f.operation, f.code,
+    f.text, f.step, f.is_undo,
+    coalesce(f.way IS NULL AND s.transaction = f.order_id || to_char(f.falls, 'FM0000'), false)
+        AS is_needed
+FROM fallout_sheet s LEFT JOIN fallout f USING (order_id)
+WHERE s.state NOT IN ('closed', 'refused') AND s.look_at <= now()
+ORDER BY s.look_at LIMIT $1;
+
+-- name: sheet_move
+-- Where a sheet stands, unless it has left this state meanwhile.
+UPDATE fallout_sheet SET (state, answer, text, changed_at, look_at) =
+    ($3, $4, $5, now(), now())
+WHERE transaction = $1 AND state = $2 RETURNING transaction;
+
+-- name: sheets_rest
+-- Nothing new of them: look again so many seconds ($2) from now.
+UPDATE fallout_sheet SET look_at = now() + make_interval(secs => $2)
+WHERE transaction = ANY($1::text[]);
+
+-- name: sheets_of
+-- The sheets about one order.
+SELECT transaction, state, asked_by, answer, text, opened_at, changed_at
+FROM fallout_sheet WHERE order_id = $1 ORDER BY opened_at;
+
+-- Batches: files of orders, and orders for all members of an EC.
+
+-- name: batch_add
+-- A batch file that waits for its check, unless its source has one under this order id.
+INSERT INTO batch (kind, source, order_id, operator_id, province, priority, child, state,
+    content_hash, file_hash, file_bytes, format, charset, common, cards, is_partial)
+VALUES ('BATCH', $1, $2, $3, $4, $5, $6, 'waiting', $7, $8, $9, $10, $11, $12, $13, $14)
+ON CONFLICT (source, order_id) WHERE state <> 'refused' DO NOTHING
+RETURNING id;
+
+-- name: batch_of_order
+-- What a source has under this order id, but for what was refused.
+SELECT id, content_hash FROM batch WHERE source = $1 AND order_id = $2 AND state <> 'refused';
+
+-- name: batch_get
+-- One batch.
+SELECT * FROM batch WHERE id = $1;
+
+-- name: batch_of_work_order
+-- The one that an order carries out.
+SELECT * FROM batch WHERE work_order = $1;
+
+-- name: batches_before
+-- The newest first, of one source or of all.
+SELECT * FROM batch WHERE id < $1 AND ($2::text IS NULL OR source = $2) ORDER BY id DESC LIMIT $3;
+
+-- name: batches_open
+-- Those that are not over, the oldest first.
+SELECT * FROM batch WHERE state NOT IN ('done', 'refused') ORDER BY id;
+
+-- name: batch_hashes
+-- The files that are still needed.
+SELECT DISTINCT file_hash FROM batch
+WHERE state NOT IN ('done', 'refused') AND file_hash IS NOT NULL;
+
+-- name: batch_advance
+-- Move it on, if it is still where it was.
+UPDATE batch SET state = $3 WHERE id = $1 AND state = $2 RETURNING id;
+
+-- name: batch_checked
+-- How far the check has come.
+UPDATE batch SET (checked, faults) = ($2, $3) WHERE id = $1 AND state = 'checking' RETURNING id;
+
+-- name: batch_check_over
+-- Its rows are known, and good enough.
+UPDATE batch SET (state, rows, checked, faults) = ('reserving', $2, $2, $3)
+WHERE id = $1 AND state = 'checking' RETURNING id;
+
+-- name: batch_refuse
+-- Nothing of it was handed in, and the cause says why.
+UPDATE batch SET (state, code, cause, ended_at) = ('refused', $2, $3, now())
+WHERE id = $1 AND state IN ('waiting', 'checking', 'reserving', 'ready') RETURNING id;
+
+-- name: batch_reserved
+-- What its rows need is kept for them.
+UPDATE batch SET (state, reservations) = ('ready', $2)
+WHERE id = $1 AND state = 'reserving' RETURNING id;
+
+-- name: batch_begin
+-- The order of a file has its turn.
+UPDATE batch SET (state, work_order) = ('running', $2)
+WHERE id = $1 AND state = 'ready' AND source = $3 AND order_id = $4 RETURNING *;
+
+-- name: batch_begin_members
+-- The order about all members of an EC has its turn.
+INSERT INTO batch (kind, source, order_id, work_order, operator_id, province, priority, child,
+    state, ec_code, reason, seq, rows)
+VALUES ($1, $2, $3, $4, $5, $6, $7, $8, 'running', $9, $10, $11, $12)
+RETURNING *;
+
+-- name: batches_of_ec
+-- What was begun for an EC and reason, the newest first; some.
+SELECT * FROM batch WHERE ec_code = $1 AND reason = $2 ORDER BY id DESC LIMIT 100;
+
+-- name: batch_stop
+-- Hand in no more of it.
+UPDATE batch SET (state, mark) = ('stopping', $2)
+WHERE id = $1 AND state IN ('running', 'paused') RETURNING id;
+
+-- name: batch_send
+-- These rows are about to be handed in, or can never be; in one transaction with the cursor.
+INSERT INTO batch_row (batch, row_no, user_id, state, msisdn, iccid, code)
+SELECT $1, * FROM unnest($2::int[], $3::text[], $4::text[], $5::text[], $6::text[], $7::text[]);
+
+-- name: batch_cursor
+-- How far it was handed in.
+UPDATE batch SET (cursor, sent, failed) = ($2, sent + $3, failed + $4)
+WHERE id = $1 AND state IN ('running', 'paused') RETURNING id;
+
+-- name: batch_end_rows
+-- What became of rows that were handed in; once or twice is the same.
+WITH ended AS (
+    UPDATE batch_row r SET (state, order_id, msisdn, iccid, code) =
+        (t.state, t.order_id, coalesce(t.msisdn, r.msisdn), coalesce(t.iccid, r.iccid), t.code)
+    FROM unnest($2::int[], $3::text[], $4::bigint[], $5::text[], $6::text[], $7::text[])
+        AS t (row_no, state, order_id, msisdn, iccid, code)
+    WHERE r.batch = $1 AND r.row_no = t.row_no AND r.state = 'sent' RETURNING t.state)
+UPDATE batch SET (ok, failed) =
+    (ok + (SELECT count(*) FROM ended WHERE state = 'succeeded'),
+     failed + (SELECT count(*) FROM ended WHERE state = 'failed'))
+WHERE id = $1;
+
+-- name: batch_rows_sent
+-- Rows that were handed in and have not ended, and which of them are orders. $3: by their users.
+SELECT r.row_no, r.user_id, r.msisdn, w.id AS order_id
+FROM batch_row r LEFT JOIN work_order w ON w.source = $2 AND w.order_id =
+    'B' || r.batch || '-' || CASE WHEN $3 THEN r.user_id ELSE r.row_no::text END
+WHERE r.batch = $1 AND r.state = 'sent' ORDER BY r.row_no;
+
+-- name: batch_receipts
+-- Final receipts of these orders.
+SELECT order_id, body FROM receipt WHERE order_id = ANY($1::bigint[]) AND is_final;
+
+-- name: batch_close
+-- Every child that was handed in has ended.
+UPDATE batch SET (state, ended_at, mark) = ('done', now(), $2)
+WHERE id = $1 AND state IN ('running', 'paused', 'stopping') RETURNING *;
+
+-- name: batch_results
+-- Rows past a cursor.
+SELECT row_no, user_id, state, order_id, msisdn, iccid, code FROM batch_row
+WHERE batch = $1 AND row_no > $2 ORDER BY row_no LIMIT $3;
+
+-- name: batch_users_busy
+-- Which of these users have an open order.
+SELECT DISTINCT ON (w.user_id) w.user_id, w.id FROM work_order w
+WHERE w.user_id = ANY($1::text[])
+  AND NOT EXISTS (SELECT FROM receipt r WHERE r.order_id = w.id AND r.is_final)
+ORDER BY w.user_id, w.id;
+
+-- name: batch_cards
+-- Cards of a range of ICCIDs, as they stand in it.
+SELECT c.iccid FROM sim_card c JOIN sim_lot l ON l.id = c.lot_id
+WHERE l.is_ready AND c.iccid BETWEEN $1 AND $2 AND c.iccid > $3
+ORDER BY c.iccid OFFSET $4 LIMIT $5;
+
+-- Enterprises and their members.
+
+-- name: journal_put_ecs
+-- Name and lead province, as the last order says.
+INSERT INTO ec (code, name, province, since)
+SELECT * FROM unnest($1::text[], $2::text[], $3::text[], $4::timestamptz[])
+ON CONFLICT (code) DO UPDATE SET (name, province) = (excluded.name, excluded.province);
+
+-- name: journal_put_ec_subscriptions
+-- What enterprises have, and how it stands.
+INSERT INTO ec_subscription AS s (ec_code, product, version, product_class, scope, route,
+    lead_province, partner_provinces, is_straight, state, order_id, since)
+SELECT t.ec_code, t.product, t.version, t.product_class, t.scope, t.route, t.lead_province,
+    string_to_array(t.partners, ','), t.is_straight, t.state, t.order_id, t.since
+FROM unnest($1::text[], $2::text[], $3::int[], $4::smallint[], $5::text[], $6::text[], $7::text[],
+    $8::text[], $9::boolean[], $10::text[], $11::bigint[], $12::timestamptz[])
+    AS t (ec_code, product, version, product_class, scope, route, lead_province, partners,
+          is_straight, state, order_id, since)
+ON CONFLICT (ec_code, product) DO UPDATE SET
+    (version, product_class, scope, route, lead_province, partner_provinces, is_straight, state,
+     order_id, since) =
+    (excluded.version, excluded.product_class, excluded.scope, excluded.route,
+     excluded.lead_province, excluded.partner_provinces, excluded.is_straight, excluded.state,
+     excluded.order_id, excluded.since);
+
+-- name: journal_drop_ec_subscriptions
+-- Enterprises that have these no more, or never came to have them.
+DELETE FROM ec_subscription s USING unnest($1::text[], $2::text[]) AS t (ec_code, product)
+WHERE (s.ec_code, s.product) = (t.ec_code, t.product);
+
+-- name: journal_join_ecs
+-- Users who became members.
+INSERT INTO ec_member (user_id, ec_code, route, product, order_id, since)
+SELECT * FROM unnest($1::text[], $2::text[], $3::text[], $4::text[], $5::bigint[],
+    $6::timestamptz[])
+ON CONFLICT (user_id) DO UPDATE SET (ec_code, route, product, order_id, since) =
+    (excluded.ec_code, excluded.route, excluded.product, excluded.order_id, excluded.since);
+
+-- name: journal_leave_ecs
+-- Users who are members no more.
+DELETE FROM ec_member WHERE user_id = ANY($1::text[]);
+
+-- name: journal_put_ec_partners
+-- Members that partner provinces opened; told again they are as told last.
+INSERT INTO ec_partner_member (ec_code, msisdn, province, order_id, since)
+SELECT DISTINCT ON (t.ec_code, t.msisdn) * FROM unnest($1::text[], $2::bigint[], $3::text[],
+    $4::bigint[], $5::timestamptz[]) AS t (ec_code, msisdn, province, order_id, since)
+ORDER BY t.ec_code, t.msisdn, t.order_id DESC
+ON CONFLICT (ec_code, msisdn) DO UPDATE SET province = excluded.province;
+
+-- name: facts_ec_products_used
+-- Which of these products of enterprises a member has, or was reported with.
+SELECT t.ec_code, t.product FROM unnest($1::text[], $2::text[]) AS t (ec_code, product)
+WHERE EXISTS (SELECT FROM user_product p
+              WHERE p.ec_code <> '' AND (p.ec_code, p.product) = (t.ec_code, t.product))
+   OR EXISTS (SELECT FROM ec_member m WHERE m.ec_code = t.ec_code AND m.product = t.product);
+
+-- name: ec_subscriptions
+-- All that enterprises have.
+SELECT s.*, e.name FROM ec_subscription s JOIN ec e ON e.code = s.ec_code
+ORDER BY s.ec_code, s.since;
+
+-- name: ec_subscriptions_of
+-- What one enterprise has.
+SELECT s.*, e.name FROM ec_subscription s JOIN ec e ON e.code = s.ec_code
+WHERE s.ec_code = $1 ORDER BY s.product;
+
+-- name: ecs_after
+-- Enterprises past a code.
+SELECT e.code, e.name, e.province, e.since,
+    (SELECT count(*) FROM ec_subscription s WHERE s.ec_code = e.code) AS products
+FROM ec e WHERE e.code > $1 ORDER BY e.code LIMIT $2;
+
+-- name: ec
+-- One enterprise, and how many members it has.
+SELECT e.code, e.name, e.province, e.since,
+    (SELECT count(*) FROM ec_subscription s WHERE s.ec_code = e.code) AS products,
+    (SELECT count(*) FROM ec_member m WHERE m.ec_code = e.code) AS members,
+    (SELECT count(*) FROM ec_partner_member p WHERE p.ec_code = e.code) AS partners
+FROM ec e WHERE e.code = $1;
+
+-- name: ec_members_after
+-- Members of our own past a user.
+SELECT m.user_id, b.msisdn::text, b.province, b.hlr, coalesce(s.state, 'active') AS state,
+    coalesce(s.reasons, '{}')::text AS reasons, m.product, m.since
+FROM ec_member m
+JOIN binding b USING (user_id)
+LEFT JOIN user_state s USING (user_id)
+WHERE m.ec_code = $1 AND m.user_id > $2 ORDER BY m.user_id LIMIT $3;
+
+-- name: ec_partners_after
+-- Members of partner provinces past a number.
+SELECT p.msisdn::text, p.province, p.since FROM ec_partner_member p
+WHERE p.ec_code = $1 AND p.msisdn > $2 ORDER BY p.msisdn LIMIT $3;
+
+-- The life of users.
+
+-- name: open_resumes
+-- Payment resumes of this node that are not closed and were not to wait for a day, oldest first.
+SELECT w.id, w.accepted_at FROM work_order w
+WHERE w.id >= (SELECT low_water FROM node WHERE name = $1)
+  AND (w.id >> 40) IN (SELECT number FROM epoch WHERE epoch.node = $1)
+  AND w.kind = 'PAYMENT_RESUME'
+  AND convert_from(w.payload, 'UTF8')::jsonb ->> 'effective_time' IS NULL
+  AND NOT EXISTS (SELECT FROM receipt r WHERE r.order_id = w.id AND r.is_final)
+ORDER BY w.accepted_at;
+
+-- name: batch_count_members
+-- How many of our own users are members of an EC.
+SELECT count(*)::int FROM ec_member WHERE ec_code = $1;
+
+-- name: batch_members
+-- Members of an EC past a cursor, with their numbers; one who was terminated has none.
+SELECT m.user_id, b.msisdn FROM ec_member m JOIN binding b USING (user_id)
+WHERE m.ec_code = $1 AND m.user_id > $2 ORDER BY m.user_id LIMIT $3;
+
+-- Changes of card and number (`hlrd.store.changes`). A claim is a binding with a minus before what
+-- its user has already.
+
+-- name: change_drop_claims
+-- These claims are over; each is of its claimant alone.
+DELETE FROM binding WHERE user_id = ANY($1::text[]);
+
+-- name: change_rebind
+-- Users ($1) have another number ($2), or another card ($3 to $6), and keep the rest.
+UPDATE binding b SET
+    msisdn = coalesce(t.msisdn, b.msisdn),
+    imsi = coalesce(t.imsi, b.imsi),
+    iccid = coalesce(t.iccid, b.iccid),
+    key_id = coalesce(t.key_id, b.key_id),
+    sealed_key = coalesce(t.sealed_key, b.sealed_key),
+    order_id = CASE WHEN t.msisdn IS NULL THEN b.order_id ELSE t.order_id END,
+    since = CASE WHEN t.msisdn IS NULL THEN b.since ELSE t.at END
+FROM unnest($1::text[], $2::bigint[], $3::bigint[], $4::text[], $5::text[], $6::bytea[],
+    $7::bigint[], $8::timestamptz[])
+    AS t (user_id, msisdn, imsi, iccid, key_id, sealed_key, order_id, at)
+WHERE b.user_id = t.user_id;
+
+-- name: change_renumbered
+-- These numbers were given up for others by users who go on: they rest, and nobody owes for them.
+-- To be asked while the users still have them. One that was locked while in use stays locked.
+WITH given_up AS (
+    SELECT t.*, b.since, b.iccid, b.order_id AS bound_by
+    FROM unnest($1::bigint[], $2::text[], $3::bigint[], $4::timestamptz[], $5::timestamptz[])
+        AS t (msisdn, user_id, order_id, at, until)
+    JOIN binding b ON b.msisdn = t.msisdn AND b.user_id = t.user_id),
+remembered AS (
+    INSERT INTO renumbering (order_id, user_id, msisdn, at)
+    SELECT order_id, user_id, msisdn, at FROM given_up),
+noted AS (
+    INSERT INTO number_past (msisdn, event, since, at, user_id, iccid, order_id, cause)
+    SELECT msisdn, 'renumbered', since, at, user_id, iccid, bound_by, 'order ' || order_id
+    FROM given_up)
+INSERT INTO number_hold AS h (msisdn, range_id, state, until, cause, user_id)
+SELECT g.msisdn, r.id, 'quarantined', g.until, 'renumbered', g.user_id
+FROM given_up g LEFT JOIN number_range r ON int8range(r.first, r.last, '[]') @> g.msisdn
+ON CONFLICT (msisdn) DO UPDATE SET
+    state = CASE h.state WHEN 'locked' THEN h.state ELSE excluded.state END,
+    until = CASE h.state WHEN 'locked' THEN NULL ELSE excluded.until END,
+    cause = CASE h.state WHEN 'locked' THEN h.cause ELSE excluded.cause END,
+    (user_id, in_arrears, lease_id, reservation_id) = (excluded.user_id, false, NULL, NULL);
+
+-- name: change_card_noted
+-- Note the card that a user gave up in the past of his number.
+INSERT INTO number_past (msisdn, event, at, user_id, iccid, order_id)
+SELECT * FROM unnest($1::bigint[], $2::text[], $3::timestamptz[], $4::text[], $5::text[],
+    $6::bigint[]);
+
+-- name: change_hold_numbers
+-- Say what becomes of numbers that were claimed and not had; one that is locked stays locked.
+WITH held AS (
+    SELECT * FROM unnest($1::bigint[], $2::text[], $3::text[], $4::text[], $5::bigint[],
+        $6::timestamptz[]) AS t (msisdn, state, event, user_id, order_id, at)),
+noted AS (
+    INSERT INTO number_past (msisdn, event, at, user_id, order_id, cause)
+    SELECT msisdn, event, at, user_id, order_id, 'order ' || order_id FROM held)
+INSERT INTO number_hold AS h (msisdn, range_id, state, cause)
+SELECT t.msisdn, r.id, t.state, t.event
+FROM held t LEFT JOIN number_range r ON int8range(r.first, r.last, '[]') @> t.msisdn
+ON CONFLICT (msisdn) DO UPDATE SET
+    state = CASE h.state WHEN 'locked' THEN h.state ELSE excluded.state END,
+    cause = CASE h.state WHEN 'locked' THEN h.cause ELSE excluded.cause END,
+    (until, lease_id, reservation_id) = (NULL, NULL, NULL);
+
+-- name: change_hold_cards
+-- Say what becomes of cards that were given up, or claimed and not had.
+INSERT INTO card_hold (iccid, lot_id, state, cause)
+SELECT t.iccid, c.lot_id, t.state, t.cause
+FROM unnest($1::text[], $2::text[], $3::text[]) AS t (iccid, state, cause)
+LEFT JOIN sim_card c USING (iccid)
+ON CONFLICT (iccid) DO UPDATE SET (state, cause, lease_id, reservation_id) =
+    (excluded.state, excluded.cause, NULL, NULL);
+
+-- The turns of orders.
+
+-- name: journal_put_sequences
+-- How far the sequences of users have come; a late number moves nothing.
+INSERT INTO user_sequence AS s (user_id, subject, seq)
+SELECT * FROM unnest($1::text[], $2::text[], $3::bigint[])
+ON CONFLICT (user_id, subject) DO UPDATE SET seq = excluded.seq WHERE s.seq < excluded.seq;
+
+-- name: journal_end_turns
+-- Orders that were dated ahead, and are closed.
+UPDATE turn SET is_over = true WHERE order_id = ANY($1::bigint[]);
+
+-- name: facts_sequences
+-- How far the sequences of these users have come.
+SELECT user_id, subject, seq FROM user_sequence WHERE user_id = ANY($1::text[]);
+
+-- name: facts_business_keys
+-- The order that first succeeded in each of these.
+SELECT DISTINCT ON (t.user_id, t.business_key) t.user_id, t.business_key, k.order_id
+FROM unnest($1::text[], $2::text[]) AS t (user_id, business_key)
+JOIN turn k USING (user_id, business_key)
+JOIN receipt r ON r.order_id = k.order_id AND r.is_final AND r.state = 'succeeded'
+ORDER BY t.user_id, t.business_key, r.seq;
+
+-- name: facts_openings_due
+-- When the openings of these users fall due, of those that are dated ahead and not closed.
+SELECT b.user_id, t.due_at FROM binding b JOIN turn t USING (order_id)
+WHERE b.user_id = ANY($1::text[]) AND t.due_at IS NOT NULL AND NOT t.is_over;
+
+-- name: turns_due
+-- Orders whose time has come, the earliest first.
+SELECT t.order_id, t.user_id, w.priority, w.kind FROM turn t JOIN work_order w ON w.id = t.order_id
+WHERE t.due_at <= $1 AND t.due_at IS NOT NULL AND t.place IS NULL AND NOT t.is_over
+ORDER BY t.due_at, t.order_id LIMIT $2;
+
+-- name: turns_fall_due
+-- They stand among their user's orders from now on.
+UPDATE turn SET place = t.place
+FROM unnest($1::bigint[], $2::bigint[]) AS t (order_id, place) WHERE turn.order_id = t.order_id;
+
+-- name: turns_waiting
+-- Orders dated ahead whose time is to come, counted up to a bound.
+SELECT count(*) FROM (SELECT FROM turn
+    WHERE due_at IS NOT NULL AND place IS NULL AND NOT is_over LIMIT $1) AS t;
+
+-- name: turn_of
+-- One order that waits for its time, as it is to run.
+SELECT w.id, w.source, w.order_id, w.kind, w.user_id AS asked, w.priority, w.content_hash,
+    w.payload, w.accepted_at
+FROM turn t JOIN work_order w ON w.id = t.order_id
+WHERE t.order_id = $1 AND t.due_at IS NOT NULL AND t.place IS NULL AND NOT t.is_over;
