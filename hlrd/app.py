@@ -276,6 +276,7 @@ class Daemon:
         await leases.recover()
         async for open_orders in node.open_orders():
             engine.recover(open_orders)
+        engine.recover_resumes(await node.open_resumes())
         recycler = self._recycler(epoch, engine, leases)
         numbers = NumberDesk(
             self._dsn,

@@ -3,6 +3,7 @@
 from collections import defaultdict
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
+from datetime import datetime
 from functools import partial
 from typing import Any, Final
 
@@ -28,6 +29,7 @@ from hlrd.engine.fallout import Fallout, fall_of
 from hlrd.engine.intake import Intake
 from hlrd.engine.parking import Parking
 from hlrd.engine.products import ProductRules
+from hlrd.engine.punctuality import Punctuality
 from hlrd.engine.segments import HELD_LINE, Segments
 from hlrd.pool.allocator import Allocator
 from hlrd.ports import (
@@ -98,6 +100,7 @@ class Engine:
         self._first_own_id = first_own_id
         self._book = Book()
         self._parking = Parking()
+        self._punctuality = Punctuality(self._book)
         self.segments = Segments(self._book)
         self.fallout = Fallout(self._parking)
         self._eoms_rule = eoms_rule
@@ -224,6 +227,13 @@ class Engine:
         metrics.ORDERS_RECOVERED.inc(len(open_orders))
         self.refill()
 
+    def recover_resumes(self, resumes: Iterable[tuple[int, datetime]]) -> None:
+        """Which of them are payment resumes, and since when: (id, accepted), the oldest first."""
+        self._punctuality.recover(
+            (order_id, self._clock.monotonic() - (self._clock.wall() - at).total_seconds())
+            for order_id, at in resumes
+        )
+
     def on_resolved(self, facts: Sequence[Facts]) -> None:
         self._intake.on_resolved(facts)
         self.refill()
@@ -237,6 +247,7 @@ class Engine:
             for order_id in order_ids:
                 order = self._book.orders[order_id]
                 order.move(OrderEvent.JOURNALED)
+                self._punctuality.begin(order)
                 self._intake.on_accepted(order)
                 if self._must_park(order):
                     self._park(order)
@@ -255,6 +266,7 @@ class Engine:
             order = self._book.orders[order_id]
             metrics.ORDER_DURATION.labels(order.kind.name).observe(now - order.received)
             metrics.ORDERS_CLOSED.labels(order.kind.name, order.state).inc()
+            self._punctuality.end(order)
             activated = completion.activated(order)
             if activated is not None:
                 self._products.activate(activated.id, activated.version)
@@ -331,6 +343,7 @@ class Engine:
             metrics.ORDERS_OLDEST_AGE.labels(label).set(oldest[priority])
         metrics.ORDERS_FALLOUT.set(len(self.fallout))
         self._dispatch.observe()
+        self._punctuality.observe(now)
 
     def lowest_open_id(self) -> int | None:
         """The smallest id in memory; every lower one is refused, closed or parked."""

@@ -7,6 +7,7 @@ that was thought dead can neither accept nor close an order any more.
 
 import asyncio
 from collections.abc import AsyncIterator, Callable
+from datetime import datetime
 from typing import Final, NamedTuple
 
 import structlog
@@ -30,6 +31,7 @@ _EPOCH: Final = query("node_epoch")
 _HIGHEST: Final = query("highest_order_id")
 _MARK: Final = query("node_mark")
 _OPEN: Final = query("open_orders")
+_OPEN_RESUMES: Final = query("open_resumes")
 _LAST_SEQ: Final = query("last_seq")
 _OPEN_PAGE: Final = 5_000
 _EPOCH_SHIFT: Final = 40
@@ -44,6 +46,7 @@ class OpenOrder(NamedTuple):
     user_id: UserId
     priority: int
     in_fallout: bool  #: it waits for a person: it has an interim receipt and no final one
+    kind: str
 
 
 def first_order_id(epoch: int) -> int:
@@ -102,6 +105,13 @@ class NodeLease:
                 cursor = await connection.cursor(_OPEN, self._node)
                 while rows := await cursor.fetch(_OPEN_PAGE):
                     yield [OpenOrder(*row) for row in rows]
+
+    async def open_resumes(self) -> list[tuple[int, datetime]]:
+        """Of those, the payment resumes, with when each was accepted, the oldest first."""
+        connection = await self._connect()
+        with translated():
+            rows = await connection.fetch(_OPEN_RESUMES, self._node)
+        return [(row["id"], row["accepted_at"]) for row in rows]
 
     async def run(self, lowest_unsettled: Callable[[], int | None]) -> None:
         """Hold the lease and write down the low-water mark, for ever. Ends by Fenced.

@@ -176,3 +176,29 @@ async def test_a_node_whose_epoch_has_moved_on_is_fenced(
         async with asyncio.timeout(5):
             await running
     overtaker.close()
+
+
+async def test_open_payment_resumes_are_told_by_age_without_those_for_a_later_day(
+    lease: NodeLease, database: Connection
+) -> None:
+    first = first_order_id(lease.epoch)
+    made = [
+        (first, "PAYMENT_RESUME", b"{}", 10),
+        (first + 1, "PAYMENT_RESUME", b"{}", 20),
+        (first + 2, "ARREARS_SUSPEND", b"{}", 30),
+        (first + 3, "PAYMENT_RESUME", b'{"effective_time": "20260101000000"}', 40),
+        (first + 4, "PAYMENT_RESUME", b"{}", 50),
+    ]
+    for order_id, kind, payload, age_s in made:
+        await database.execute(
+            "INSERT INTO work_order VALUES ($1, 'CRM', $2, $3, '7', 'op', '200', 1, '', $4, "
+            "now() - make_interval(secs => $5))",
+            order_id, str(order_id), kind, payload, age_s,
+        )  # fmt: skip
+    await database.execute(RECEIPTS, [first + 4], True)
+    await database.execute(RECEIPTS, [first], False)
+
+    found = await lease.open_resumes()
+
+    assert [order_id for order_id, _ in found] == [first + 1, first]
+    assert found[0][1] < found[1][1]
