@@ -15,6 +15,7 @@ from msgspec import json, structs
 from hlrd.domain.identity import ICCID, IMSI, MSISDN, UserId
 from hlrd.domain.lifecycle import NumberEvent, UserState
 from hlrd.ports import Acceptance, BindingEnd, Clash, Closing
+from hlrd.store import changes, fallout, groups, turns
 from hlrd.store.connection import Connection
 from hlrd.store.queries import query
 from hlrd.store.rows import imsi_of, msisdn_of, reasons_text
@@ -153,6 +154,8 @@ async def _insert(
     await _copy(connection, "work_order", ORDER_COLUMNS, list(map(order_row, accepts)))
     await _copy(connection, "binding", BINDING_COLUMNS, list(binding_rows(accepts)))
     await _stage_products(connection, accepts)
+    await groups.stage(connection, accepts)
+    await turns.note_accepted(connection, accepts)
     await _copy(connection, "receipt", _RECEIPT_COLUMNS, list(map(_receipt_row, closings)))
 
 
@@ -209,8 +212,14 @@ async def _take_effect(
     ended = [closing for closing in closings if closing.binding_end and closing.binding]
     if ended:
         await _end_bindings(connection, ended, quarantine_days)
+    claiming = [closing for closing in closings if closing.claim_end]
+    if claiming:
+        await changes.end_claims(connection, claiming, quarantine_days)
     await _change_users(connection, [closing for closing in closings if closing.user])
     await _change_products(connection, [c for c in closings if c.products is not None])
+    await fallout.note(connection, closings)
+    await groups.note(connection, closings)
+    await turns.note_closed(connection, closings)
     for closing in closings:
         if closing.activated is not None:
             named = closing.activated.id, closing.activated.version
@@ -252,6 +261,9 @@ def _product_rows(closing: Closing) -> Iterator[tuple[object, ...]]:
             place,
             closing.order_id,
             closing.closed_at,
+            holding.ec_code,
+            holding.product_class,
+            holding.is_straight,
         )
 
 

@@ -1,12 +1,18 @@
 """What intake asks of the database, for many orders at once."""
 
 from collections.abc import Mapping, Sequence
-from typing import Final
+from dataclasses import replace
+from datetime import datetime
+from typing import Final, NamedTuple
 
+from hlrd.domain.claim import target_of
+from hlrd.domain.fallout import Release
 from hlrd.domain.identity import UserId
 from hlrd.domain.lifecycle import OrderState
+from hlrd.domain.turn import NONE_APPLIED, Applied
 from hlrd.domain.user import User
 from hlrd.ports import Facts, NumberFact, Repeat, ReservationFact, StoredOrder, Wanted
+from hlrd.store import fallout, groups, turns
 from hlrd.store.connection import Connection, Record
 from hlrd.store.queries import query
 from hlrd.store.rows import binding_of, card_of, number_of, stored_order_of, user_of
@@ -28,7 +34,10 @@ async def resolve(connection: Connection, wanted: Sequence[Wanted], as_of: int =
     cards = await _read_cards(connection, wanted)
     imsis_taken = await _read_taken_imsis(connection, wanted)
     reservations = await _read_reservations(connection, wanted)
-    if not (repeats or users or numbers or cards or reservations):
+    ec_products = [one.ec_product for one in wanted if one.ec_product is not None]
+    ec_products_used = await groups.products_used(connection, ec_products)
+    said = await _read_turns(connection, wanted)
+    if not (repeats or users or numbers or cards or reservations or ec_products_used or said):
         return [Facts(one.token, None, None, None, None, as_of=as_of) for one in wanted]
     return [
         Facts(
@@ -41,6 +50,10 @@ async def resolve(connection: Connection, wanted: Sequence[Wanted], as_of: int =
             imsi_is_free=place not in imsis_taken,
             card_reservation=cards[place]["reservation_id"] if place in cards else None,
             reservation=reservations.get(one.reservation),
+            ec_product_used=one.ec_product in ec_products_used,
+            applied=said.applied.get(one.user_id, NONE_APPLIED) if said else NONE_APPLIED,
+            repeat_of=said.repeats.get((one.user_id, one.business_key)) if said else None,
+            opens_at=said.openings.get(one.user_id) if said else None,
             as_of=as_of,
         )
         for place, one in enumerate(wanted)
@@ -52,7 +65,44 @@ async def read_stored(
 ) -> list[StoredOrder]:
     """These orders and every other open order of their users and of `users`, in order of id."""
     rows = await connection.fetch(_STORED, order_ids, users)
-    return [stored_order_of(row) for row in rows]
+    stored = [stored_order_of(row) for row in rows]
+    released = await fallout.releases(connection, [one.id for one in stored])
+    stored = [_as_released(one, *released.get(one.id, (None, None))) for one in stored]
+    return await _with_turns(connection, stored)
+
+
+async def _with_turns(connection: Connection, stored: Sequence[StoredOrder]) -> list[StoredOrder]:
+    applied = await turns.read_applied(connection, list({one.user_id for one in stored}))
+    keys = [(one.user_id, key) for one in stored if (key := _business_key(one)) is not None]
+    repeats = await turns.read_repeats(connection, keys)
+    if not (applied or repeats):
+        return list(stored)
+    return [
+        replace(
+            one,
+            applied=applied.get(one.user_id, NONE_APPLIED),
+            repeat_of=repeats.get((one.user_id, _business_key(one))),
+        )
+        for one in stored
+    ]
+
+
+def _business_key(stored: StoredOrder) -> str | None:
+    return None if stored.turn is None else stored.turn.business_key
+
+
+def _as_released(
+    stored: StoredOrder, release: Release | None, payload: bytes | None
+) -> StoredOrder:
+    """As a person changed it, if one did."""
+    if release is None:
+        return stored
+    return amended(replace(stored, release=release), payload)
+
+
+def amended(stored: StoredOrder, payload: bytes | None) -> StoredOrder:
+    """With the content that a person gave it, if one did."""
+    return stored if payload is None else replace(stored, payload=payload)
 
 
 async def _read_repeats(connection: Connection, wanted: Sequence[Wanted]) -> Mapping[int, Repeat]:
@@ -63,12 +113,33 @@ async def _read_repeats(connection: Connection, wanted: Sequence[Wanted]) -> Map
 
 
 def _repeat_of(row: Record) -> Repeat:
+    binding = binding_of(row)
     return Repeat(
         id=row["id"],
         content_hash=row["content_hash"],
         state=row["receipt_state"] or OrderState.QUEUED,
-        binding=binding_of(row),
+        binding=None if binding is None else target_of(binding),
         receipt=row["body"],
+    )
+
+
+class _Turns(NamedTuple):
+    applied: Mapping[UserId, Applied]
+    repeats: Mapping[tuple[UserId, str | None], int]
+    openings: Mapping[UserId, datetime]
+
+
+async def _read_turns(connection: Connection, wanted: Sequence[Wanted]) -> _Turns | None:
+    """Nothing unless an order needs it: most say nothing of their turn."""
+    users = list({one.user_id for one in wanted if one.has_seq})
+    keys = [(one.user_id, one.business_key) for one in wanted if one.business_key is not None]
+    unopened = list({one.user_id for one in wanted if one.opening_due})
+    if not (users or keys or unopened):
+        return None
+    return _Turns(
+        await turns.read_applied(connection, users),
+        await turns.read_repeats(connection, keys),
+        await turns.read_openings_due(connection, unopened),
     )
 
 
