@@ -1,0 +1,1 @@
+"""Batches (批量工单): files received and checked, and orders that others carry out."""
