@@ -2,8 +2,10 @@
 
 from typing import Any
 
+import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from msgspec.structs import replace
 
 from hlrd.domain import script
 from hlrd.domain.catalogue import plan_of
@@ -19,7 +21,7 @@ from hlrd.domain.orders import (
     WorkOrder,
 )
 from hlrd.domain.plans.plan import Ground, Impossible, Mark, Plan, Routes, undo
-from hlrd.domain.product import Holding, Product
+from hlrd.domain.product import Holding, Product, StoppedLine
 from hlrd.domain.publication import Products
 from hlrd.domain.suspension import NO_REASONS, Level, Reason, Reasons
 from hlrd.domain.user import User
@@ -291,6 +293,37 @@ def test_a_stopped_line_is_given_functions_and_no_content() -> None:
         "p1 subscribeMember",
         "p1 pauseRelation",
     ]
+
+
+@pytest.mark.parametrize(
+    ("said", "has_content", "is_taken"),
+    [
+        (StoppedLine.BY_KIND, False, True),
+        (StoppedLine.BY_KIND, True, False),
+        (StoppedLine.TAKE, True, True),
+        (StoppedLine.REFUSE, False, False),
+    ],
+)
+def test_a_product_may_say_what_becomes_of_it_on_a_stopped_line(
+    said: StoppedLine, has_content: bool, is_taken: bool
+) -> None:
+    service = a_content() if has_content else a_function()
+    product = replace(a_product("P", service), on_stopped_line=said)
+    ground = Ground(ROUTES, published(product), "55")
+
+    found = plan_of(subscribe(product), user_with(reasons=STOPPED), ground)
+    on_a_free_line = plan_of(subscribe(product), user_with(), ground)
+
+    assert isinstance(found, Plan) is is_taken
+    assert isinstance(on_a_free_line, Plan)
+
+
+def test_a_content_that_is_taken_on_a_stopped_line_is_opened_paused() -> None:
+    product = replace(a_product("P", a_content()), on_stopped_line=StoppedLine.TAKE)
+
+    found = made(subscribe(product), user_with(reasons=STOPPED), published(product))
+
+    assert steps(found) == ["dsmp openRelation VIDEO01", "dsmp pauseRelation VIDEO01"]
 
 
 # Publishing.
