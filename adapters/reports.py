@@ -11,6 +11,7 @@ from typing import Final
 
 from adapters.json_platform import DELETE, PUT, JSONPlatform, Request
 from hlrd.codec.base import UnsafeValue
+from hlrd.domain import group
 from hlrd.domain.identity import CardKey
 from hlrd.domain.operation import Operation, Task
 
@@ -19,8 +20,8 @@ CANCEL: Final = Operation.CANCEL_REPORT
 SUBSCRIBE: Final = Operation.SUBSCRIBE_EC
 UNSUBSCRIBE: Final = Operation.UNSUBSCRIBE_EC
 
-LEAD_PROVINCE: Final = "lead_province"
-PARTNER_PROVINCES: Final = "partner_provinces"
+LEAD_PROVINCE: Final = group.LEAD_PROVINCE
+PARTNER_PROVINCES: Final = group.PARTNER_PROVINCES
 """Of `Details.attributes`: the province that sold, and those that get the product published, with
 commas between."""
 

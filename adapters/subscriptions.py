@@ -8,6 +8,7 @@ from typing import ClassVar, Final
 
 from adapters.json_platform import DELETE, PUT, JSONPlatform, Request
 from hlrd.codec.base import UnsafeValue
+from hlrd.domain import group
 from hlrd.domain.operation import Operation, Task
 from hlrd.ne.adapter import Account, AccountError
 from hlrd.ne.replies import Replies
@@ -24,7 +25,7 @@ SUBSCRIPTIONS: Final = frozenset(
     {SUBSCRIBE_EC, UNSUBSCRIBE_EC, SUBSCRIBE, UNSUBSCRIBE, PAUSE, RESUME}
 )
 
-PRODUCT_CLASS: Final = "product_class"
+PRODUCT_CLASS: Final = group.PRODUCT_CLASS
 """Of `Details.attributes`, and the option: 1, 2 or 3 (一类, 二类, 三类业务)."""
 
 ACTIVE: Final = "active"

@@ -10,7 +10,7 @@ from typing import Annotated
 import typer
 
 from hlrd import __version__
-from hlrd.cli import audit, move, orders, pool, product, reservations, simimport
+from hlrd.cli import audit, ec, move, orders, pool, product, reservations, simimport
 from hlrd.config import ConfigError, Settings, load
 from hlrd.domain.errors import HlrdError
 
@@ -26,6 +26,7 @@ cli.add_typer(simimport.sim, name="sim")
 cli.add_typer(orders.order, name="order")
 cli.add_typer(move.ne, name="ne")
 cli.add_typer(product.product, name="product")
+cli.add_typer(ec.ec, name="ec")
 cli.add_typer(audit.audit, name="audit")
 
 Config = Annotated[Path, typer.Option("--config", help="As hlrd.example.toml.")]
@@ -74,11 +75,13 @@ def version() -> None:
 def _wrong(settings: Settings) -> Iterator[str]:
     """What only shows when the settings are put to use."""
     from hlrd import app
+    from hlrd.runtime.delivery.registration import registration
 
     checks: list[Callable[[], object]] = [
         partial(app.routes, settings),
         partial(app.homes, settings),
         *(partial(app.adapter, ne) for ne in settings.ne),
+        *(partial(registration, endpoint) for endpoint in settings.receipt_endpoint),
     ]
     for check in checks:
         try:

@@ -22,7 +22,10 @@ from hlrd.api.listen import listen
 from hlrd.api.public import public_app
 from hlrd.api.seam import Status
 from hlrd.config import ConfigError, NESettings, Settings
+from hlrd.domain.delivery import Endpoints
 from hlrd.domain.errors import HlrdError
+from hlrd.domain.fallout import EOMSRule
+from hlrd.domain.group import GroupPlaces
 from hlrd.domain.operation import Operation
 from hlrd.domain.plans.plan import Routes
 from hlrd.domain.policy import Policy
@@ -41,7 +44,11 @@ from hlrd.runtime.audit import AuditWriter
 from hlrd.runtime.cards import CardDesk
 from hlrd.runtime.clock import SystemClock
 from hlrd.runtime.daybook import Daybook
+from hlrd.runtime.delivery.desk import DeliveryDesk
+from hlrd.runtime.delivery.registration import registrations
 from hlrd.runtime.desk import NumberDesk
+from hlrd.runtime.fallout.office import FalloutOffice
+from hlrd.runtime.fallout.turn import Turn
 from hlrd.runtime.imports.desk import ImportDesk, Means
 from hlrd.runtime.imports.spool import Spool
 from hlrd.runtime.journal import JournalWriter
@@ -56,7 +63,8 @@ from hlrd.runtime.reservations import Reservations
 from hlrd.runtime.stocktake import keep_counting
 from hlrd.store import embedded
 from hlrd.store.audit_trail import AuditBook
-from hlrd.store.connection import connect, open_pool
+from hlrd.store.connection import Pool, connect, open_pool
+from hlrd.store.groups import GroupStore
 from hlrd.store.halts import HaltStore
 from hlrd.store.imports import ImportBook
 from hlrd.store.migrate import migrate
@@ -69,7 +77,10 @@ from hlrd.store.stock import SIMStock
 _log = structlog.get_logger(__name__)
 
 RELATIONS_DIALECT: Final = "dsmp"
-_RELOADED: Final = ("ne", "route", "routes_file")
+_RELOADED: Final = ("ne", "route", "routes_file", "receipt_endpoint")
+_LAST_DELIVERIES_S: Final = 5.0
+"""Given at the end to receipts that are on their way; a slower one goes once more at the start."""
+
 READ_CONNECTIONS_MAX: Final = 8
 """For what people and upstream systems read; the path of an order has connections of its own."""
 
@@ -86,6 +97,8 @@ def routes(settings: Settings) -> Routes:
         raise ConfigError("ne: none is an HLR, so no number could have a home")
     if len(sheets) > 1:
         raise ConfigError(f"ne: one at most may take work sheets, and {', '.join(sheets)} do")
+    if settings.fallout.to_eoms and not sheets:
+        raise ConfigError("fallout.to_eoms: no network element takes work sheets")
     platforms = {ne.name for ne in _that_can(Operation.PUBLISH_PRODUCT, settings)}
     return Routes(
         dsmp=relations[0],
@@ -93,8 +106,44 @@ def routes(settings: Settings) -> Routes:
         dialects=dialects,
         platforms=frozenset(platforms - {relations[0]}),
         sheets=sheets[0] if sheets else "",
-        policy=Policy(settings.orders.voluntary_stop_in_arrears == "accept"),
+        groups=group_places(settings),
+        policy=Policy(
+            settings.orders.voluntary_stop_in_arrears == "accept",
+            settings.groups.ec_unknown,
+            settings.groups.ec_not_ready,
+        ),
     )
+
+
+_GROUP_DIALECTS: Final = {
+    "nationwide": "nationwide_management",
+    "class1": "class1_platform",
+    "gateway": "iot_gateway",
+    "province_platform": "province_platform",
+    "province_management": "province_management",
+    "bboss": "bboss_relay",
+    "boss1": "boss1_relay",
+    "registry": "pboss_registry",
+}
+"""Which dialect plays which part in group business, by the name of its setting."""
+
+
+def group_places(settings: Settings) -> GroupPlaces:
+    """Each part's NE: the one that is named, or the only one that could be meant."""
+    found = {part: _part(settings, part, dialect) for part, dialect in _GROUP_DIALECTS.items()}
+    relays = {"BBOSS": found.pop("bboss"), "BOSS1": found.pop("boss1")}
+    return GroupPlaces(**found, relays={route: ne for route, ne in relays.items() if ne})
+
+
+def _part(settings: Settings, part: str, dialect: str) -> str:
+    able = [ne.name for ne in settings.ne if ne.dialect == dialect]
+    named: str | None = getattr(settings.groups, part)
+    if named is None:
+        return able[0] if len(able) == 1 else ""
+    if named not in able:
+        text = f"groups.{part}: no network element {named!r} of dialect {dialect} is configured"
+        raise ConfigError(text)
+    return named
 
 
 def _that_can(operation: Operation, settings: Settings) -> list[NESettings]:
@@ -159,6 +208,9 @@ class Daemon:
         self._routes = routes(settings)
         self._homes = RouteTable(homes(settings))
         self._grades = Grades(Rule(rule.grade, rule.tail) for rule in settings.grades)
+        self._endpoints = Endpoints()
+        self._registrations = registrations(settings.receipt_endpoint)
+        self._deliveries: DeliveryDesk | None = None
 
     def reload(self, read: Callable[[], Settings]) -> None:
         """Let the network elements go on by what `read` gives; the rest needs a restart. Settings
@@ -169,12 +221,15 @@ class Daemon:
             wanted = read()
             adapters = self._adapters_anew(wanted)
             wanted_homes = homes(wanted)
+            wanted_endpoints = registrations(wanted.receipt_endpoint)
         except HlrdError as error:
             _log.error("settings_not_reloaded", error=str(error))
             return
         for ne in wanted.ne:
             self._drivers[ne.name].adopt(ne, adapters[ne.name])
         self._homes.configure(wanted_homes)
+        if self._deliveries is not None:
+            self._deliveries.adopt(wanted_endpoints)
         left = [
             name
             for name in type(wanted).model_fields
@@ -236,10 +291,14 @@ class Daemon:
             routes=self._routes,
             homes=self._homes,
             products=await ProductStore(pool).load(),
+            enterprises=await GroupStore(pool).load(),
+            member_wait_s=settings.groups.wait_s,
             script_checks={name: dialect.check_script for name, dialect in DIALECTS.items()},
             state_master=settings.orders.state_master,
             order_ids=count(first_own_id),
             first_own_id=first_own_id,
+            endpoints=self._endpoints,
+            eoms_rule=EOMSRule(settings.fallout.to_eoms),
         )
 
         def on_leased() -> None:
@@ -269,7 +328,23 @@ class Daemon:
         await self._halt_standing(halts)
         moves = await self._moves(epoch, MoveBook(pool), engine, leases)
         receipts = ReceiptReader(pool, journal.durable_up_to)
-        journal.attach(engine, on_receipts=receipts.arrived, on_freed=leases.freed)
+        deliveries = self._deliveries = DeliveryDesk(
+            self._dsn,
+            pool,
+            node=settings.node,
+            epoch=epoch,
+            endpoints=self._endpoints,
+            durable_up_to=journal.durable_up_to,
+            clock=self._clock,
+            chance=self._chance.random,
+        )
+        deliveries.adopt(self._registrations)
+
+        def on_receipts(sources: set[str]) -> None:
+            receipts.arrived(sources)
+            deliveries.arrived(sources)
+
+        journal.attach(engine, on_receipts=on_receipts, on_freed=leases.freed)
         lookup.attach(engine)
         outcomes.attach(engine)
         await reservations.recover()
@@ -300,6 +375,7 @@ class Daemon:
             is_busy=lambda: allocator.is_giving or journal.backlog() > 0,
             on_imported=leases.refresh,
         )
+        office = self._office(epoch, pool, engine, trail)
         app = public_app(
             tokens=Tokens((t.source, t.token.get_secret_value()) for t in settings.tokens),
             status=self._ready,
@@ -315,9 +391,12 @@ class Daemon:
             imports=imports,
             reservations=reservations,
             products=ProductStore(pool),
+            groups=GroupStore(pool),
             elements=drivers.values(),
             halts=halts,
             moves=moves,
+            fallout=office.desk,
+            bulks=office.bulks,
             homes=self._homes,
             trail=trail,
             audit=AuditBook(pool),
@@ -327,6 +406,7 @@ class Daemon:
                 group.create_task(work)
                 for work in (
                     receipts.run(),
+                    deliveries.run(),
                     keep_counting(pools, stock),
                     journal.run(),
                     lookup.run(),
@@ -335,6 +415,7 @@ class Daemon:
                     imports.run(),
                     moves.run(),
                     trail.run(),
+                    office.run(),
                     *map(recycler.run, recycler.hlrs),
                     daybook.run(),
                     node.run(engine.lowest_open_id),
@@ -345,14 +426,32 @@ class Daemon:
             for driver in drivers.values():
                 driver.start()
             engine.refill()
+            await deliveries.ready()
             await self._listen(stack, app, admin=False)
             _keep_what_is_built()
             self._status = Status(ready=True)
             _log.info("ready", node=settings.node, epoch=epoch, open_orders=engine.open_orders())
             await stopping.wait()
             await self._drain(engine, journal, list(drivers.values()))
+            await deliveries.drain(_LAST_DELIVERIES_S)
             for work in works:
                 work.cancel()
+
+    def _office(
+        self, epoch: int, pool: Pool, engine: Engine, trail: AuditWriter
+    ) -> FalloutOffice:
+        settings = self._settings
+        eoms = self._routes.sheets
+        return FalloutOffice(
+            Turn(self._dsn, node=settings.node, epoch=epoch),
+            pool,
+            engine=engine,
+            errands=engine,
+            trail=trail,
+            rate_per_s=settings.fallout.bulk_rate,
+            eoms=eoms,
+            poll_s=self._drivers[eoms].poll_s if eoms else 0.0,
+        )
 
     def _spool_folder(self) -> Path:
         settings = self._settings

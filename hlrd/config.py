@@ -6,6 +6,7 @@
 import tomllib
 from pathlib import Path
 from typing import Any, Literal
+from urllib.parse import urlsplit
 
 from pydantic import (
     AwareDatetime,
@@ -139,12 +140,65 @@ class Orders(_Section):
     voluntary_stop_in_arrears: Literal["accept", "refuse"] = "accept"
 
 
+EOMSPattern = Annotated[str, StringConstraints(pattern=r"\A[^:\x00-\x20]{1,40}:[^\x00-\x20]{1,64}\z")]
+
+
+class Fallout(_Section):
+    """The fallout desk (docs/fallout.md)."""
+
+    bulk_rate: float = Field(default=50.0, gt=0, le=1_000)  #: orders a second, of all bulk acts
+    to_eoms: list[EOMSPattern] = Field(default_factory=list, max_length=100)
+
+
+class Groups(_Section):
+    """Group business (docs/groups.md): what members wait for, and which NE has which part."""
+
+    ec_unknown: Literal["accept", "wait", "refuse"] = "accept"  #: members of one never told of
+    ec_not_ready: Literal["wait", "refuse"] = "wait"  #: of one without a product of their class
+    wait_s: float = Field(default=limits.MEMBER_WAIT_S, gt=0)  #: for enterprise or opening
+    nationwide: str | None = None  #: each absent: the one NE of its dialect, if there is one
+    class1: str | None = None
+    gateway: str | None = None
+    province_platform: str | None = None
+    province_management: str | None = None
+    bboss: str | None = None
+    boss1: str | None = None
+    registry: str | None = None
+
+
 class RouteSettings(_Section):
     """All numbers, or all cards, that begin with `prefix` have their home at `ne`."""
 
     kind: Literal["msisdn", "imsi"]
     prefix: str = Field(pattern=r"\A[0-9]{1,15}\z")
     ne: str
+
+
+class ReceiptEndpoint(_Section):
+    """Where a source wants its receipts (docs/receipts.md). An order may name it by `reply_to`."""
+
+    name: str = Field(pattern=r"\A[A-Za-z0-9][A-Za-z0-9_.-]{0,31}\z")
+    source: Source
+    url: str
+    secret_file: Path  #: what receipts are signed with: a line, or two while the secret changes
+    is_default: bool = False  #: also for orders of the source that name none
+    in_flight_max: int = Field(default=16, ge=1, le=limits.DELIVERIES_IN_FLIGHT_MAX)
+    timeout_s: float = Field(default=15.0, gt=0, le=60.0)
+    ca_file: Path | None = None  #: absent: the certificates that the machine trusts
+
+    @field_validator("url")
+    @classmethod
+    def _can_be_posted_to(cls, url: str) -> str:
+        try:
+            parts = urlsplit(url)
+            is_usable = parts.scheme in ("http", "https") and parts.hostname and parts.port != 0
+        except ValueError:
+            is_usable = False
+        if not is_usable or not url.isascii() or not url.isprintable() or " " in url:
+            raise ValueError("not an http or https address")
+        if parts.username is not None or parts.password is not None or parts.fragment:
+            raise ValueError("an address has no user, password or fragment; receipts are signed")
+        return url
 
 
 class GradeRule(_Section):
@@ -175,9 +229,14 @@ class Settings(BaseSettings):
     tokens: list[Token] = Field(min_length=1)
     keys: Keys
     orders: Orders = Field(default_factory=Orders)
+    fallout: Fallout = Field(default_factory=Fallout)
+    groups: Groups = Field(default_factory=Groups)
     grades: list[GradeRule] = Field(default_factory=_usual_grades, max_length=limits.GRADES_MAX)
     route: list[RouteSettings] = Field(default_factory=list, max_length=limits.ROUTES_MAX)
     routes_file: Path | None = None  #: more of them, as CSV
+    receipt_endpoint: list[ReceiptEndpoint] = Field(
+        default_factory=list, max_length=limits.RECEIPT_ENDPOINTS_MAX
+    )
     ne: list[NESettings] = Field(default_factory=list)
 
     @field_validator("tokens")
@@ -195,6 +254,17 @@ class Settings(BaseSettings):
         if twice:
             raise ValueError(f"two network elements are named {twice}")
         return elements
+
+    @field_validator("receipt_endpoint")
+    @classmethod
+    def _endpoints_differ(cls, endpoints: list[ReceiptEndpoint]) -> list[ReceiptEndpoint]:
+        names = [endpoint.name for endpoint in endpoints]
+        if len(set(names)) != len(names):
+            raise ValueError("two receipt endpoints have one name")
+        defaults = [endpoint.source for endpoint in endpoints if endpoint.is_default]
+        if len(set(defaults)) != len(defaults):
+            raise ValueError("a source has two default endpoints")
+        return endpoints
 
     @classmethod
     def settings_customise_sources(

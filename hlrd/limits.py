@@ -57,6 +57,9 @@ EC_SUBSCRIPTIONS_MAX: Final = 100_000
 PARTNER_PROVINCES_MAX: Final = 31
 """Provinces that one product of an enterprise is published to: all there are."""
 
+MEMBER_WAIT_S: Final = 3_600.0
+"""How long an order of a member waits for its enterprise, or for the opening of its user."""
+
 GROUP_PAGE_MAX: Final = 1_000
 """Enterprises, or members of one, in one answer."""
 
@@ -129,6 +132,9 @@ PRIORITY_BATCH: Final = 4
 PRIORITY_URGENT_MAX: Final = 1
 """Priorities 0 and 1 have a reserved share of every NE and of admission."""
 
+PRIORITY_CHASED: Final = PRIORITY_URGENT_MAX
+"""Of an order that somebody asked after (催单): as of one that somebody waits for."""
+
 LANE_AGEING_S: Final = 60.0
 """Waiting this long lifts a task by one priority class, so that no class ever starves."""
 
@@ -144,6 +150,22 @@ RECEIPTS_PAGE_MAX: Final = 1_000
 
 ACCEPT_TIME_AHEAD_S_MAX: Final = 600.0
 """How far an upstream clock may run ahead of ours."""
+
+EFFECTIVE_TIME_AHEAD_DAYS_MAX: Final = 62
+"""How far an order may be dated ahead: to the end of the month after next."""
+
+DUE_LOOK_S: Final = 0.5
+"""How often it is looked for orders dated ahead whose time has come."""
+
+DUE_ORDERS_MAX: Final = 1_000
+"""Of them taken up at once: some 20 ms of PostgreSQL's time."""
+
+DUE_WAITING_MAX: Final = 20_000
+"""No more are taken up while so many of all orders are parked: they can as well wait where they are,
+on disk alone."""
+
+SCHEDULED_COUNTED_MAX: Final = 1_000_000
+"""Orders dated ahead that the gauge counts."""
 
 LEASE_NUMBERS: Final = 8_192
 """Numbers (or cards) leased by one durable update: half a second of work at full speed."""
@@ -286,6 +308,9 @@ FALLOUT_BULKS_SHOWN_MAX: Final = 100
 
 FALLOUT_SHEETS_ASKED_MAX: Final = 50
 """Sheets that the EOMS is asked about at once, behind everything else."""
+
+FALLOUT_SHEET_PATIENCE_S: Final = 30.0
+"""An EOMS that says nothing of a sheet for so long is asked again later."""
 
 FALLOUT_GAUGE_S: Final = 15.0
 """How often the gauges of the fallout desk are counted anew."""

@@ -5,7 +5,7 @@ engine's matching `on_…` method from the same thread; it never calls back from
 """
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import datetime
 from enum import StrEnum
 from typing import Protocol
@@ -13,11 +13,14 @@ from typing import Protocol
 from msgspec import Struct
 
 from hlrd.domain.errors import Refusal
+from hlrd.domain.fallout import Fall, Release
+from hlrd.domain.group import Membership, Partner, Standing
 from hlrd.domain.identity import ICCID, IMSI, MSISDN, Binding, Card, CardKey, SealedKey, UserId
 from hlrd.domain.lifecycle import NumberState
 from hlrd.domain.operation import Task
-from hlrd.domain.orders import WorkOrder
+from hlrd.domain.orders import Service, WorkOrder
 from hlrd.domain.product import Holding, Product
+from hlrd.domain.turn import NONE_APPLIED, Applied, Note
 from hlrd.domain.user import User
 
 
@@ -87,6 +90,11 @@ class StoredOrder:
     accepted_at: datetime
     binding: Binding | None  #: the binding this order made, for those that draw
     user: User | None  #: as of now
+    release: Release | None = None  #: with what a person let it go, if it ever fell out
+    turn: Note | None = None
+    applied: Applied = field(default_factory=dict)  #: of its user
+    repeat_of: int | None = None  #: the order that did the same under another id
+    claim: Binding | None = None  #: what this change of card or number holds
 
 
 class Wanted(Struct, frozen=True, gc=False):
@@ -100,6 +108,11 @@ class Wanted(Struct, frozen=True, gc=False):
     imsi: IMSI | None = None
     iccid: ICCID | None = None
     reservation: int | None = None
+    ec_product: tuple[str, str] | None = None  #: enterprise and product that are to part
+    has_seq: bool = False
+    business_key: str | None = None
+    opening_due: bool = False  #: whether the user's opening is dated ahead
+    opened_with: bool = False  #: what services its user was opened with
 
 
 @dataclass(frozen=True, slots=True)
@@ -139,6 +152,11 @@ class Facts(Struct, frozen=True, gc=False):
     imsi_is_free: bool = True
     card_reservation: int | None = None  #: that the card is kept for
     reservation: ReservationFact | None = None  #: None: none was named, or there is none
+    ec_product_used: bool = False  #: members have it, or were reported with it
+    applied: Applied = NONE_APPLIED  #: of the user; read for an order that has a `seq`
+    repeat_of: int | None = None  #: the order that did the same under another id
+    opens_at: datetime | None = None  #: when the user's opening falls due
+    opened_with: tuple[Service, ...] | None = None  #: services; None: not asked, or not known
     as_of: int = 0  #: `Allocator.holds_made` when the reading began
 
 
@@ -163,6 +181,14 @@ class BindingEnd(StrEnum):
     TERMINATED = "terminated"  #: number quarantined, card scrapped
 
 
+class ClaimEnd(Struct, frozen=True, gc=False):
+    """What becomes of a claim (`domain.claim`) when its order closes."""
+
+    claim: Binding
+    binding: Binding | None  #: the user's, while he has one
+    end: BindingEnd | None  #: of what was held; None: the user has it now, and no more what it had
+
+
 class Acceptance(Struct, frozen=True, gc=False):
     """The accept record of an order. Durable before the order is answered."""
 
@@ -177,8 +203,10 @@ class Acceptance(Struct, frozen=True, gc=False):
     content_hash: bytes
     payload: bytes
     accepted_at: datetime
-    binding: Binding | None
+    binding: Binding | None  #: that an opening makes, or the claim of a change
     product: Product | None = None  #: the version that it stages
+    turn: Note | None = None
+    enterprise: Standing | None = None  #: how a product of an enterprise stands from now on
 
 
 class Closing(Struct, frozen=True, gc=False):
@@ -198,9 +226,18 @@ class Closing(Struct, frozen=True, gc=False):
     user: User | None = None  #: the user's new state, when it changed
     binding_end: BindingEnd | None = None
     binding: Binding | None = None  #: the one that ends
+    claim_end: ClaimEnd | None = None
     quarantine_days: int | None = None
     products: tuple[Holding, ...] | None = None  #: all that the user has now, when that changed
     activated: Product | None = None  #: the version that users may subscribe to from now on
+    enterprise: Standing | None = None  #: how a product of an enterprise stands from now on
+    joins: Membership | None = None  #: the user is a member from now on
+    leaves_ec: bool = False  #: the user is a member no more
+    partner: Partner | None = None  #: a member that another province opened
+    fall: Fall | None = None  #: where it is stuck; of an interim receipt
+    leaves_fallout: bool = False  #: it fell out before
+    applied: tuple[tuple[str, int], ...] = ()  #: steps of its user's sequence, by subject
+    was_dated: bool = False  #: it was dated ahead
 
 
 class Clash(StrEnum):

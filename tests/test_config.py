@@ -17,15 +17,19 @@ from hlrd.config import ConfigError, Settings
 EXAMPLE = Path(__file__).parent.parent / "hlrd.example.toml"
 
 #: Shown in the example with a value that is not their default, which is "absent".
-OPTIONAL = {"database.dsn", "imports.folder", "ne.commands_per_s", "ne.replies", "routes_file"} | {
-    f"ne.{name}" for name in ("standby_host", "standby_port", "in_flight_max")
+OPTIONAL = {
+    *("database.dsn", "imports.folder", "receipt_endpoint.ca_file", "routes_file"),
+    *(f"ne.{name}" for name in ("commands_per_s", "replies", "standby_host", "standby_port")),
+    "ne.in_flight_max",
+    *(f"groups.{name}" for name in ("nationwide", "class1", "gateway", "province_platform")),
+    *(f"groups.{name}" for name in ("province_management", "bboss", "boss1", "registry")),
 }
 
 #: Have a default, and yet stand in the example with a value, as hardly anyone can do without.
 FILLED_IN = {"ne.user", "ne.password"}
 
 _SETTING = re.compile(r"\A(# )?([a-z_0-9]+) = (.+?)\s*\Z")
-_SECTION = re.compile(r"\A\[+([a-z.]+)\]+\Z")
+_SECTION = re.compile(r"\A(?:# )?\[+([a-z_.]+)\]+\Z")
 
 
 @pytest.fixture(autouse=True)
@@ -82,7 +86,7 @@ def test_the_example_shows_the_default(path: str, default: Any) -> None:
 
     if path in OPTIONAL:
         assert default is None
-    elif setting.is_commented:
+    elif setting.is_commented and default is not PydanticUndefined:
         assert setting.value == plain(default)
     else:
         assert default is PydanticUndefined or path in FILLED_IN
@@ -192,3 +196,46 @@ def test_a_file_that_is_not_there_or_is_not_toml(tmp_path: Path) -> None:
 def test_settings_show_no_secret() -> None:
     assert "replace-me" not in repr(config.load(EXAMPLE))
     assert "0000" not in repr(config.load(EXAMPLE))
+
+
+AN_ENDPOINT = """
+[[receipt_endpoint]]
+name = "crm"
+source = "CRM"
+url = "https://crm.example:8443/receipts?of=hlrd"
+secret_file = "crm.secret"
+is_default = true
+"""
+
+
+@pytest.mark.parametrize(
+    ("old", "new", "said"),
+    [
+        ("https:", "ftp:", "not an http or https address"),
+        ("crm.example:8443", "", "not an http or https address"),
+        ("/receipts", "/rec eipts", "not an http or https address"),
+        (":8443", ":99999", "not an http or https address"),
+        ("crm.example", "user:password@crm.example", "no user, password or fragment"),
+        ("?of=hlrd", "#top", "no user, password or fragment"),
+        ('"CRM"', '"NOBODY"', "receipt_endpoint.0.source"),
+        ('"crm"', '"a b"', "receipt_endpoint.0.name"),
+    ],
+)
+def test_a_receipt_endpoint_has_an_address_that_can_be_posted_to(
+    tmp_path: Path, old: str, new: str, said: str
+) -> None:
+    text = EXAMPLE.read_text("utf-8")
+    assert config.load(a_file(tmp_path, text + AN_ENDPOINT)).receipt_endpoint[0].is_default
+
+    with pytest.raises(ConfigError, match=re.escape(said)) as refused:
+        config.load(a_file(tmp_path, text + AN_ENDPOINT.replace(old, new)))
+    assert "password@" not in str(refused.value)
+
+
+def test_names_of_receipt_endpoints_and_defaults_of_a_source_are_one_each(tmp_path: Path) -> None:
+    text = EXAMPLE.read_text("utf-8") + AN_ENDPOINT
+
+    with pytest.raises(ConfigError, match="have one name"):
+        config.load(a_file(tmp_path, text + AN_ENDPOINT))
+    with pytest.raises(ConfigError, match="two default endpoints"):
+        config.load(a_file(tmp_path, text + AN_ENDPOINT.replace('"crm"', '"crm-2"')))

@@ -12,6 +12,8 @@ from hlrd.api.auth import Tokens, authenticate
 from hlrd.api.body import Bodies
 from hlrd.api.edge import edge
 from hlrd.api.elements import Elements
+from hlrd.api.fallout import FalloutRoutes
+from hlrd.api.groups import GroupRoutes
 from hlrd.api.imports import ImportRoutes
 from hlrd.api.moves import MoveRoutes
 from hlrd.api.numbers import NumberRoutes
@@ -23,10 +25,13 @@ from hlrd.api.receipts import ReceiptRoutes
 from hlrd.api.reservations import ReservationRoutes
 from hlrd.api.seam import (
     AuditBook,
+    BulkActs,
     CardDesk,
     Desk,
     Element,
+    FalloutDesk,
     Forecasts,
+    GroupShelf,
     Halts,
     Imports,
     Intake,
@@ -61,9 +66,12 @@ def public_app(
     imports: Imports,
     reservations: Reservations,
     products: ProductShelf,
+    groups: GroupShelf,
     elements: Iterable[Element],
     halts: Halts,
     moves: Moves,
+    fallout: FalloutDesk,
+    bulks: BulkActs,
     homes: RouteTable,
     trail: Trail,
     audit: AuditBook,
@@ -101,12 +109,14 @@ def public_app(
             *NumberRoutes(pools=pools, numbers=numbers, bodies=bodies).routes(),
             *ReservationRoutes(reservations=reservations, bodies=bodies).routes(),
             *ProductRoutes(products).routes(),
+            *GroupRoutes(groups).routes(),
             *SIMRoutes(stock=stock, cards=cards, bodies=bodies).routes(),
             *ImportRoutes(
                 imports=imports, stock=stock, elements=network, patience=patience
             ).routes(),
             *network.routes(),
             *MoveRoutes(moves, bodies=bodies).routes(),
+            *FalloutRoutes(fallout, bulks, bodies=bodies).routes(),
             *AuditRoutes(audit).routes(),
             web.get("/openapi.yaml", _openapi, allow_head=False),
         ]

@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Protocol
 
 from hlrd.domain.audit import Facts, Head, Row
+from hlrd.domain.fallout import Act, Chosen
 from hlrd.domain.identity import ICCID, MSISDN, Binding
 from hlrd.domain.lifecycle import MoveEvent
 from hlrd.domain.operation import Task
@@ -21,7 +22,10 @@ from hlrd.pool.reservation import Asked
 from hlrd.pool.simheader import BadLine
 from hlrd.ports import Answer, Submission
 from hlrd.store.audit_trail import AuditFilter
+from hlrd.store.bulk import BulkRow
 from hlrd.store.desk import Work
+from hlrd.store.fallout import CountRow, FalloutRow, FalloutShown
+from hlrd.store.groups import ECRow, MemberRow, PartnerRow, SubscriptionRow
 from hlrd.store.products import ProductRow
 from hlrd.store.record import (
     CardRow,
@@ -63,10 +67,6 @@ class Desk(Protocol):
 
     def hold_of(self, binding: Binding | None, /) -> Mapping[str, object] | None:
         """Why no order of this binding is started."""
-        ...
-
-    def resend(self, order: int, /) -> None:
-        """Run a fallout order again from a read-back of every task; NotFound for any other."""
         ...
 
 
@@ -162,6 +162,26 @@ class ProductShelf(Protocol):
         ...
 
 
+class GroupShelf(Protocol):
+    """Enterprises and their members; implemented by `store.groups`."""
+
+    async def page(self, after: str, limit: int, /) -> Sequence[ECRow]:
+        """By code."""
+        ...
+
+    async def ec(self, code: str, /) -> ECRow | None: ...
+
+    async def subscriptions(self, code: str, /) -> Sequence[SubscriptionRow]: ...
+
+    async def members(self, code: str, after: str, limit: int, /) -> Sequence[MemberRow]:
+        """Our own, by user id."""
+        ...
+
+    async def partners(self, code: str, after: int, limit: int, /) -> Sequence[PartnerRow]:
+        """Those of partner provinces, by number."""
+        ...
+
+
 class Reservations(Protocol):
     """Implemented by `runtime.reservations`. `source`: only this one's; None: anybody's."""
 
@@ -234,6 +254,48 @@ class Imports(Protocol):
     def error_file(self, row: ImportRow) -> Path | None:
         """None if it has none."""
         ...
+
+
+class FalloutDesk(Protocol):
+    """What one person does with one order; implemented by `runtime.fallout.desk`."""
+
+    async def page(self, chosen: Chosen, after: int, most: int) -> Sequence[FalloutRow]: ...
+
+    async def counts(self) -> Sequence[CountRow]: ...
+
+    async def get(self, order_id: int) -> FalloutRow:
+        """NotFound, as `show`."""
+        ...
+
+    async def show(self, order_id: int) -> FalloutShown: ...
+
+    async def act(self, act: Act, row: FalloutRow, *, reason: str, operator_id: str) -> None:
+        """Conflict if the order is not open to it, or has gone on."""
+        ...
+
+    async def change(
+        self, row: FalloutRow, fields: Mapping[str, object], *, reason: str, operator_id: str
+    ) -> None: ...
+
+
+class BulkActs(Protocol):
+    """What two persons do with many; implemented by `runtime.fallout.bulk`."""
+
+    async def propose(self, act: Act, chosen: Chosen, *, reason: str, operator_id: str) -> BulkRow:
+        """BadRequest for what cannot be done to many; Conflict if no order is meant."""
+        ...
+
+    async def confirm(self, bulk: BulkRow, operator_id: str) -> BulkRow:
+        """Conflict for who proposed it, or when it does not wait any more."""
+        ...
+
+    async def stop(self, bulk: BulkRow, operator_id: str) -> BulkRow: ...
+
+    async def get(self, id: int) -> BulkRow:
+        """NotFound."""
+        ...
+
+    async def newest(self) -> Sequence[BulkRow]: ...
 
 
 class Halts(Protocol):

@@ -11,6 +11,8 @@ from hlrd.domain.lifecycle import UserState
 from hlrd.domain.orders import (
     ArrearsSuspend,
     MemberActivate,
+    NERepair,
+    NumberChange,
     OperatorResume,
     OperatorSuspend,
     PaymentResume,
@@ -19,6 +21,7 @@ from hlrd.domain.orders import (
     ProductSubscribe,
     ProductUnsubscribe,
     Reinstate,
+    SimReplace,
     Source,
     UserOpen,
     UserTerminate,
@@ -26,9 +29,20 @@ from hlrd.domain.orders import (
     VoluntarySuspend,
     WorkOrder,
 )
+from hlrd.domain.orders.batch import BatchOrder, ECResumeAll, ECSuspendAll
+from hlrd.domain.orders.group import (
+    ECProductCancel,
+    ECProductSubscribe,
+    MemberProductSubscribe,
+    MemberProductUnsubscribe,
+    MemberRemove,
+    PartnerMemberImport,
+    PartnerProductPublish,
+)
 from hlrd.domain.orders.header import UserHeader
-from hlrd.domain.plans import opening, product, standing
+from hlrd.domain.plans import batch, change, group, opening, product, repair, standing
 from hlrd.domain.plans.plan import (
+    NO_MEMBER,
     OTHER_NUMBER,
     PRE_TERMINATED_USER,
     UNKNOWN_USER,
@@ -60,8 +74,11 @@ class OrderKind:
     priority: int  #: when the order names none
     sources: frozenset[Source]
     planner: Planner
+    is_patient: bool = False  #: a passing fault is retried for ever, though a refusal undoes it
     is_state_change: bool = False  #: only the master of user state may send it
     takes_pre_terminated: bool = False  #: it may be of a user who is pre-terminated
+    takes_unknown: bool = False  #: it may be of a user whom hlrd never knew
+    reads_first: bool = False  #: each task is read back first, and sent only if need be
 
     @property
     def opens_user(self) -> bool:
@@ -71,6 +88,11 @@ class OrderKind:
     def is_of_user(self) -> bool:
         return issubclass(self.shape, UserHeader)
 
+    @property
+    def changeable(self) -> frozenset[str]:
+        """Fields that staff may change in one that fell out: what is asked for, never of whom."""
+        return _CHANGEABLE & set(self.shape.__struct_fields__) if self.is_of_user else frozenset()
+
     def is_possible_for(self, user: User | None) -> bool:
         """Pre-termination overrides all but its own end."""
         is_closing = user is not None and user.state is UserState.PRE_TERMINATED
@@ -78,8 +100,8 @@ class OrderKind:
 
     def plan(self, order: WorkOrder, user: User | None, ground: Ground) -> Plan | Impossible:
         """`user` as every earlier order left it."""
-        if self.is_of_user and user is None:
-            return UNKNOWN_USER
+        if self.is_of_user and user is None and not self.takes_unknown:
+            return NO_MEMBER if self.nature is Nature.MEMBER else UNKNOWN_USER
         if not self.opens_user and _has_other_number(user, order):
             return OTHER_NUMBER  # the opening it came behind was refused; this is another's
         if not self.is_possible_for(user):
@@ -87,9 +109,21 @@ class OrderKind:
         return self.planner(order, user, ground)
 
 
+_CHANGEABLE: Final = frozenset(
+    {"services", "level", "attributes", "product_version", "quarantine_days"}
+)
+
 _STATE_SOURCES: Final = frozenset({Source.BOSS, Source.CRM, Source.OPS})
 _CLOSING_SOURCES: Final = frozenset({Source.BOSS, Source.CRM, Source.ESOP, Source.OPS})
 """BOSS closes who owes for too long (欠费预销户)."""
+
+_GROUP_SOURCES: Final = frozenset(
+    {Source.ESOP, Source.BBOSS, Source.BOSS1, Source.PBOSS, Source.OPS}
+)
+"""A province's ESOP, or at headquarters the relays and the registry that its orders came by."""
+
+_PARTNER_SOURCES: Final = frozenset({Source.BBOSS, Source.OPS})
+"""Only the BBOSS joins provinces."""
 
 KINDS: Final = (
     OrderKind(
@@ -149,6 +183,59 @@ KINDS: Final = (
         "PRODUCT_UNSUBSCRIBE", "产品退订", ProductUnsubscribe, Nature.PRODUCT, Direction.FORWARD, 2,
         frozenset({Source.CRM, Source.ESOP, Source.OPS}), product.unsubscribe,
     ),
+    OrderKind(  # backward up to the switch at the HLR, forward from there: `Plan.turning_point`
+        "SIM_REPLACE", "补换卡", SimReplace, Nature.CHANGE, Direction.BACKWARD, 1,
+        frozenset({Source.CRM, Source.ESOP, Source.OPS}), change.replace_card,
+    ),
+    OrderKind(
+        "NUMBER_CHANGE", "改号", NumberChange, Nature.CHANGE, Direction.BACKWARD, 2,
+        frozenset({Source.CRM, Source.ESOP, Source.OPS}), change.change_number,
+    ),
+    OrderKind(
+        "EC_SUSPEND_ALL", "集团统付停机", ECSuspendAll, Nature.SUSPEND, Direction.FORWARD, 3,
+        _STATE_SOURCES, batch.fan_out, is_state_change=True,
+    ),
+    OrderKind(
+        "EC_RESUME_ALL", "集团统付开机", ECResumeAll, Nature.RESUME, Direction.FORWARD, 1,
+        _STATE_SOURCES, batch.fan_out, is_state_change=True,
+    ),
+    OrderKind(  # a batch that is not there is refused; what its children did stands
+        "BATCH", "批量工单", BatchOrder, Nature.BATCH, Direction.BACKWARD, 4,
+        frozenset({Source.BOSS, Source.CRM, Source.ESOP, Source.OPS}), batch.fan_out,
+    ),
+    OrderKind(
+        "EC_PRODUCT_SUBSCRIBE", "集团产品订购", ECProductSubscribe, Nature.PRODUCT,
+        Direction.BACKWARD, 2, _GROUP_SOURCES, group.subscribe_ec, is_patient=True,
+    ),
+    OrderKind(
+        "EC_PRODUCT_CANCEL", "集团产品退订", ECProductCancel, Nature.PRODUCT, Direction.FORWARD, 2,
+        _GROUP_SOURCES, group.cancel_ec,
+    ),
+    OrderKind(
+        "PARTNER_PRODUCT_PUBLISH", "发布到配合省", PartnerProductPublish, Nature.PRODUCT,
+        Direction.BACKWARD, 2, _PARTNER_SOURCES, group.publish_to_partner,
+    ),
+    OrderKind(
+        "PARTNER_MEMBER_IMPORT", "配合省成员纳入", PartnerMemberImport, Nature.PRODUCT,
+        Direction.BACKWARD, 2, _PARTNER_SOURCES, group.import_partner_member,
+    ),
+    OrderKind(
+        "MEMBER_PRODUCT_SUBSCRIBE", "成员产品订购", MemberProductSubscribe, Nature.MEMBER,
+        Direction.BACKWARD, 2, _GROUP_SOURCES, group.subscribe_member, is_patient=True,
+    ),
+    OrderKind(
+        "MEMBER_PRODUCT_UNSUBSCRIBE", "成员产品退订", MemberProductUnsubscribe, Nature.MEMBER,
+        Direction.FORWARD, 2, _GROUP_SOURCES, group.unsubscribe_member,
+    ),
+    OrderKind(
+        "MEMBER_REMOVE", "成员退出", MemberRemove, Nature.MEMBER, Direction.FORWARD, 2,
+        _GROUP_SOURCES, group.remove_member, takes_pre_terminated=True,
+    ),
+    OrderKind(
+        "NE_REPAIR", "稽核补发", NERepair, Nature.REPAIR, Direction.FORWARD, 5,
+        frozenset({Source.OPS}), repair.repair, takes_pre_terminated=True, takes_unknown=True,
+        reads_first=True,
+    ),
 )  # fmt: skip
 
 BY_SHAPE: Final[Mapping[type, OrderKind]] = {kind.shape: kind for kind in KINDS}
@@ -162,4 +249,7 @@ def plan_of(order: WorkOrder, user: User | None, ground: Ground) -> Plan | Impos
 def _has_other_number(user: User | None, order: WorkOrder) -> bool:
     if user is None or user.binding is None:
         return False
-    return user.binding.msisdn != getattr(order, "msisdn", None)
+    msisdn = getattr(order, "msisdn", None)
+    if msisdn is None and BY_SHAPE[type(order)].nature is Nature.MEMBER:
+        return False  # upstream may not know the number yet
+    return msisdn != user.binding.msisdn and msisdn not in user.numbers_before

@@ -108,6 +108,9 @@ class Holding(Struct, frozen=True):
     product: str
     version: int
     attributes: Mapping[str, str]  #: every parameter of the product, as chosen
+    ec_code: str = ""  #: the user has it as a member of this enterprise
+    product_class: int = 0  #: then 1, 2 or 3
+    is_straight: bool = False  #: as `group.Subscription`
 
 
 class Function(Struct, frozen=True):

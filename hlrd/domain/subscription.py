@@ -8,6 +8,7 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import NamedTuple, TypeVar
 
+from hlrd.domain.group import NO_GROUPS, PRODUCT_CLASS, GroupPlaces
 from hlrd.domain.operation import NO_DETAILS, Details, Operation
 from hlrd.domain.product import (
     Function,
@@ -32,6 +33,7 @@ class Places:
     dialect: str  #: of the HLR
     dsmp: str
     sheets: str  #: that takes work sheets; empty where none is configured
+    groups: GroupPlaces = NO_GROUPS
 
 
 class Step(NamedTuple):
@@ -59,7 +61,7 @@ def joining(
     return [
         *(_function(part, places, Operation.ADD_FUNCTION) for part in functions),
         *(_relation(part, places, Operation.OPEN_RELATION) for part in relations),
-        *_platforms(new, products, Operation.SUBSCRIBE_MEMBER),
+        *_platforms(new, products, places, Operation.SUBSCRIBE_MEMBER),
         *(_sheet(part, places, part.service.manual.open) for part in parts if part.service.manual),
     ]
 
@@ -88,7 +90,7 @@ def closing(
             for part in parts
             if part.service.manual and part.service.manual.close
         ),
-        *_platforms(old, products, Operation.UNSUBSCRIBE_MEMBER),
+        *_platforms(old, products, places, Operation.UNSUBSCRIBE_MEMBER),
         *(_relation(part, places, Operation.CLOSE_RELATION) for part in relations),
     ]
 
@@ -100,12 +102,38 @@ def standing(
     that knows the user.
     """
     found = _first(_relations(_parts(held, products)), ())
-    platforms = dict.fromkeys(
-        ne for one in held for ne in products.get(one.product, one.version).platforms
-    )
+    platforms = dict.fromkeys(ne for one in held for ne in platforms_of(one, products, places))
     return [
         *(_relation(part, places, operation) for part in found),
         *(Step(operation, ne, NO_DETAILS) for ne in platforms),
+    ]
+
+
+def under_number_ended(held: Sequence[Holding], products: Products, places: Places) -> list[Step]:
+    """What knows the user by a number that he gives up, last first. His functions stay with his
+    record at the HLR, and what people did stays done.
+    """
+    relations = _first(_relations(_parts(held, products)), ())
+    return [
+        *(
+            step
+            for one in reversed(held)
+            for step in _platforms(one, products, places, Operation.UNSUBSCRIBE_MEMBER)
+        ),
+        *(_relation(part, places, Operation.CLOSE_RELATION) for part in reversed(relations)),
+    ]
+
+
+def under_number_begun(held: Sequence[Holding], products: Products, places: Places) -> list[Step]:
+    """The same under the number that he has instead."""
+    relations = _first(_relations(_parts(held, products)), ())
+    return [
+        *(_relation(part, places, Operation.OPEN_RELATION) for part in relations),
+        *(
+            step
+            for one in held
+            for step in _platforms(one, products, places, Operation.SUBSCRIBE_MEMBER)
+        ),
     ]
 
 
@@ -224,10 +252,31 @@ def _names(relation: Relation) -> dict[str, str]:
     return {"sp_id": relation.sp_id, "sp_service_id": relation.sp_service_id}
 
 
-def _platforms(holding: Holding, products: Products, operation: Operation) -> Iterator[Step]:
-    product = products.get(holding.product, holding.version)
-    details = Details(product=product.id, version=product.version, attributes=holding.attributes)
-    platforms = product.platforms
+def platforms_of(holding: Holding, products: Products, places: Places) -> list[str]:
+    """Who knows a user by this product, in the order they are told. What a member has of its
+    enterprise's goes the way of its class, behind whatever else takes the product.
+    """
+    named = products.get(holding.product, holding.version).platforms
+    if not holding.ec_code:
+        return list(named)
+    legs = places.groups.legs(holding.product_class, is_straight=holding.is_straight)
+    others = [ne for ne in named if ne not in places.groups.platforms()]
+    return [*others, *(ne for leg in legs for ne in leg)]
+
+
+def _platforms(
+    holding: Holding, products: Products, places: Places, operation: Operation
+) -> Iterator[Step]:
+    attributes = dict(holding.attributes)
+    if holding.ec_code:
+        attributes[PRODUCT_CLASS] = str(holding.product_class)
+    details = Details(
+        product=holding.product,
+        version=holding.version,
+        ec_code=holding.ec_code,
+        attributes=attributes,
+    )
+    platforms = platforms_of(holding, products, places)
     if operation is Operation.UNSUBSCRIBE_MEMBER:
         platforms = platforms[::-1]
     return (Step(operation, ne, details) for ne in platforms)

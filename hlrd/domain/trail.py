@@ -11,8 +11,9 @@ from typing import Any, Final
 
 import msgspec
 from msgspec import Struct
+from msgspec.structs import replace
 
-from hlrd.domain.operation import NO_DETAILS, Cause, Details, Operation, Task
+from hlrd.domain.operation import NO_DETAILS, NOBODY, Cause, Details, Operation, Task
 from hlrd.domain.orders import BEIJING
 
 
@@ -25,6 +26,7 @@ class Receipt(Struct, omit_defaults=True, kw_only=True, gc=False):
     user_id: str | None = None  #: None for an order of no user
     product: str | None = None
     product_version: int | None = None
+    ec_code: str | None = None
     result: str  #: OrderState: succeeded, failed, or fallout in an interim receipt
     received_at: str
     first_command_at: str | None = None
@@ -32,12 +34,21 @@ class Receipt(Struct, omit_defaults=True, kw_only=True, gc=False):
     msisdn: str | None = None
     imsi: str | None = None
     iccid: str | None = None
+    old_msisdn: str | None = None  #: that a change took off the user
+    old_imsi: str | None = None
+    old_iccid: str | None = None
     user_state: str | None = None
     effective_level: int | None = None
     remaining_reasons: list[str] | None = None
+    rows_ok: int | None = None  #: of a batch, or of all members of an EC: children that succeeded,
+    rows_failed: int | None = None  #: that failed or were refused,
+    rows_left: int | None = None  #: and that were never handed in
     marks: list[str] = []
+    duplicate_of: str | None = None  #: hlrd's id of the order that did the same before
+    reply_to: str | None = None  #: the endpoint that the order named for it
     code: str | None = None  #: why it failed, in hlrd's words
     text: str | None = None
+    not_done: list[dict[str, str]] = []  #: of one that a person finished: the operations not sent
     ne: str | None = None  #: where it failed, and in whose words
     operation: str | None = None
     ne_class: str | None = None
@@ -96,8 +107,13 @@ def row(task: Task, state: str, commands: list[tuple[Any, ...]]) -> Row:
         task.transaction,
         task.cause,
         commands,
-        task.details,
+        task.details if task.details.target is None else _without_key(task.details),
     )
+
+
+def _without_key(details: Details) -> Details:
+    assert details.target is not None
+    return replace(details, target=replace(details.target, key=NOBODY.key))
 
 
 def encode(rows: Iterable[Row]) -> bytes:

@@ -3,7 +3,8 @@
 from msgspec import Struct
 
 from hlrd.domain import suspension
-from hlrd.domain.identity import Binding
+from hlrd.domain.group import Membership
+from hlrd.domain.identity import MSISDN, Binding
 from hlrd.domain.lifecycle import UserState
 from hlrd.domain.product import Holding
 from hlrd.domain.suspension import Level, Reasons
@@ -16,6 +17,8 @@ class User(Struct, frozen=True, gc=False):
     binding: Binding | None  #: None once terminated
     reasons: Reasons
     products: tuple[Holding, ...] = ()  #: in the order they came
+    numbers_before: tuple[MSISDN, ...] = ()  #: that orders taken before a change of number name
+    member: Membership | None = None  #: of an enterprise that hlrd was told of
 
     @property
     def level(self) -> Level:

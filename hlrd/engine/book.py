@@ -85,6 +85,7 @@ class OpenOrder(Struct, eq=False):
     due_at: datetime | None = None  #: it is dated ahead, and waits in the journal until then
     place: int = 0  #: in its lane, as `domain.turn` says; 0 until it is known
     after: int = 0  #: it goes behind the orders up to this place, whatever its sequence
+    waits_for_opening: bool = False  #: that of its user is dated ahead
     business_key: str | None = None
     repeat_of: int | None = None  #: the order that did the same under another id
     marks: tuple[Mark, ...] = ()  #: what its receipt says beside the plan's
@@ -110,6 +111,9 @@ class OpenOrder(Struct, eq=False):
         self.failure = None
 
 
+_NOT_BEGUN = frozenset({OrderState.RECEIVED, OrderState.QUEUED})
+
+
 class Lane(Struct, eq=False):
     """One user: its orders as they were accepted. One runs; `domain.turn` says which is next."""
 
@@ -120,8 +124,8 @@ class Lane(Struct, eq=False):
     arriving: int = 0  #: orders read and not answered; each holds the lane
     applied: dict[str, int] | None = None  #: as `domain.turn` has it; None until an order needs it
     done: dict[str, int] | None = None  #: business keys of orders that ended here, and their ids
+    opening_failed: bool = False  #: the last one of its user: what depended on it fails as well
     waits: Wait | None = None  #: why none of its orders runs
-    opens_at: datetime | None = None  #: when the opening of its user falls due, if dated ahead
 
     def note(self, order: OpenOrder) -> None:
         """`order` ended: what that means for those of its user that come after it in sequence, or
@@ -132,8 +136,8 @@ class Lane(Struct, eq=False):
             self._repeat(order.business_key, order.repeat_of or order.id)
 
     def apply(self, subject: str, seq: int) -> None:
-        applied = self.applied = {} if self.applied is None else self.applied
-        applied[subject] = max(seq, applied.get(subject, seq))
+        if self.applied is not None:
+            self.applied[subject] = max(seq, self.applied.get(subject, seq))
 
     def _repeat(self, key: str, order_id: int) -> None:
         done = self.done = self.done or {}
@@ -141,12 +145,8 @@ class Lane(Struct, eq=False):
         while len(done) > limits.USER_ORDERS_OPEN_MAX:
             del done[next(iter(done))]
         for other in self.queue:
-            if other.business_key == key and other.state is OrderState.QUEUED:
+            if other.business_key == key and other.state in _NOT_BEGUN:
                 other.repeat_of = other.repeat_of or done[key]
-
-    def wait_of(self, order: OpenOrder) -> Wait | None:
-        """Why `order` is not started, as far as the lane knows."""
-        return self.waits if order.state is OrderState.QUEUED else None
 
 
 class Book:

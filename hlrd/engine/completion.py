@@ -1,10 +1,12 @@
 """How an order closes: its receipt (回单), its trail, and its effect on the user. Pure."""
 
-from collections.abc import Iterable
 from datetime import datetime
 from typing import Any, Final
 
 from hlrd.domain import trail
+from hlrd.domain.fallout import FORCED, STEP_SKIPPED, Fall, Release, Way
+from hlrd.domain.group import Membership, Partner
+from hlrd.domain.identity import Binding
 from hlrd.domain.lifecycle import OrderState, TaskState
 from hlrd.domain.orders import (
     ProductOrder,
@@ -14,20 +16,27 @@ from hlrd.domain.orders import (
     UserTerminate,
     user_of,
 )
+from hlrd.domain.orders.batch import FanOut
+from hlrd.domain.orders.group import OfMember, PartnerMemberImport
+from hlrd.domain.orders.work_order import OfGroup
 from hlrd.domain.outcome import Verdict
+from hlrd.domain.plans.plan import Mark
 from hlrd.domain.product import Holding, Product
+from hlrd.domain.turn import steps_of
 from hlrd.domain.user import User
 from hlrd.engine.book import OpenOrder, OpenTask, Sent
-from hlrd.ports import BindingEnd, Closing
+from hlrd.ports import BindingEnd, ClaimEnd, Closing, Intent
 
+CANCELLED_BY_STAFF: Final = "CANCELLED_BY_STAFF"
 FOLLOW_UP_MISSING: Final = "FOLLOW_UP_MISSING"
+_NOTHING_LEFT: Final = frozenset({OrderState.FAILED, OrderState.CANCELLED})
 TRAIL_COMMANDS_MAX: Final = 20
 """Commands of one task kept in its trail, the first and the last ones; a long outage makes many."""
 
 
-def closing(order: OpenOrder, now: datetime) -> Closing:
-    """The record that closes `order`, or for a fallout its interim receipt."""
-    is_final = order.state is not OrderState.FALLOUT
+def closing(order: OpenOrder, now: datetime, fall: Fall | None = None) -> Closing:
+    """The record that closes `order`, or for a fallout (`fall`) its interim receipt."""
+    is_final = fall is None
     end = binding_end(order)
     user = _user_after(order)
     return Closing(
@@ -42,9 +51,17 @@ def closing(order: OpenOrder, now: datetime) -> Closing:
         user=user if is_final and _changes_user(order) else None,
         binding_end=end,
         binding=order.binding if end else None,
+        claim_end=_claim_end(order) if is_final else None,
         quarantine_days=getattr(order.order, "quarantine_days", None),
         products=_products_after(order) if is_final else None,
         activated=activated(order),
+        joins=_joins(order),
+        leaves_ec=order.state is OrderState.SUCCEEDED and _leaves_ec(order),
+        partner=_partner(order),
+        fall=fall,
+        leaves_fallout=is_final and order.release is not None,
+        applied=steps_of(order) if is_final else (),
+        was_dated=is_final and order.due_at is not None,
     )
 
 
@@ -53,10 +70,23 @@ def binding_end(order: OpenOrder) -> BindingEnd | None:
         after = _user_after(order)
         ends = after is not None and after.binding is None and order.binding is not None
         return BindingEnd.TERMINATED if ends else None
-    if order.state is not OrderState.FAILED or not order.kind.opens_user:
+    if order.state not in _NOTHING_LEFT or not order.kind.opens_user:
         return None
-    # A number goes back only if nothing of it can be left on the HLR.
-    is_clean = not (order.impossible and order.is_doubted) and not _found_different(order.history)
+    return _taken_back(order)
+
+
+def _claim_end(order: OpenOrder) -> ClaimEnd | None:
+    if order.claim is None:
+        return None
+    end = None if order.state is OrderState.SUCCEEDED else _taken_back(order)
+    return ClaimEnd(order.claim, order.binding, end)
+
+
+def _taken_back(order: OpenOrder) -> BindingEnd:
+    """A number or card goes back only if nothing of it can be left on the HLR."""
+    is_clean = not (order.impossible and order.is_doubted) and not any(
+        _leaves_doubt(task) for task in order.history
+    )
     return BindingEnd.ROLLED_BACK if is_clean else BindingEnd.UNPROVEN
 
 
@@ -73,23 +103,64 @@ def receipt(order: OpenOrder, user: User | None, now: datetime) -> bytes:
     )
     if order.started is not None:
         body.first_command_at = trail.moment(accepted_s - order.received + order.started)
+    if isinstance(order.order, OfGroup | OfMember):
+        body.ec_code = order.order.ec_code
+        body.product, body.product_version = _product_of(order), _version_of(order)
     if isinstance(order.order, ProductOrder):
         body.product, body.product_version = order.order.product, _version_of(order)
-    binding = order.binding
-    if binding is not None and order.state is not OrderState.FAILED:
-        body.msisdn, body.imsi, body.iccid = binding.msisdn, binding.imsi, binding.iccid
+    if order.binding is not None and order.state not in _NOTHING_LEFT:
+        _tell_binding(body, order.binding, _user_after(order))
     if user is not None and order.state is OrderState.SUCCEEDED:
         body.user_state = user.state
         body.effective_level = user.level
         body.remaining_reasons = sorted(user.reasons)
     body.marks = _marks(order)
+    if order.repeat_of is not None and Mark.DUPLICATE_OF in body.marks:
+        body.duplicate_of = str(order.repeat_of)
+    body.reply_to = order.order.reply_to
+    if isinstance(order.order, FanOut):
+        _tell_counts(body, order)
     if order.failure is not None or order.impossible is not None:
         _tell_failure(body, order)
+    elif order.release is not None:
+        _tell_release(body, order, order.release)
     return trail.encode_receipt(body)
+
+
+def _tell_counts(body: trail.Receipt, order: OpenOrder) -> None:
+    for task in order.history:
+        counts = task.outcome.counts if task.outcome else None
+        if counts is not None:
+            body.rows_ok, body.rows_failed, body.rows_left = counts.ok, counts.failed, counts.left
+            body.marks += [counts.mark] if counts.mark else []
+
+
+def _tell_binding(body: trail.Receipt, was: Binding, after: User | None) -> None:
+    now = (after and after.binding) or was
+    body.msisdn, body.imsi, body.iccid = now.msisdn, now.imsi, now.iccid
+    if now.msisdn != was.msisdn:
+        body.old_msisdn = was.msisdn
+    if now.iccid != was.iccid:
+        body.old_imsi, body.old_iccid = was.imsi, was.iccid
 
 
 def activated(order: OpenOrder) -> Product | None:
     if order.state is OrderState.SUCCEEDED and isinstance(order.order, ProductPublish):
+        return order.order.content()
+    return None
+
+
+def _joins(order: OpenOrder) -> Membership | None:
+    after = _user_after(order)
+    return after.member if after is not None and order.kind.opens_user else None
+
+
+def _leaves_ec(order: OpenOrder) -> bool:
+    return order.plan is not None and order.plan.leaves_ec
+
+
+def _partner(order: OpenOrder) -> Partner | None:
+    if order.state is OrderState.SUCCEEDED and isinstance(order.order, PartnerMemberImport):
         return order.order.content()
     return None
 
@@ -132,17 +203,44 @@ def _tell_failure(body: trail.Receipt, order: OpenOrder) -> None:
     body.ne_class, body.ne_code, body.ne_text = outcome.verdict, outcome.code, outcome.text
 
 
+def _tell_release(body: trail.Receipt, order: OpenOrder, release: Release) -> None:
+    if release.way is Way.CANCEL:
+        body.code, body.text = CANCELLED_BY_STAFF, release.reason
+    elif release.way is Way.FINISH:
+        body.text = release.reason
+        body.not_done = [
+            {"operation": task.task.operation, "ne": task.task.ne}
+            for task in order.history
+            if task.state is not TaskState.DONE
+        ]
+
+
 def _marks(order: OpenOrder) -> list[str]:
-    marks: list[str] = list(order.plan.marks) if order.plan else []
+    marks: list[str] = [*order.marks, *order.plan.marks] if order.plan else []
+    if any(task.state is TaskState.SKIPPED for task in order.history):
+        marks.append(STEP_SKIPPED)
+    if order.state is OrderState.SUCCEEDED and _way_of(order) is Way.FINISH:
+        marks.append(FORCED)
     if any(task.is_follow_up and task.state is TaskState.FAILED for task in order.history):
         marks.append(FOLLOW_UP_MISSING)
+    if order.kind.reads_first and order.state is OrderState.SUCCEEDED and _was_in_order(order):
+        marks.append(Mark.NO_CHANGE)
     return marks
 
 
-def _found_different(history: Iterable[OpenTask]) -> bool:
-    return any(
-        task.outcome is not None and task.outcome.verdict is Verdict.DIFFERENT for task in history
-    )
+def _was_in_order(order: OpenOrder) -> bool:
+    """Nothing was sent but queries."""
+    return all(sent.intent is Intent.READ_BACK for task in order.history for sent in task.sent)
+
+
+def _leaves_doubt(task: OpenTask) -> bool:
+    if task.state is TaskState.SKIPPED:
+        return True  # a person's word proves nothing of the HLR
+    return task.outcome is not None and task.outcome.verdict is Verdict.DIFFERENT
+
+
+def _way_of(order: OpenOrder) -> Way | None:
+    return None if order.release is None else order.release.way
 
 
 def _user_after(order: OpenOrder) -> User | None:
@@ -154,10 +252,14 @@ def _user_after(order: OpenOrder) -> User | None:
 def _products_after(order: OpenOrder) -> tuple[Holding, ...] | None:
     after = _user_after(order)
     if after is None or not isinstance(
-        order.order, ProductSubscribe | ProductUnsubscribe | UserTerminate
+        order.order, ProductSubscribe | ProductUnsubscribe | UserTerminate | OfMember
     ):
         return None
     return after.products
+
+
+def _product_of(order: OpenOrder) -> str | None:
+    return getattr(order.order, "product", None)
 
 
 def _version_of(order: OpenOrder) -> int | None:
@@ -166,7 +268,7 @@ def _version_of(order: OpenOrder) -> int | None:
 
 def _changes_user(order: OpenOrder) -> bool:
     """Whether the journal must hold a user row: not for one that is plainly active."""
-    assert order.plan is not None or order.state is OrderState.FAILED
+    assert order.plan is not None or order.state in _NOTHING_LEFT
     after = _user_after(order)
     if after is None:
         return False

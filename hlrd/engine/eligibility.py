@@ -3,7 +3,7 @@
 Every function returns nothing, or raises the Refusal that upstream is told; none reserves anything.
 """
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from datetime import datetime
 from typing import Final
 
@@ -11,9 +11,11 @@ from hlrd import limits
 from hlrd.domain import orders
 from hlrd.domain.authority import AUTHORITIES, may_clear, may_set
 from hlrd.domain.catalogue import OrderKind
-from hlrd.domain.conflict import RULINGS, Ruling
+from hlrd.domain.conflict import RULINGS, Nature, Ruling
+from hlrd.domain.delivery import Endpoints
 from hlrd.domain.errors import BadRequest, Busy, Conflict, NotAllowed, NotFound
 from hlrd.domain.lifecycle import NumberState, UserState
+from hlrd.domain.master import Masters
 from hlrd.domain.orders import (
     MemberActivate,
     OfUser,
@@ -25,6 +27,7 @@ from hlrd.domain.orders import (
     UserOpen,
     WorkOrder,
 )
+from hlrd.domain.orders.group import MemberRemove
 from hlrd.domain.plans.opening import services_key
 from hlrd.domain.plans.plan import PAY_FIRST, PRE_TERMINATED_USER, Routes
 from hlrd.domain.plans.standing import must_pay_first
@@ -33,18 +36,16 @@ from hlrd.domain.routing import Identity, Routing
 from hlrd.domain.user import User
 from hlrd.engine.book import OpenOrder
 from hlrd.pool.allocator import Exhausted, Lack
-from hlrd.ports import Facts
+from hlrd.ports import Facts, NumberFact, ReservationFact
 
 _IDLE: Final = (NumberState.IDLE, NumberState.LEASED)
 
 
-def check_source(kind: OrderKind, source: str, state_master: str) -> None:
-    """`state_master`: as in the configuration; staff may change state whoever is master."""
+def check_source(kind: OrderKind, source: str, province: str, masters: Masters) -> None:
     if Source(source) not in kind.sources:
         raise NotAllowed("SOURCE_NOT_ALLOWED", f"{source} may not send {kind.name}", "type")
-    if kind.is_state_change and state_master not in ("backup", source) and source != Source.OPS:
-        text = f"{state_master} is the master of user state"
-        raise NotAllowed("NOT_STATE_MASTER", text, "type")
+    if kind.is_state_change:
+        masters.refuse(province, source)
 
 
 def check_times(order: WorkOrder, now: datetime) -> None:
@@ -52,8 +53,18 @@ def check_times(order: WorkOrder, now: datetime) -> None:
         orders.refuse_bad_times(order, now)
 
 
-def check_in_flight(kind: OrderKind, ahead: Sequence[OpenOrder], parked: int) -> None:
-    """`ahead`: the user's open orders in memory; `parked`: how many more are in the journal."""
+def check_reply_to(order: WorkOrder, source: str, endpoints: Endpoints) -> None:
+    if order.reply_to is not None and not endpoints.knows(source, order.reply_to):
+        text = f"no receipt endpoint of that name is registered for {source}"
+        raise BadRequest("REPLY_TO_UNKNOWN", text, "reply_to")
+
+
+def check_in_flight(
+    kind: OrderKind, ahead: Sequence[OpenOrder], parked: int, parked_natures: Collection[Nature]
+) -> None:
+    """`ahead`: the user's open orders in memory; `parked`: how many more are in the journal, and
+    `parked_natures` what refuses others among them.
+    """
     if len(ahead) + parked >= limits.USER_ORDERS_OPEN_MAX:
         raise Busy("USER_QUEUE_FULL", "too many orders of this user are open", 10.0, "user_id")
     for earlier in ahead:
@@ -63,6 +74,10 @@ def check_in_flight(kind: OrderKind, ahead: Sequence[OpenOrder], parked: int) ->
                 f"order {earlier.id} ({earlier.kind.name}) of this user is not closed",
                 "user_id",
             )
+    for nature in parked_natures:
+        if RULINGS[nature][kind.nature] is Ruling.REFUSE:
+            text = f"an order of this user ({nature}) waits and is not closed"
+            raise Conflict("CONFLICT_IN_FLIGHT", text, "user_id")
 
 
 def check_reasons(order: WorkOrder, source: str) -> None:
@@ -77,24 +92,27 @@ def check_reasons(order: WorkOrder, source: str) -> None:
         if not may(source, order.reason):
             text = f"{source} may not {'set' if is_suspend else 'clear'} {order.reason}"
             raise NotAllowed("REASON_NOT_ALLOWED", text, "reason")
-    elif isinstance(order, UserOpen):
+    elif isinstance(order, Opening):
         for place, one in enumerate(order.reasons):
             if not may_set(source, one.reason):
                 text = f"{source} may not set {one.reason}"
                 raise NotAllowed("REASON_NOT_ALLOWED", text, f"reasons[{place}].reason")
 
 
-def check_user(order: OfUser, user: User | None) -> None:
+def check_user(order: OfUser, user: User | None, ahead: Sequence[OpenOrder] = ()) -> None:
     """The user exists, and is the one that has the number: numbers are recycled."""
     assert not isinstance(order, MemberActivate)
     if user is None:
         raise NotFound("USER_UNKNOWN", "no such user was opened here", "user_id")
     if user.state is UserState.TERMINATED:
-        if not isinstance(order, orders.UserTerminate):
+        if not isinstance(order, orders.UserTerminate | MemberRemove):
             raise Conflict("USER_TERMINATED", "the user is terminated", "user_id")
         return
-    if user.binding is not None and user.binding.msisdn != order.msisdn:
-        raise Conflict("USER_NUMBER_MISMATCH", "the user has another number", "msisdn")
+    if user.binding is None or order.msisdn in (None, user.binding.msisdn):
+        return  # of a member upstream may not know the number yet
+    if any(earlier.claim and earlier.claim.msisdn == order.msisdn for earlier in ahead):
+        return  # the number that he is to have when its turn comes
+    raise Conflict("USER_NUMBER_MISMATCH", "the user has another number", "msisdn")
 
 
 def check_standing(kind: OrderKind, order: OfUser, user: User, policy: Policy) -> None:
@@ -128,9 +146,14 @@ def check_home_of_card(order: Opening, facts: Facts, routing: Routing) -> None:
     home that it came with."""
     if not isinstance(order, UserOpen) or facts.card is not None or facts.number is None:
         return
-    route = routing.route(Identity.IMSI, order.imsi)
-    if route is not None and route.hlr != facts.number.hlr:
-        text = f"the number is at {facts.number.hlr}, and IMSI {route.prefix}* at {route.hlr}"
+    check_home_of_imsi(order.imsi, facts.number.hlr, routing)
+
+
+def check_home_of_imsi(imsi: str, hlr: str, routing: Routing) -> None:
+    """`hlr`: where the number is."""
+    route = routing.route(Identity.IMSI, imsi)
+    if route is not None and route.hlr != hlr:
+        text = f"the number is at {hlr}, and IMSI {route.prefix}* at {route.hlr}"
         raise BadRequest("HOME_HLR_DIFFERS", text, "imsi")
 
 
@@ -163,8 +186,13 @@ def exhausted(drawn: Exhausted, order: MemberActivate) -> Conflict:
 
 
 def _check_reserved(order: Opening, reservation: str, source: str, facts: Facts) -> None:
-    """The reservation is this source's and open, and has what the order names."""
-    fact = facts.reservation
+    """The reservation may be used, and has what the order names."""
+    fact = check_reservation(facts.reservation, order.province, source)
+    _check_has(order, int(reservation), facts, has_cards=fact.has_cards)
+
+
+def check_reservation(fact: ReservationFact | None, province: str, source: str) -> ReservationFact:
+    """It is this source's, of this province, and open."""
     if fact is None or fact.state == "filling":
         raise NotFound("RESERVATION_UNKNOWN", "there is no such reservation", "reservation")
     if source not in (fact.source, Source.OPS):
@@ -175,17 +203,13 @@ def _check_reserved(order: Opening, reservation: str, source: str, facts: Facts)
     if fact.state == "expired":
         text = "the time of the reservation is over"
         raise Conflict("RESERVATION_EXPIRED", text, "reservation")
-    if fact.province != order.province:
+    if fact.province != province:
         text = "the reservation's province differs"
         raise BadRequest("RESERVATION_OF_OTHER_PROVINCE", text, "reservation")
-    _check_has(order, int(reservation), facts, has_cards=fact.has_cards)
+    return fact
 
 
 def _check_has(order: Opening, reservation: int, facts: Facts, *, has_cards: bool) -> None:
-    number = facts.number
-    if number is not None and number.state in _IDLE:
-        text = "the number is not, or no more, of this reservation"
-        raise Conflict("NUMBER_NOT_OF_RESERVATION", text, "msisdn")
     if not has_cards:
         return
     if isinstance(order, MemberActivate) and order.lot is not None:
@@ -196,17 +220,24 @@ def _check_has(order: Opening, reservation: int, facts: Facts, *, has_cards: boo
         raise Conflict("CARD_NOT_OF_RESERVATION", text, "iccid")
 
 
-def _check_number(order: Opening, facts: Facts) -> None:
-    """The number that the order names is idle, or reserved for the order."""
-    number = facts.number
+def check_number(number: NumberFact | None, reservation: str | None, field: str) -> NumberFact:
+    """The number that `field` names is idle, or of the reservation that the order names."""
     if number is None:
-        raise BadRequest("NUMBER_UNKNOWN", "the number is in no imported range", "msisdn")
+        raise BadRequest("NUMBER_UNKNOWN", "the number is in no imported range", field)
     if number.state is NumberState.RESERVED:
-        if order.reservation is None or number.reservation != int(order.reservation):
+        if reservation is None or number.reservation != int(reservation):
             text = "the number is reserved; name its reservation if it is yours"
-            raise Conflict("NUMBER_RESERVED", text, "msisdn")
+            raise Conflict("NUMBER_RESERVED", text, field)
     elif number.state not in _IDLE:
-        raise Conflict("NUMBER_NOT_IDLE", f"the number is {number.state}", "msisdn")
+        raise Conflict("NUMBER_NOT_IDLE", f"the number is {number.state}", field)
+    elif reservation is not None:
+        text = "the number is not, or no more, of this reservation"
+        raise Conflict("NUMBER_NOT_OF_RESERVATION", text, field)
+    return number
+
+
+def _check_number(order: Opening, facts: Facts) -> None:
+    number = check_number(facts.number, order.reservation, "msisdn")
     if number.province != order.province:
         raise BadRequest("NUMBER_OF_OTHER_PROVINCE", "the number's province differs", "msisdn")
 

@@ -3,34 +3,44 @@
 from collections import defaultdict
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
-from datetime import datetime
+from datetime import datetime, timedelta
 from functools import partial
 from typing import Any, Final
 
 import structlog
+from msgspec.structs import replace
 
 from hlrd import limits, metrics
 from hlrd.domain import orders
 from hlrd.domain.catalogue import BY_NAME
+from hlrd.domain.conflict import BLOCKED, Ruling
 from hlrd.domain.delivery import NO_ENDPOINTS, Endpoints
 from hlrd.domain.fallout import EOMSRule, Fall
+from hlrd.domain.group import Enterprises
 from hlrd.domain.identity import Binding, UserId
 from hlrd.domain.lifecycle import OrderEvent, OrderState
+from hlrd.domain.master import Masters
 from hlrd.domain.operation import Task
+from hlrd.domain.orders import WorkOrder
+from hlrd.domain.orders.group import OfEnterprise
 from hlrd.domain.outcome import Outcome
 from hlrd.domain.plans.plan import Routes
 from hlrd.domain.publication import Check, Products
 from hlrd.domain.routing import RouteTable
+from hlrd.domain.turn import ANY, NO_NOTE
 from hlrd.engine import completion
 from hlrd.engine.book import Book, Inquiry, Lane, OpenOrder, OpenTask
 from hlrd.engine.dispatch import Dispatch
 from hlrd.engine.execution import NOT_CONFIGURED, Execution
-from hlrd.engine.fallout import Fallout, fall_of
+from hlrd.engine.fallout import Fallout, fall_of, rejudge
+from hlrd.engine.groups import Groups, is_group_line
 from hlrd.engine.intake import Intake
 from hlrd.engine.parking import Parking
 from hlrd.engine.products import ProductRules
 from hlrd.engine.punctuality import Punctuality
+from hlrd.engine.recall import Recall
 from hlrd.engine.segments import HELD_LINE, Segments
+from hlrd.engine.turns import BEHIND_FALLOUT, Turns, wait_of
 from hlrd.pool.allocator import Allocator
 from hlrd.ports import (
     NE,
@@ -82,21 +92,25 @@ class Engine:
         homes: RouteTable,
         products: Products,
         script_checks: Mapping[str, Check],
-        state_master: str,
+        masters: Masters,
         order_ids: Iterator[int],
         first_own_id: int,
         eoms_rule: EOMSRule = _BY_HAND,
         predecessor_wait_s: float = limits.PREDECESSOR_WAIT_S,
         endpoints: Endpoints = NO_ENDPOINTS,
+        enterprises: Enterprises | None = None,
+        member_wait_s: float = limits.MEMBER_WAIT_S,
     ) -> None:
         """`products`: as the journal holds them; `script_checks` by dialect. `chance` gives numbers
         in [0, 1). Orders with an id below `first_own_id` come from an earlier run, which may have
-        sent any part of them. `eoms_rule`: which fallouts go to the EOMS by themselves.
+        sent any part of them. `enterprises`: as the journal holds them; `member_wait_s`: how long
+        orders of members wait for theirs. `eoms_rule`: which fallouts go to the EOMS by themselves.
         """
         self._clock = clock
         self._journal = journal
         self._lookup = lookup
         self._products = products
+        self._enterprises = Enterprises() if enterprises is None else enterprises
         self._first_own_id = first_own_id
         self._book = Book()
         self._parking = Parking()
@@ -104,6 +118,8 @@ class Engine:
         self.segments = Segments(self._book)
         self.fallout = Fallout(self._parking)
         self._eoms_rule = eoms_rule
+        self._routes = routes
+        self._product_rules = ProductRules(products, routes, script_checks)
         self._waiters: defaultdict[int, list[Callable[[bytes], None]]] = defaultdict(list)
         self._reading: _Reading | None = None
         self._dispatch = Dispatch(clock=clock, nes=nes, on_outcome=self._on_task_outcome)
@@ -114,9 +130,29 @@ class Engine:
             dispatch=self._dispatch,
             routes=routes,
             products=products,
+            enterprises=self._enterprises,
             segments=self.segments,
             doubt_until=clock.monotonic() + settle_s,
             predecessor_wait_s=predecessor_wait_s,
+            on_end=self._end,
+        )
+        self._groups = Groups(
+            self._enterprises,
+            routes=routes,
+            products=products,
+            book=self._book,
+            parking=self._parking,
+            clock=clock,
+            wait_s=member_wait_s,
+        )
+        self._execution.gates.append(self._groups.gate)
+        self._order_ids = order_ids
+        self._turns = Turns(self._parking, first_own_id)
+        self._recall = Recall(
+            book=self._book,
+            parking=self._parking,
+            fallout=self.fallout,
+            execution=self._execution,
             on_end=self._end,
         )
         self._intake = Intake(
@@ -131,10 +167,12 @@ class Engine:
             routes=routes,
             homes=homes,
             segments=self.segments,
-            product_rules=ProductRules(products, routes, script_checks),
-            state_master=state_master,
+            product_rules=self._product_rules,
+            groups=self._groups,
+            masters=masters,
             endpoints=endpoints,
             order_ids=order_ids,
+            turns=self._turns,
         )
 
     # From the API.
@@ -160,27 +198,58 @@ class Engine:
         return forget
 
     def show(self, order_id: int) -> dict[str, Any] | None:
-        """State and tasks of an order in memory; None for one that is parked or closed."""
+        """State and tasks of an order in memory, and why it waits; None for one that is closed, or
+        waits for its time."""
         order = self._book.orders.get(order_id)
         if order is None:
-            return {"state": OrderState.FALLOUT} if order_id in self.fallout else None
+            return self._show_parked(order_id)
         return {
             "state": order.state,
             "urgency": order.urgency,
             "trail": completion.trail_of(order),
+            "waits": wait_of(order, self._book.lanes[order.user_id], self._wall_of),
         }
+
+    def _show_parked(self, order_id: int) -> dict[str, Any] | None:
+        if order_id in self.fallout:
+            return {"state": OrderState.FALLOUT}
+        if order_id not in self._parking:
+            return None
+        before = self.fallout.of_user(self._parking.user_of(order_id))
+        waits = None if before is None else {"code": BEHIND_FALLOUT, "order": str(before)}
+        return {"state": OrderState.PARKED, "waits": waits}
+
+    def _wall_of(self, monotonic_s: float) -> datetime:
+        return self._clock.wall() + timedelta(seconds=monotonic_s - self._clock.monotonic())
+
+    def cancel(self, order_id: int, stored: StoredOrder | None = None) -> None:
+        """Call an order off before its first command: it closes as cancelled. `stored`: one that is
+        not in memory. Conflict where that is too late."""
+        self._recall.cancel(order_id, None if stored is None else self._entry(stored))
+
+    def is_in_memory(self, order_id: int) -> bool:
+        return order_id in self._book.orders
+
+    def chase(self, order_id: int, before: int) -> None:
+        """Urge an open order on, with those of its user that go before it."""
+        self._recall.chase(order_id, before)
+        self.refill()
 
     def hold_of(self, binding: Binding | None) -> Mapping[str, Any] | None:
         """Why no order of this binding is started."""
         return self.segments.hold_of(binding)
 
     def release(self, *order_ids: int) -> None:
-        """Take orders out of fallout, each as the journal says that a person decided. NotFound for
-        one that is not there; Conflict for one that is being taken out."""
+        """Take orders out of fallout, each as the journal says that a person decided. Telling of
+        one twice is as telling once."""
         for order_id in order_ids:
-            self.fallout.release(order_id)
-            _log.info("fallout_released", order=order_id)
+            if self.fallout.release(order_id):
+                _log.info("fallout_released", order=order_id)
         self.refill()
+
+    def rejudge(self, stored: StoredOrder, order: WorkOrder) -> None:
+        """Raises what stands against `order` in the place of the stored one."""
+        rejudge(stored, order, self._product_rules, self._routes)
 
     def inquire(
         self, tasks: Sequence[Task], on_outcome: Callable[[Task, Outcome], None]
@@ -190,10 +259,12 @@ class Engine:
         """
         return self._inquire(tasks, on_outcome, Intent.READ_BACK)
 
-    def errand(self, task: Task, on_outcome: Callable[[Task, Outcome], None]) -> None:
+    def errand(
+        self, task: Task, on_outcome: Callable[[Task, Outcome], None]
+    ) -> Callable[[], None]:
         """The same for a command that belongs to no order, such as a sheet about one: sent once,
         and whoever sends it looks after it from then on."""
-        self._inquire([task], on_outcome, Intent.EXECUTE)
+        return self._inquire([task], on_outcome, Intent.EXECUTE)
 
     def _inquire(
         self, tasks: Sequence[Task], on_outcome: Callable[[Task, Outcome], None], intent: Intent
@@ -217,13 +288,13 @@ class Engine:
 
     # From the journal.
 
-    def recover(self, open_orders: Sequence[tuple[int, UserId, int, bool]]) -> None:
+    def recover(self, open_orders: Sequence[tuple[int, UserId, int, bool, str]]) -> None:
         """Take over open orders of an earlier run: (id, user, priority, whether it waits for a
-        person), in order of id."""
-        for order_id, user_id, priority, is_fallout in open_orders:
+        person, kind), in order of id."""
+        for order_id, user_id, priority, is_fallout, kind in open_orders:
             if is_fallout:
                 self.fallout.put(order_id, user_id, priority)
-            self._parking.add(order_id, user_id, priority)
+            self._parking.add(order_id, user_id, priority, nature=BY_NAME[kind].nature)
         metrics.ORDERS_RECOVERED.inc(len(open_orders))
         self.refill()
 
@@ -233,6 +304,19 @@ class Engine:
             (order_id, self._clock.monotonic() - (self._clock.wall() - at).total_seconds())
             for order_id, at in resumes
         )
+
+    def next_place(self) -> int:
+        """Among the orders of any user, for one that falls due."""
+        return next(self._order_ids)
+
+    def on_due(self, due: Sequence[tuple[int, UserId, int, str]]) -> None:
+        """Orders that were dated ahead have their place in the journal now: (id, user, priority,
+        kind). One that is being called off is here already."""
+        for order_id, user_id, priority, kind in due:
+            if order_id not in self._book.orders:
+                self._parking.add(order_id, user_id, priority, nature=BY_NAME[kind].nature)
+                self._miss(user_id)
+        self.refill()
 
     def on_resolved(self, facts: Sequence[Facts]) -> None:
         self._intake.on_resolved(facts)
@@ -246,6 +330,9 @@ class Engine:
         with self._dispatch.gathered():
             for order_id in order_ids:
                 order = self._book.orders[order_id]
+                if order.due_at is not None:
+                    self._put_off(order)
+                    continue
                 order.move(OrderEvent.JOURNALED)
                 self._punctuality.begin(order)
                 self._intake.on_accepted(order)
@@ -254,6 +341,15 @@ class Engine:
                 else:
                     self._execution.start(self._book.lanes[order.user_id])
         self.refill()
+
+    def _put_off(self, order: OpenOrder) -> None:
+        """It waits in the journal alone until its time comes."""
+        order.move(OrderEvent.DATED_AHEAD)
+        lane = self._book.lanes[order.user_id]
+        self._intake.on_accepted(order)
+        if order.order.seq is not None:
+            lane.apply(ANY, order.order.seq)
+        self._execution.start(self._book.remove(order))
 
     def on_clash(self, order_id: int, clash: Clash) -> None:
         self._intake.on_clash(self._book.orders[order_id], clash)
@@ -264,12 +360,14 @@ class Engine:
         self._intake.rate.count(len(order_ids), now)
         for order_id in order_ids:
             order = self._book.orders[order_id]
-            metrics.ORDER_DURATION.labels(order.kind.name).observe(now - order.received)
+            metrics.ORDER_DURATION.labels(order.kind.name).observe(now - _ready(order))
             metrics.ORDERS_CLOSED.labels(order.kind.name, order.state).inc()
             self._punctuality.end(order)
             activated = completion.activated(order)
             if activated is not None:
                 self._products.activate(activated.id, activated.version)
+            for waiting in self._groups.closed(order):
+                self._execution.start(waiting)
             lane = self._book.remove(order)
             if self._reading is not None:
                 self._reading.outdated.add(order.user_id)
@@ -342,12 +440,16 @@ class Engine:
             metrics.ORDERS_OPEN.labels(label, "parked").set(self._parking.count(priority))
             metrics.ORDERS_OLDEST_AGE.labels(label).set(oldest[priority])
         metrics.ORDERS_FALLOUT.set(len(self.fallout))
+        self._groups.observe()
         self._dispatch.observe()
         self._punctuality.observe(now)
 
     def lowest_open_id(self) -> int | None:
         """The smallest id in memory; every lower one is refused, closed or parked."""
         return min(self._book.orders, default=None)
+
+    def orders_in_memory(self) -> int:
+        return len(self._book)
 
     def open_orders(self) -> int:
         return len(self._book) + len(self._parking)
@@ -357,6 +459,8 @@ class Engine:
     def _end(self, order: OpenOrder) -> None:
         fall = fall_of(order, self._eoms_rule)
         closing = completion.closing(order, self._clock.wall(), fall)
+        if fall is None and isinstance(order.order, OfEnterprise):
+            closing = replace(closing, enterprise=self._groups.after(order))
         order.receipt = closing.receipt
         lane = self._book.lanes[order.user_id]
         if fall is None:
@@ -375,8 +479,7 @@ class Engine:
                 continue  # parked when it is durable: its user has parked orders by then
             if member is not order:
                 member.move(OrderEvent.OVERFLOWED)
-            self._parking.add(member.id, member.user_id, member.priority, self._home(member))
-            self._book.remove(member)
+            self._set_down(member)
         self.refill()
 
     # Parking.
@@ -398,22 +501,42 @@ class Engine:
     def _is_crowded(self, home: str, priority: int) -> bool:
         if home == HELD_LINE:
             return self.segments.is_crowded()
+        if is_group_line(home):
+            return self._groups.is_crowded(home)
         return self._dispatch.is_crowded(home, priority)
 
     def _home(self, order: OpenOrder) -> str:
-        """The HLR that most of its work is for; empty where none is known."""
-        binding = order.binding
-        if binding is None:
-            user = self._book.lanes[order.user_id].user
-            binding = None if user is None else user.binding
-        return self.segments.line(binding)
+        """The HLR that most of its work is for, or what it waits for; empty where none is known."""
+        user = self._book.lanes[order.user_id].user
+        binding = order.binding or (None if user is None else user.binding)
+        return self._groups.line(order.order, user) or self.segments.line(binding)
 
     def _park(self, order: OpenOrder) -> None:
         order.move(OrderEvent.OVERFLOWED)
-        self._parking.add(order.id, order.user_id, order.priority, self._home(order))
+        if self._parking.is_blocked(order.user_id):
+            self._tell_blocked(order)
+        self._set_down(order)
+        self._miss(order.user_id)
+
+    def _set_down(self, order: OpenOrder) -> None:
+        home, nature = self._home(order), order.kind.nature
+        self._parking.add(order.id, order.user_id, order.priority, home, nature)
         self._book.remove(order)
-        if self._reading is not None and not self._parking.is_blocked(order.user_id):
-            self._reading.incomplete.add(order.user_id)
+
+    def _miss(self, user_id: UserId) -> None:
+        """An order of the user was parked that a read under way may not know of."""
+        if self._reading is not None and not self._parking.is_blocked(user_id):
+            self._reading.incomplete.add(user_id)
+
+    def _tell_blocked(self, order: OpenOrder) -> None:
+        if BLOCKED[order.kind.nature] is Ruling.ALARM:
+            metrics.ORDERS_BLOCKED.labels(order.kind.name).inc()
+            _log.warning(
+                "order_blocked_by_fallout",
+                order=order.id,
+                kind=order.kind.name,
+                fallout=self.fallout.of_user(order.user_id),
+            )
 
     def refill(self) -> None:
         """Read orders back from the journal: those to be resent, and parked ones when memory has
@@ -467,16 +590,31 @@ class Engine:
 
     def _home_of(self, item: StoredOrder) -> str:
         user = item.user
-        return self.segments.line(item.binding or (None if user is None else user.binding))
+        binding = item.binding or (None if user is None else user.binding)
+        return self._groups.line_of(item) or self.segments.line(binding)
 
     def _load(self, item: StoredOrder, *, is_resent: bool) -> None:
-        kind = BY_NAME[item.kind]
+        entry = self._entry(item)
+        entry.is_doubted = entry.is_doubted or is_resent
+        lane = self._book.add(entry)
+        if not lane.is_known:
+            lane.user, lane.is_known = self.segments.user(item.user), True
+        self._turns.learn(entry, lane, item)
+        entry.move(OrderEvent.UNPARKED)
+        self._book.enqueue(lane, entry)
+        self._execution.hurry(lane, entry.urgency)
+        self._parking.remove(item.id, item.priority)
+
+    def _entry(self, item: StoredOrder) -> OpenOrder:
+        """An order as it was before it was set down in the journal."""
         order = orders.decode_stored(item.payload)
-        entry = OpenOrder(
+        turn = item.turn or NO_NOTE
+        is_waiting = turn.due_at is not None and turn.place is None
+        return OpenOrder(
             id=item.id,
             source=item.source,
             order=order,
-            kind=kind,
+            kind=BY_NAME[item.kind],
             user_id=item.user_id,
             priority=item.priority,
             urgency=_urgency(item),
@@ -485,19 +623,23 @@ class Engine:
             received=self._clock.monotonic()
             - (self._clock.wall() - item.accepted_at).total_seconds(),
             operator_id=order.operator_id,
-            state=OrderState.PARKED,
+            state=OrderState.SCHEDULED if is_waiting else OrderState.PARKED,
             binding=item.binding and self.segments.binding(item.binding),
             claim=item.claim and self.segments.binding(item.claim),
-            is_doubted=item.id < self._first_own_id or is_resent,
+            is_doubted=item.id < self._first_own_id and not is_waiting,
             release=item.release,
+            due_at=turn.due_at,
+            place=turn.place or item.id,
+            after=turn.after,
+            business_key=turn.business_key,
         )
-        lane = self._book.add(entry)
-        if not lane.is_known:
-            lane.user, lane.is_known = self.segments.user(item.user), True
-        entry.move(OrderEvent.UNPARKED)
-        self._book.enqueue(lane, entry)
-        self._execution.hurry(lane, entry.urgency)
-        self._parking.remove(item.id, item.priority)
+
+
+def _ready(order: OpenOrder) -> float:
+    """Since when it could run, in monotonic seconds."""
+    if order.due_at is None:
+        return order.received
+    return order.received + max(0.0, (order.due_at - order.received_at).total_seconds())
 
 
 def _tell_fallout(order: OpenOrder, fall: Fall, *, waiting: int) -> None:
@@ -523,4 +665,4 @@ def _take_effect(lane: Lane, order: OpenOrder) -> None:
     if order.state is OrderState.SUCCEEDED and order.plan is not None:
         lane.user, lane.is_known = order.plan.user, True
     elif order.kind.opens_user:
-        lane.user = None
+        lane.user, lane.opening_failed = None, True

@@ -7,6 +7,7 @@ from hlrd import metrics
 from hlrd.domain.catalogue import Direction
 from hlrd.domain.claim import target_of
 from hlrd.domain.fallout import Release, Way
+from hlrd.domain.group import Enterprises
 from hlrd.domain.lifecycle import OrderEvent, OrderState, TaskEvent, TaskState, UserState
 from hlrd.domain.operation import Task
 from hlrd.domain.outcome import FINAL, Decision, Outcome, Step, Verdict, decide
@@ -21,6 +22,7 @@ from hlrd.domain.turn import (
     Wait,
     coalescing,
     in_order,
+    is_counted,
     judge,
 )
 from hlrd.domain.user import User
@@ -39,7 +41,7 @@ NOT_CONFIGURED = Outcome(
 _PASSED: Final = frozenset({TaskState.DONE, TaskState.SKIPPED})
 
 
-_NOT_BEGUN: Final = frozenset({OrderState.RECEIVED, OrderState.QUEUED})
+NOT_BEGUN: Final = frozenset({OrderState.RECEIVED, OrderState.QUEUED})
 
 Gate: TypeAlias = Callable[[OpenOrder, Lane], Wait | None]
 """Why an order whose turn it is must wait all the same. Whoever lets it go calls `start` again,
@@ -57,6 +59,7 @@ class Execution:
         dispatch: Dispatch,
         routes: Routes,
         products: Products,
+        enterprises: Enterprises,
         segments: Segments,
         doubt_until: float,
         predecessor_wait_s: float,
@@ -70,6 +73,7 @@ class Execution:
         self._dispatch = dispatch
         self._routes = routes
         self._products = products
+        self._enterprises = enterprises
         self._segments = segments
         self._doubt_until = doubt_until
         self._on_end = on_end
@@ -101,14 +105,14 @@ class Execution:
         queue = lane.queue
         if len(queue) == 1:
             return queue if queue[0].state is OrderState.QUEUED else None
-        if any(order.state not in _NOT_BEGUN for order in queue):
+        if any(order.state not in NOT_BEGUN for order in queue):
             return self._taken_back(lane)
-        line = in_order(queue)
+        line = _released_first(in_order(queue))
         return line if line[0].state is OrderState.QUEUED else None
 
     def _taken_back(self, lane: Lane) -> Sequence[OpenOrder] | None:
         """The line with the order under way, if a resume behind it makes it needless in time."""
-        under_way = [order for order in lane.queue if order.state not in _NOT_BEGUN]
+        under_way = [order for order in lane.queue if order.state not in NOT_BEGUN]
         first = under_way[0]
         if len(under_way) > 1 or not self.is_unsent(first) or lane.user is None:
             return None
@@ -120,7 +124,9 @@ class Execution:
 
     def _turn(self, lane: Lane, line: Sequence[OpenOrder]) -> Turn:
         order = line[0]
-        if len(line) == 1 and order.repeat_of is None and order.order.seq is None:
+        if order.release is not None:
+            return RUN  # it had its turn before it fell out
+        if len(line) == 1 and order.repeat_of is None and not is_counted(order.order):
             turn: Turn = RUN
         else:
             turn = judge(
@@ -173,7 +179,14 @@ class Execution:
         if order.kind.opens_user:
             user = User(UserState.PROVISIONING, order.binding, NO_REASONS)
         target = None if order.claim is None else target_of(order.claim)
-        ground = Ground(self._routes, self._products, str(order.id), target=target)
+        ground = Ground(
+            self._routes,
+            self._products,
+            str(order.id),
+            self._enterprises,
+            source=order.source,
+            target=target,
+        )
         plan = order.kind.plan(order.order, user, ground)
         if isinstance(plan, Impossible):
             self._end_impossible(order, plan)
@@ -181,10 +194,11 @@ class Execution:
         order.move(OrderEvent.STARTED)
         order.plan = plan
         order.binding = user.binding if user else None
+        order.is_doubted = order.is_doubted or order.kind.reads_first
         if order.release is None or order.release.way is Way.RESEND:
             self._run(order, plan.stages)
         else:
-            self._end_by_word(order, [task for stage in plan.stages for task in stage])
+            self._end_by_word(order, plan)
 
     def hurry(self, lane: Lane, priority: int) -> None:
         """Make the orders of `lane` at least as urgent as one that must wait for them."""
@@ -226,7 +240,7 @@ class Execution:
             is_read_back=is_read_back,
             settle_s=self._dispatch.settle_s(task.task.ne),
             poll_s=self._dispatch.poll_s(task.task.ne),
-            gives_up=task.order.state is OrderState.EXECUTING and _goes_back(task),
+            gives_up=_gives_up(task),
             jitter=self._chance(),
         )
         if not is_read_back:
@@ -326,13 +340,17 @@ class Execution:
         for task in stage:
             self._release(task)
 
-    def _end_by_word(self, order: OpenOrder, tasks: list[Task]) -> None:
-        """As a person decided of a fallout: everything taken back, or nothing more sent."""
+    def _end_by_word(self, order: OpenOrder, plan: Plan) -> None:
+        """As a person decided of a fallout: everything taken back, or nothing more sent. What is
+        taken back had not come past its turning point."""
         assert order.release is not None, "a person let it go"
         if order.release.way is Way.CANCEL:
             order.move(OrderEvent.ROLL_BACK_ORDERED)
-            self._run(order, undo(tasks))
+            last = plan.turning_point
+            stages = plan.stages if last is None else plan.stages[: last + 1]
+            self._run(order, undo([task for stage in stages for task in stage]))
             return
+        tasks = [task for stage in plan.stages for task in stage]
         order.history.extend(as_left(tasks, order, order.release))
         order.move(OrderEvent.FORCED)
         self._on_end(order)
@@ -413,6 +431,14 @@ class Execution:
         self._on_end(order)
 
 
+def _gives_up(task: OpenTask) -> bool:
+    """Whether a passing fault that does not pass counts as a refusal in the end."""
+    order = task.order
+    if order.kind.is_patient:
+        return False
+    return order.state is OrderState.EXECUTING and _goes_back(task)
+
+
 def _goes_back(task: OpenTask) -> bool:
     """Whether the order is undone when `task` fails for good. Not of a kind that only goes forward;
     nor behind its turning point, nor where a run before this one may have been behind it: what
@@ -430,6 +456,11 @@ def _goes_back(task: OpenTask) -> bool:
 
 def _was_absent(task: OpenTask) -> bool:
     return any(sent.outcome and sent.outcome.verdict is Verdict.ABSENT for sent in task.sent)
+
+
+def _released_first(line: Sequence[OpenOrder]) -> Sequence[OpenOrder]:
+    """What fell out had begun: nothing goes before it, whatever came meanwhile."""
+    return sorted(line, key=lambda order: order.release is None)
 
 
 def _counts_as_done(task: OpenTask, release: Release | None) -> bool:

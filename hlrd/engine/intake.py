@@ -6,6 +6,7 @@ resources; then, and only then, a number is drawn. Whatever is refused holds not
 
 from collections import deque
 from collections.abc import Callable, Iterator, Sequence
+from functools import partial
 from typing import Final
 
 from msgspec import Struct, structs
@@ -13,31 +14,43 @@ from msgspec import Struct, structs
 from hlrd import metrics
 from hlrd.domain import orders
 from hlrd.domain.catalogue import BY_SHAPE
+from hlrd.domain.claim import card_of, number_of, target_of
+from hlrd.domain.delivery import Endpoints
 from hlrd.domain.errors import Conflict, Refusal
-from hlrd.domain.identity import ICCID, IMSI, MSISDN, Binding, CardKey, UserId
+from hlrd.domain.identity import ICCID, IMSI, MSISDN, Binding, CardKey, SealedKey, UserId
 from hlrd.domain.lifecycle import OrderState, UserState
+from hlrd.domain.master import Masters
 from hlrd.domain.orders import (
+    Change,
     MemberActivate,
+    NumberChange,
     OfUser,
     Opening,
     ProductPublish,
     ProductSubscribe,
     ProductUnsubscribe,
+    SimReplace,
     UserOpen,
     WorkOrder,
 )
+from hlrd.domain.orders.batch import FanOut
+from hlrd.domain.orders.group import ECProductCancel, MemberProductSubscribe, OfMember
+from hlrd.domain.orders.repair import NERepair
+from hlrd.domain.orders.work_order import OfGroup
 from hlrd.domain.plans.plan import Routes
 from hlrd.domain.product import Product
 from hlrd.domain.routing import RouteTable
 from hlrd.domain.suspension import NO_REASONS
 from hlrd.domain.user import User
-from hlrd.engine import eligibility
+from hlrd.engine import changes, eligibility, repairs
 from hlrd.engine.admission import DrainRate, judge
 from hlrd.engine.book import Book, Lane, OpenOrder
 from hlrd.engine.execution import Execution
+from hlrd.engine.groups import Groups
 from hlrd.engine.parking import Parking
 from hlrd.engine.products import ProductRules
 from hlrd.engine.segments import Segments
+from hlrd.engine.turns import Turns
 from hlrd.pool.allocator import Allocator, Drawn, Exhausted, Pending
 from hlrd.ports import (
     Acceptance,
@@ -101,8 +114,11 @@ class Intake:
         homes: RouteTable,
         segments: Segments,
         product_rules: ProductRules,
-        state_master: str,
+        groups: Groups,
+        masters: Masters,
+        endpoints: Endpoints,
         order_ids: Iterator[int],
+        turns: Turns,
     ) -> None:
         self._clock = clock
         self._book = book
@@ -116,8 +132,11 @@ class Intake:
         self._homes = homes
         self._segments = segments
         self._product_rules = product_rules
-        self._state_master = state_master
+        self._groups = groups
+        self._masters = masters
+        self._endpoints = endpoints
         self._order_ids = order_ids
+        self._turns = turns
         self._arriving: dict[int, _Arrival] = {}
         self._reading_again: dict[int, Lane] = {}
         # By user, its orders that cannot be judged yet: the first waits for a number, or for an
@@ -184,14 +203,18 @@ class Intake:
             received=self._read_s,
             operator_id=order.operator_id,
         )
-        if isinstance(order, UserOpen) and order.ki is not None and order.keyid is not None:
+        if (
+            isinstance(order, UserOpen | SimReplace)
+            and order.ki is not None
+            and order.keyid is not None
+        ):
             self._keys[entry.id] = CardKey(order.ki, order.keyid, order.algorithm, order.card_type)
             order.ki = None
         lane = self._book.add(entry)
         lane.arriving += 1
         self._unanswered += 1
         self._arriving[entry.id] = _Arrival(entry, batch, index)
-        self._lookup.resolve(_wanted(entry))
+        self._lookup.resolve(self._turns.wanted(entry, _wanted(entry)))
 
     # Judging.
 
@@ -216,6 +239,7 @@ class Intake:
         lane = self._book.lanes[user_id]
         if not lane.is_known:
             self._learn(lane, facts)
+        self._turns.learn(arrival.order, lane, facts)
         if arrival.is_again:
             arrival.is_again = False
             self._count_clashed(user_id, -1)
@@ -249,6 +273,10 @@ class Intake:
             return True
         try:
             self._check(entry, lane, facts)
+            if self._turns.is_before_opening(entry, lane) and not self._put_behind(arrival, facts):
+                return True
+            if isinstance(entry.order, Change) and not self._claim(entry, entry.order, lane, facts):
+                return False
             if entry.kind.opens_user:
                 binding = self._reserve(entry, facts)
                 if isinstance(binding, Pending):
@@ -262,6 +290,17 @@ class Intake:
         self._accept(entry, lane)
         return True
 
+    def _put_behind(self, arrival: _Arrival, facts: Facts) -> bool:
+        """Date the order as the opening of its user is; False: that must be read first."""
+        entry = arrival.order
+        if not entry.waits_for_opening:
+            entry.waits_for_opening = True
+            self._judge_again(arrival)
+            return False
+        if facts.opens_at is not None:
+            entry.due_at = max(facts.opens_at, entry.due_at or facts.opens_at)
+        return True
+
     def _learn(self, lane: Lane, facts: Facts) -> None:
         if not lane.is_known:
             lane.user, lane.is_known = self._segments.user(facts.user), True
@@ -269,19 +308,29 @@ class Intake:
 
     def _check(self, entry: OpenOrder, lane: Lane, facts: Facts) -> None:
         order, kind = entry.order, entry.kind
-        eligibility.check_source(kind, entry.source, self._state_master)
+        eligibility.check_source(kind, entry.source, order.province, self._masters)
         eligibility.check_reasons(order, entry.source)
         eligibility.check_times(order, entry.received_at)
+        if order.effective_time is not None:
+            entry.due_at = orders.due_of(order, entry.received_at)
+        eligibility.check_reply_to(order, entry.source, self._endpoints)
         ahead = [earlier for earlier in lane.queue if earlier.id < entry.id] if lane.queue else ()
         parked = self._parking.count_of(entry.user_id)
-        eligibility.check_in_flight(kind, ahead, parked)
+        eligibility.check_in_flight(kind, ahead, parked, self._parking.natures_of(entry.user_id))
         if isinstance(order, Opening):
             eligibility.check_opening(order, lane.user, facts, self._routes, entry.source)
             eligibility.check_home_of_card(order, facts, self._homes.routing)
+            self._groups.check(order, lane.user, facts, ahead)
         elif isinstance(order, ProductPublish):
             self._product_rules.check_publication(order, ahead)
-        else:
-            eligibility.check_user(order, lane.user)
+        elif isinstance(order, OfGroup):
+            self._groups.check(order, None, facts, ahead)
+        elif isinstance(order, MemberProductSubscribe) and lane.user is None:
+            self._groups.check(order, None, facts, ahead)  # its opening may be on its way
+        elif isinstance(order, NERepair):
+            repairs.check(order, lane.user, facts)
+        elif not isinstance(order, FanOut):
+            eligibility.check_user(order, lane.user, ahead)
             is_first = not (ahead or parked)
             if is_first and lane.user is not None:
                 eligibility.check_standing(kind, order, lane.user, self._routes.policy)
@@ -292,8 +341,27 @@ class Intake:
             self._product_rules.check_subscription(order, user, is_first=is_first)
         elif isinstance(order, ProductUnsubscribe):
             self._product_rules.check_unsubscription(order)
+        elif isinstance(order, OfMember):
+            self._groups.check_member(order, user, is_first=is_first)
 
     # Reserving and accepting.
+
+    def _claim(self, entry: OpenOrder, order: Change, lane: Lane, facts: Facts) -> bool:
+        """Take the new card or number in hand; False: it must wait for one."""
+        assert lane.user is not None, "checked before"
+        changes.check(order, lane.user, facts, self._homes.routing, entry.source)
+        assert lane.user.binding is not None, "checked before"
+        claim = changes.claim(
+            order, lane.user.binding, facts, self._allocator, partial(self._seal, entry)
+        )
+        if isinstance(claim, Pending):
+            return False
+        entry.claim, entry.is_in_hand = self._segments.binding(claim), True
+        return True
+
+    def _seal(self, entry: OpenOrder, imsi: IMSI) -> SealedKey:
+        """The key that came with the order."""
+        return self._vault.seal(imsi, self._keys[entry.id])
 
     def _reserve(self, entry: OpenOrder, facts: Facts) -> Binding | Pending:
         """Take number and card in hand: drawn, or those that the order names."""
@@ -366,12 +434,14 @@ class Intake:
         if facts.card is not None:
             sealed = facts.card.key
         else:
-            sealed = self._vault.seal(imsi, self._keys[entry.id])
+            sealed = self._seal(entry, imsi)
         return Binding(entry.user_id, msisdn, imsi, iccid, facts.number.hlr, order.province, sealed)
 
     def _accept(self, entry: OpenOrder, lane: Lane) -> None:
+        note = self._turns.note(entry, lane)
         self._book.enqueue(lane, entry)
-        self._execution.hurry(lane, entry.priority)
+        if entry.due_at is None:
+            self._execution.hurry(lane, entry.priority)
         self._journal.accept(
             Acceptance(
                 id=entry.id,
@@ -385,30 +455,35 @@ class Intake:
                 content_hash=entry.content_hash,
                 payload=orders.encode(entry.order),
                 accepted_at=entry.received_at,
-                binding=entry.binding if entry.kind.opens_user else None,
+                binding=entry.binding if entry.kind.opens_user else entry.claim,
                 product=_staged(entry.order),
+                turn=note,
+                enterprise=self._groups.order(entry),
             )
         )
 
     def on_accepted(self, entry: OpenOrder) -> None:
         """The accept record is durable: the number is ours for good, upstream may know."""
         if entry.is_in_hand:
-            assert entry.binding is not None
-            self._allocator.bound(msisdn=entry.binding.msisdn, iccid=entry.binding.iccid)
+            msisdn, iccid = _in_hand(entry)
+            self._allocator.bound(msisdn=msisdn, iccid=iccid)
             entry.is_in_hand = False
             metrics.POOL_ALLOCATION_DURATION.observe(self._clock.monotonic() - entry.received)
         staged = _staged(entry.order)
         if staged is not None:
             self._product_rules.products.stage(staged)
+        self._groups.accepted(entry.id)
         metrics.ORDERS_ACCEPTED.labels(entry.kind.name).inc()
         self._settle(entry, _answer(entry))
 
     def on_clash(self, entry: OpenOrder, clash: Clash) -> None:
         """A unique key of the database refused the record. Draw again, or refuse."""
+        self._groups.refused(entry.id)
         lane = self._book.lanes[entry.user_id]
         if entry.is_in_hand:
             self._let_go(entry, clash)
-            lane.user = None
+            if entry.kind.opens_user:
+                lane.user = None
         if clash is Clash.ORDER:
             lane.is_known = False  # what we believed of this user is not what the journal holds
         if clash is Clash.ORDER or _was_drawn(clash, entry.order):
@@ -416,13 +491,13 @@ class Intake:
             return
         if lane.arriving > 1 or len(lane.queue) > 1:
             self._read_again(lane)
-        self._settle_refused(entry, Conflict(*REFUSAL_OF_CLASH[clash]))
+        self._settle_refused(entry, _refusal_of(clash, entry.order))
 
     def _judge_again(self, arrival: _Arrival) -> None:
         """By new facts; those of its user behind it wait."""
         arrival.is_again = True
         self._count_clashed(arrival.order.user_id, 1)
-        self._lookup.resolve(_wanted(arrival.order))
+        self._lookup.resolve(self._turns.wanted(arrival.order, _wanted(arrival.order)))
 
     def _count_clashed(self, user_id: UserId, change: int) -> None:
         count = self._clashed.pop(user_id, 0) + change
@@ -439,8 +514,7 @@ class Intake:
 
     def _let_go(self, entry: OpenOrder, clash: Clash) -> None:
         """Give number and card back, but never again offer the one that another has."""
-        assert entry.binding is not None
-        msisdn, iccid = entry.binding.msisdn, entry.binding.iccid
+        msisdn, iccid = _in_hand(entry)
         if clash is Clash.NUMBER:
             self._allocator.drop(msisdn=msisdn)
         else:
@@ -449,7 +523,7 @@ class Intake:
             self._allocator.drop(iccid=iccid)
         else:
             self._allocator.put_back(iccid=iccid)
-        entry.binding, entry.is_in_hand = None, False
+        entry.binding, entry.claim, entry.is_in_hand = None, None, False
 
     # Answering.
 
@@ -521,6 +595,10 @@ def _wanted(entry: OpenOrder) -> Wanted:
             entry.id, entry.source, order.order_id, entry.user_id,
             MSISDN(order.msisdn), IMSI(order.imsi), ICCID(order.iccid), _reservation_of(order),
         )  # fmt: skip
+    if isinstance(order, Change):
+        return _wanted_for_change(entry, order)
+    if isinstance(order, NERepair):
+        return _wanted_for_repair(entry, order)
     if isinstance(order, MemberActivate) and (order.iccid or order.msisdn or order.reservation):
         return Wanted(
             entry.id,
@@ -531,16 +609,61 @@ def _wanted(entry: OpenOrder) -> Wanted:
             iccid=ICCID(order.iccid) if order.iccid else None,
             reservation=_reservation_of(order),
         )
+    if isinstance(order, ECProductCancel):
+        return Wanted(
+            entry.id,
+            entry.source,
+            order.order_id,
+            entry.user_id,
+            ec_product=(order.ec_code, order.product),
+        )
     return Wanted(entry.id, entry.source, order.order_id, entry.user_id)
 
 
-def _reservation_of(order: Opening) -> int | None:
+def _wanted_for_repair(entry: OpenOrder, order: NERepair) -> Wanted:
+    return Wanted(
+        entry.id,
+        entry.source,
+        order.order_id,
+        entry.user_id,
+        msisdn=MSISDN(order.msisdn),
+        imsi=None if order.imsi is None else IMSI(order.imsi),
+        opened_with=order.services is None,
+    )
+
+
+def _wanted_for_change(entry: OpenOrder, order: Change) -> Wanted:
+    wanted = Wanted(entry.id, entry.source, order.order_id, entry.user_id)
+    if isinstance(order, NumberChange):
+        msisdn = MSISDN(order.new_msisdn) if order.new_msisdn else None
+        return structs.replace(wanted, msisdn=msisdn, reservation=_reservation_of(order))
+    imsi = IMSI(order.imsi) if order.imsi else None
+    return structs.replace(wanted, imsi=imsi, iccid=ICCID(order.iccid) if order.iccid else None)
+
+
+def _in_hand(entry: OpenOrder) -> tuple[MSISDN | None, ICCID | None]:
+    if entry.claim is not None:
+        return number_of(entry.claim), card_of(entry.claim)
+    assert entry.binding is not None, "something is in hand"
+    return entry.binding.msisdn, entry.binding.iccid
+
+
+def _refusal_of(clash: Clash, order: WorkOrder) -> Conflict:
+    if clash is Clash.USER and isinstance(order, Change):
+        text = "another change of card or number of this user is not closed"
+        return Conflict("CONFLICT_IN_FLIGHT", text, "user_id")
+    return Conflict(*REFUSAL_OF_CLASH[clash])
+
+
+def _reservation_of(order: Opening | NumberChange) -> int | None:
     return None if order.reservation is None else int(order.reservation)
 
 
 def _was_drawn(clash: Clash, order: WorkOrder) -> bool:
     """What another has, so that it may be drawn again."""
-    if not isinstance(order, MemberActivate):
+    if isinstance(order, NumberChange):
+        return clash is Clash.NUMBER and order.new_msisdn is None
+    if not isinstance(order, MemberActivate | SimReplace):
         return False
     if clash is Clash.NUMBER:
         return order.msisdn is None
@@ -551,7 +674,11 @@ def _names_what_may_be_held(order: WorkOrder) -> bool:
     """Number or card: a reservation or a lock may be younger than the facts. What is drawn from
     memory is safe, since whoever holds it takes it from there first.
     """
-    return isinstance(order, Opening) and (order.msisdn is not None or order.iccid is not None)
+    if isinstance(order, Opening):
+        return order.msisdn is not None or order.iccid is not None
+    if isinstance(order, NumberChange):
+        return order.new_msisdn is not None
+    return isinstance(order, SimReplace) and order.iccid is not None
 
 
 def _taken() -> Conflict:
@@ -567,7 +694,7 @@ def _refused(order_id: str | None, refusal: Refusal) -> Answer:
 
 
 def _answer(entry: OpenOrder) -> Answer:
-    binding = entry.binding if entry.kind.opens_user else None
+    binding = entry.binding if entry.kind.opens_user else entry.claim and target_of(entry.claim)
     return Answer(
         entry.order.order_id,
         id=entry.id,

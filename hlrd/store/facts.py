@@ -9,6 +9,7 @@ from hlrd.domain.claim import target_of
 from hlrd.domain.fallout import Release
 from hlrd.domain.identity import UserId
 from hlrd.domain.lifecycle import OrderState
+from hlrd.domain.orders import Opening, Service, decode_stored
 from hlrd.domain.turn import NONE_APPLIED, Applied
 from hlrd.domain.user import User
 from hlrd.ports import Facts, NumberFact, Repeat, ReservationFact, StoredOrder, Wanted
@@ -23,6 +24,7 @@ _NUMBERS: Final = query("facts_numbers")
 _CARDS: Final = query("facts_cards")
 _IMSIS: Final = query("facts_imsis")
 _RESERVATIONS: Final = query("facts_reservations")
+_OPENED_WITH: Final = query("facts_opened_with")
 _STORED: Final = query("stored_orders")
 
 
@@ -37,6 +39,7 @@ async def resolve(connection: Connection, wanted: Sequence[Wanted], as_of: int =
     ec_products = [one.ec_product for one in wanted if one.ec_product is not None]
     ec_products_used = await groups.products_used(connection, ec_products)
     said = await _read_turns(connection, wanted)
+    services = await _read_services(connection, wanted)
     if not (repeats or users or numbers or cards or reservations or ec_products_used or said):
         return [Facts(one.token, None, None, None, None, as_of=as_of) for one in wanted]
     return [
@@ -54,6 +57,7 @@ async def resolve(connection: Connection, wanted: Sequence[Wanted], as_of: int =
             applied=said.applied.get(one.user_id, NONE_APPLIED) if said else NONE_APPLIED,
             repeat_of=said.repeats.get((one.user_id, one.business_key)) if said else None,
             opens_at=said.openings.get(one.user_id) if said else None,
+            opened_with=services.get(one.user_id),
             as_of=as_of,
         )
         for place, one in enumerate(wanted)
@@ -146,6 +150,23 @@ async def _read_turns(connection: Connection, wanted: Sequence[Wanted]) -> _Turn
 async def _read_users(connection: Connection, wanted: Sequence[Wanted]) -> Mapping[UserId, User]:
     rows = await connection.fetch(_USERS, list({one.user_id for one in wanted}))
     return {row["asked"]: user for row in rows if (user := user_of(row))}
+
+
+async def _read_services(
+    connection: Connection, wanted: Sequence[Wanted]
+) -> Mapping[UserId, tuple[Service, ...]]:
+    """With which these users were opened; nothing unless an order asks for it."""
+    users = list({one.user_id for one in wanted if one.opened_with})
+    if not users:
+        return {}
+    rows = await connection.fetch(_OPENED_WITH, users)
+    return {row["user_id"]: tuple(_services_of(row["payload"])) for row in rows}
+
+
+def _services_of(payload: bytes) -> list[Service]:
+    opening = decode_stored(payload)
+    assert isinstance(opening, Opening), "only openings are read"
+    return opening.services
 
 
 async def _read_numbers(

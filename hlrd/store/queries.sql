@@ -245,6 +245,14 @@ LEFT JOIN user_state s USING (user_id)
 LEFT JOIN binding b USING (user_id)
 WHERE s.user_id IS NOT NULL OR b.user_id IS NOT NULL;
 
+-- name: facts_opened_with
+-- The opening of each of these users that succeeded last.
+SELECT DISTINCT ON (w.user_id) w.user_id, w.payload
+FROM work_order w JOIN receipt r ON r.order_id = w.id AND r.is_final
+WHERE w.user_id = ANY($1::text[]) AND w.kind IN ('MEMBER_ACTIVATE', 'USER_OPEN')
+  AND r.state = 'succeeded'
+ORDER BY w.user_id, w.id DESC;
+
 -- name: facts_numbers
 -- Range and state of these numbers; nothing of those in no range.
 SELECT t.n, r.hlr, r.province, b.msisdn IS NOT NULL AS is_bound, h.state, h.reservation_id
@@ -1699,6 +1707,16 @@ SELECT * FROM batch WHERE ec_code = $1 AND reason = $2 ORDER BY id DESC LIMIT 10
 UPDATE batch SET (state, mark) = ('stopping', $2)
 WHERE id = $1 AND state IN ('running', 'paused') RETURNING id;
 
+-- name: batch_stop_rivals
+-- Hand in no more of what does the opposite for the same EC and reason.
+UPDATE batch SET (state, mark) = ('stopping', $4)
+WHERE ec_code = $1 AND reason = $2 AND kind <> $3 AND state IN ('running', 'paused')
+RETURNING id;
+
+-- name: batch_work_order
+-- The order of a batch.
+SELECT source, payload FROM work_order WHERE id = $1;
+
 -- name: batch_send
 -- These rows are about to be handed in, or can never be; in one transaction with the cursor.
 INSERT INTO batch_row (batch, row_no, user_id, state, msisdn, iccid, code)
@@ -1744,11 +1762,21 @@ SELECT row_no, user_id, state, order_id, msisdn, iccid, code FROM batch_row
 WHERE batch = $1 AND row_no > $2 ORDER BY row_no LIMIT $3;
 
 -- name: batch_users_busy
--- Which of these users have an open order.
-SELECT DISTINCT ON (w.user_id) w.user_id, w.id FROM work_order w
+-- Which of these users have an open order, and of which kinds.
+SELECT DISTINCT ON (w.user_id, w.kind) w.user_id, w.kind, w.id FROM work_order w
 WHERE w.user_id = ANY($1::text[])
   AND NOT EXISTS (SELECT FROM receipt r WHERE r.order_id = w.id AND r.is_final)
-ORDER BY w.user_id, w.id;
+ORDER BY w.user_id, w.kind, w.id;
+
+-- name: batch_card_homes
+-- Home HLRs of cards of the stock.
+SELECT c.iccid, l.hlr FROM sim_card c JOIN sim_lot l ON l.id = c.lot_id
+WHERE c.iccid = ANY($1::text[]);
+
+-- name: batch_number_pools
+-- The pools that numbers are of.
+SELECT t.msisdn, r.pool FROM unnest($1::bigint[]) AS t (msisdn)
+JOIN number_range r ON int8range(r.first, r.last, '[]') @> t.msisdn;
 
 -- name: batch_cards
 -- Cards of a range of ICCIDs, as they stand in it.

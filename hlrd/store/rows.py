@@ -1,13 +1,17 @@
 """Rows of PostgreSQL as values of the domain, and back."""
 
+from collections.abc import Sequence
 from typing import Any, Final
 
 import orjson
 
+from hlrd.domain.claim import claimant
+from hlrd.domain.group import Membership
 from hlrd.domain.identity import ICCID, IMSI, MSISDN, Binding, Card, SealedKey, UserId
 from hlrd.domain.lifecycle import NumberState, UserState
 from hlrd.domain.product import Holding
 from hlrd.domain.suspension import NO_REASONS, Level, Reason, Reasons
+from hlrd.domain.turn import Note
 from hlrd.domain.user import User
 from hlrd.ports import NumberFact, StoredOrder
 from hlrd.store.connection import Record
@@ -21,7 +25,8 @@ _HELD: Final = {
 
 
 def imsi_of(number: int) -> IMSI:
-    return IMSI(f"{number:015}")
+    """With a minus in front where a claim has it (`domain.claim`)."""
+    return IMSI(f"{number:015}" if number >= 0 else f"{number:016}")
 
 
 def msisdn_of(number: int) -> MSISDN:
@@ -62,14 +67,23 @@ def card_of(row: Record) -> Card | None:
 
 def user_of(row: Record) -> User | None:
     """A user is what user_state says of it; without a row there, what its binding says."""
-    binding = binding_of(row)
-    if row["state"] is not None:
-        reasons = reasons_of(row["reasons"])
-        return User(UserState(row["state"]), binding, reasons, _holdings_of(row["products"]))
-    if binding is None:
-        return None
-    state = UserState.ACTIVE if row["is_opened"] else UserState.PROVISIONING
-    return User(state, binding, NO_REASONS, _holdings_of(row["products"]))
+    binding, state = binding_of(row), row["state"]
+    if state is None:
+        if binding is None:
+            return None
+        state = UserState.ACTIVE if row["is_opened"] else UserState.PROVISIONING
+    return User(
+        state=UserState(state),
+        binding=binding,
+        reasons=NO_REASONS if row["state"] is None else reasons_of(row["reasons"]),
+        products=_holdings_of(row["products"]),
+        numbers_before=tuple(map(msisdn_of, row["numbers_before"])),
+        member=_member_of(row["member"]),
+    )
+
+
+def _member_of(columns: Sequence[str] | None) -> Membership | None:
+    return None if columns is None else Membership(*columns)
 
 
 def _holdings_of(document: str | None) -> tuple[Holding, ...]:
@@ -111,6 +125,29 @@ def stored_order_of(row: Record) -> StoredOrder:
         accepted_at=row["accepted_at"],
         binding=binding_of(row) if made else None,
         user=user_of(row),
+        claim=_claim_of(row),
+        turn=_note_of(row),
+    )
+
+
+def _note_of(row: Record) -> Note | None:
+    """None where a left join found none."""
+    if row["after"] is None:
+        return None
+    return Note(row["due_at"], row["after"], row["business_key"], place=row["place"])
+
+
+def _claim_of(row: Record) -> Binding | None:
+    if row["claim_msisdn"] is None:
+        return None
+    return Binding(
+        user_id=claimant(UserId(row["asked"])),
+        msisdn=msisdn_of(row["claim_msisdn"]),
+        imsi=imsi_of(row["claim_imsi"]),
+        iccid=ICCID(row["claim_iccid"]),
+        hlr=row["claim_hlr"],
+        province=row["claim_province"],
+        key=SealedKey(row["claim_key_id"], row["claim_sealed_key"]),
     )
 
 

@@ -26,6 +26,7 @@ from tests.api.fakes import (
     FakeAudit,
     FakeCardDesk,
     FakeElement,
+    FakeGroups,
     FakeForecasts,
     FakeHalts,
     FakeImports,
@@ -66,6 +67,7 @@ class World:
     folder: TemporaryDirectory[str] = field(default_factory=TemporaryDirectory)  #: of error files
     reservations: FakeReservations = field(default_factory=FakeReservations)
     products: FakeProducts = field(default_factory=FakeProducts)
+    groups: FakeGroups = field(default_factory=FakeGroups)
     bodies: Bodies = field(default_factory=Bodies)
     element: FakeElement = field(default_factory=FakeElement)
     halts: FakeHalts = field(default_factory=FakeHalts)
@@ -139,6 +141,7 @@ async def a_world(
         imports=imports or world.imports,
         reservations=world.reservations,
         products=world.products,
+        groups=world.groups,
         elements=[world.element],
         halts=world.halts,
         moves=world.moves,

@@ -30,6 +30,7 @@ from hlrd.pool.simheader import BadLine, SIMFileRefused, summary
 from hlrd.ports import Answer, Submission
 from hlrd.store.audit_trail import AuditFilter
 from hlrd.store.desk import Work
+from hlrd.store.groups import ECRow, MemberRow, PartnerRow, SubscriptionRow
 from hlrd.store.products import ProductRow
 from hlrd.store.record import (
     CardRow,
@@ -574,6 +575,29 @@ class FakeProducts:
 
     async def versions(self, id: str) -> Sequence[ProductRow]:
         return [replace(row, users=2) for row in self.shelf if row.product.id == id]
+
+
+@dataclass
+class FakeGroups:
+    ecs: list[ECRow] = field(default_factory=list)
+    held: list[SubscriptionRow] = field(default_factory=list)
+    own: list[MemberRow] = field(default_factory=list)
+    others: list[PartnerRow] = field(default_factory=list)
+
+    async def page(self, after: str, limit: int) -> Sequence[ECRow]:
+        return [row for row in self.ecs if row.code > after][:limit]
+
+    async def ec(self, code: str) -> ECRow | None:
+        return next((replace(row, members=2) for row in self.ecs if row.code == code), None)
+
+    async def subscriptions(self, code: str) -> Sequence[SubscriptionRow]:
+        return self.held
+
+    async def members(self, code: str, after: str, limit: int) -> Sequence[MemberRow]:
+        return [row for row in self.own if row.user_id > after][:limit]
+
+    async def partners(self, code: str, after: int, limit: int) -> Sequence[PartnerRow]:
+        return [row for row in self.others if int(row.msisdn) > after][:limit]
 
 
 @dataclass

@@ -14,6 +14,7 @@ from hlrd.domain.conflict import RULINGS, Nature, Ruling
 from hlrd.domain.lifecycle import (
     BULK,
     CARD,
+    EC,
     IMPORT,
     MOVE,
     NUMBER,
@@ -26,6 +27,8 @@ from hlrd.domain.lifecycle import (
     BulkState,
     CardEvent,
     CardState,
+    ECEvent,
+    ECState,
     IllegalTransition,
     ImportEvent,
     ImportState,
@@ -56,6 +59,7 @@ TABLES: list[tuple[Mapping[Any, Any], type[StrEnum], type[StrEnum]]] = [
     (IMPORT, ImportState, ImportEvent),
     (PRODUCT, ProductState, ProductEvent),
     (MOVE, MoveState, MoveEvent),
+    (EC, ECState, ECEvent),
     (BULK, BulkState, BulkEvent),
     (SHEET, SheetState, SheetEvent),
 ]

@@ -6,8 +6,9 @@ the user, the stock or other orders is in `engine.intake`.
 
 import hashlib
 import re
+from collections.abc import Mapping
 from datetime import datetime, timedelta
-from typing import Final
+from typing import Any, Final
 
 import msgspec
 
@@ -15,13 +16,26 @@ from hlrd import limits
 from hlrd.domain import identity
 from hlrd.domain.errors import BadRequest, Refusal
 from hlrd.domain.identity import UserId
+from hlrd.domain.orders.batch import FanOut
+from hlrd.domain.orders.change import (
+    NumberChange,
+    SimReplace,
+    normalize_card,
+    normalize_number,
+)
+from hlrd.domain.orders.group import OfEnterprise, PartnerMemberImport, normalize_group
 from hlrd.domain.orders.header import BEIJING, PROVINCES
 from hlrd.domain.orders.opening import UserOpen
 from hlrd.domain.orders.product import ProductPublish
+from hlrd.domain.orders.repair import NERepair
+from hlrd.domain.orders.standing import refuse_bad_word
 from hlrd.domain.orders.work_order import Opening, WorkOrder
 
 _DECODER: Final[msgspec.json.Decoder[WorkOrder]] = msgspec.json.Decoder(WorkOrder)
 _OF_PRODUCT: Final = "product:"
+_OF_BATCH: Final = "batch:"
+_OF_EC: Final = "ec:"
+_OF_PARTNER: Final = "partner:"  #: a member of another province
 _PATH: Final = re.compile(r" - at `\$\.?(.*)`\Z")
 
 
@@ -36,12 +50,36 @@ def decode(document: bytes | msgspec.Raw) -> WorkOrder:
     except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
         raise BadRequest("JSON_INVALID", f"not a JSON document: {error}") from None
     _normalize(order)
+    _refuse_bad_key(order)
+    return order
+
+
+def of_fields(fields: Mapping[str, Any], *, is_text: bool) -> WorkOrder:
+    """An order from its fields, which are as a CSV has them if `is_text`: refused as `decode`."""
+    try:
+        order: WorkOrder = msgspec.convert(fields, WorkOrder, strict=not is_text)
+    except msgspec.ValidationError as error:
+        raise refusal_of(error) from None
+    _normalize(order)
+    _refuse_bad_key(order)
+    return order
+
+
+def with_fields(payload: bytes, fields: Mapping[str, object]) -> WorkOrder:
+    """A stored order with other values in some fields, refused as `decode`; null takes one out."""
+    document = msgspec.json.decode(payload) | fields
+    told = {name: value for name, value in document.items() if value is not None}
+    try:
+        order: WorkOrder = msgspec.convert(told, WorkOrder)
+    except msgspec.ValidationError as error:
+        raise refusal_of(error) from None
+    _normalize(order)
     return order
 
 
 def encode(order: WorkOrder) -> bytes:
-    """The stored form. A `UserOpen` must have lost its `ki` before (`engine.intake` seals it)."""
-    assert not (isinstance(order, UserOpen) and order.ki), "a Ki would be stored in clear"
+    """The stored form. An order must have lost its `ki` before (`engine.intake` seals it)."""
+    assert not getattr(order, "ki", None), "a Ki would be stored in clear"
     return msgspec.json.encode(order)
 
 
@@ -63,17 +101,23 @@ def content_hash(order: WorkOrder) -> bytes:
 
 
 def lane_of(order: WorkOrder) -> UserId:
-    """Orders of one lane run one after the other: of one user, or of one product. A user id has
-    digits only, so the two never meet.
+    """Orders of one lane run one after the other: of one user, of one product, of one enterprise. A
+    user id has digits only, so they never meet.
     """
     if isinstance(order, ProductPublish):
         return UserId(f"{_OF_PRODUCT}{order.product}")
+    if isinstance(order, FanOut):
+        return UserId(f"{_OF_BATCH}{order.order_id}")
+    if isinstance(order, OfEnterprise):
+        return UserId(f"{_OF_EC}{order.ec_code}")
+    if isinstance(order, PartnerMemberImport):
+        return UserId(f"{_OF_PARTNER}{order.ec_code}:{order.msisdn}")
     return UserId(order.user_id)
 
 
 def user_of(lane: str) -> str | None:
     """None for a lane that is no user's."""
-    return None if lane.startswith(_OF_PRODUCT) else lane
+    return None if lane.startswith((_OF_PRODUCT, _OF_BATCH, _OF_EC, _OF_PARTNER)) else lane
 
 
 def refuse_bad_times(order: WorkOrder, now: datetime) -> None:
@@ -84,12 +128,16 @@ def refuse_bad_times(order: WorkOrder, now: datetime) -> None:
             "ACCEPT_TIME_IN_FUTURE", "more than 10 minutes ahead of hlrd's clock", "accept_time"
         )
     effective = _moment(order.effective_time, "effective_time")
-    if effective and effective > now:
-        raise BadRequest(
-            "EFFECTIVE_TIME_IN_FUTURE",
-            "future-dated orders are not taken yet; post the order when it is due",
-            "effective_time",
-        )
+    if effective and effective - now > timedelta(days=limits.EFFECTIVE_TIME_AHEAD_DAYS_MAX):
+        days = limits.EFFECTIVE_TIME_AHEAD_DAYS_MAX
+        text = f"more than {days} days ahead; post the order later"
+        raise BadRequest("EFFECTIVE_TIME_TOO_FAR", text, "effective_time")
+
+
+def due_of(order: WorkOrder, now: datetime) -> datetime | None:
+    """When an order that is dated ahead falls due; None for one that may run at once."""
+    effective = _moment(order.effective_time, "effective_time")
+    return effective if effective and effective > now else None
 
 
 def _moment(text: str | None, field: str) -> datetime | None:
@@ -104,28 +152,44 @@ def _moment(text: str | None, field: str) -> datetime | None:
 def _normalize(order: WorkOrder) -> None:
     if order.province not in PROVINCES:
         raise BadRequest("PROVINCE_UNKNOWN", "not a company code (docs/api.md)", "province")
-    if order.reply_to is not None:
-        raise BadRequest(
-            "REPLY_TO_UNKNOWN", "no receipt endpoint of that name is registered", "reply_to"
-        )
-    if isinstance(order, ProductPublish):
+    if isinstance(order, ProductPublish | FanOut):
+        return
+    if isinstance(order, OfEnterprise | PartnerMemberImport):
+        normalize_group(order)
         return
     if order.msisdn is not None:
         order.msisdn = identity.parse_msisdn(order.msisdn)
     if isinstance(order, Opening):
-        if order.iccid is not None:
-            order.iccid = identity.parse_iccid(order.iccid)
-        if len(set(order.services)) != len(order.services):
-            raise BadRequest("SERVICE_TWICE", "a service is named twice", "services")
-        order.services.sort()
+        _normalize_opening(order)
+    elif isinstance(order, NumberChange):
+        normalize_number(order)
+    elif isinstance(order, SimReplace):
+        normalize_card(order)
+    elif isinstance(order, NERepair) and order.services is not None:
+        order.services = sorted(set(order.services))
+    refuse_bad_word(order)
+
+
+def _normalize_opening(order: Opening) -> None:
+    if order.iccid is not None:
+        order.iccid = identity.parse_iccid(order.iccid)
+    if len(set(order.services)) != len(order.services):
+        raise BadRequest("SERVICE_TWICE", "a service is named twice", "services")
+    order.services.sort()
     if isinstance(order, UserOpen):
         if len({one.reason for one in order.reasons}) != len(order.reasons):
             raise BadRequest("REASON_TWICE", "a reason is named twice", "reasons")
         order.reasons.sort(key=lambda one: one.reason)
-        if (order.ki is None) != (order.keyid is None):
-            raise BadRequest("KEY_INCOMPLETE", "ki and keyid come together or not at all", "keyid")
-        if order.ki is not None and order.keyid is not None:
-            identity.CardKey(order.ki, order.keyid, order.algorithm, order.card_type)
+
+
+def _refuse_bad_key(order: WorkOrder) -> None:
+    """Not of a stored order: its Ki is sealed, and its `keyid` stands alone."""
+    if not isinstance(order, UserOpen | SimReplace):
+        return
+    if (order.ki is None) != (order.keyid is None):
+        raise BadRequest("KEY_INCOMPLETE", "ki and keyid come together or not at all", "keyid")
+    if order.ki is not None and order.keyid is not None:
+        identity.CardKey(order.ki, order.keyid, order.algorithm, order.card_type)
 
 
 def refusal_of(error: msgspec.ValidationError) -> Refusal:

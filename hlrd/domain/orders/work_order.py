@@ -1,7 +1,19 @@
 """The shapes of a work order (工单); `hlrd.domain.catalogue` says the rest of each kind."""
 
+from hlrd.domain.orders.batch import FanOut
+from hlrd.domain.orders.change import NumberChange, SimReplace
+from hlrd.domain.orders.group import (
+    ECProductCancel,
+    ECProductSubscribe,
+    MemberProductSubscribe,
+    MemberProductUnsubscribe,
+    MemberRemove,
+    PartnerMemberImport,
+    PartnerProductPublish,
+)
 from hlrd.domain.orders.opening import MemberActivate, UserOpen
 from hlrd.domain.orders.product import ProductPublish, ProductSubscribe, ProductUnsubscribe
+from hlrd.domain.orders.repair import NERepair
 from hlrd.domain.orders.standing import (
     ArrearsSuspend,
     OperatorResume,
@@ -27,8 +39,15 @@ OfUser = (
     | OperatorResume
     | PreTerminate
     | Reinstate
+    | SimReplace
+    | NumberChange
     | UserTerminate
     | ProductSubscribe
     | ProductUnsubscribe
+    | MemberProductSubscribe
+    | MemberProductUnsubscribe
+    | MemberRemove
+    | NERepair
 )
-WorkOrder = OfUser | ProductPublish
+OfGroup = ECProductSubscribe | ECProductCancel | PartnerProductPublish | PartnerMemberImport
+WorkOrder = OfUser | OfGroup | ProductPublish | FanOut

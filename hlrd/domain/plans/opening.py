@@ -1,10 +1,12 @@
-"""Opening a user: key, subscriber, barring if it is opened stopped, data services."""
+"""Opening a user: a member's report, key, subscriber, barring if it is opened stopped, data
+services."""
 
 from hlrd.domain.lifecycle import UserState
 from hlrd.domain.operation import Cause, Operation
-from hlrd.domain.orders import Opening, Service, UserOpen
+from hlrd.domain.orders import MemberActivate, Opening, Service, UserOpen
 from hlrd.domain.orders.standing import reasons_of
-from hlrd.domain.plans.plan import Ground, Impossible, Plan
+from hlrd.domain.plans import membership
+from hlrd.domain.plans.plan import EC_NOT_READY, Ground, Impossible, Plan
 from hlrd.domain.plans.stages import Stages
 from hlrd.domain.suspension import NO_REASONS, effective
 from hlrd.domain.user import User
@@ -17,12 +19,17 @@ def services_key(services: list[Service]) -> str:
 
 def open_user(order: Opening, user: User, ground: Ground) -> Plan | Impossible:
     assert user.binding is not None, "an opening order always has its binding"
-    reasons = reasons_of(order.reasons) if isinstance(order, UserOpen) else NO_REASONS
+    if isinstance(order, MemberActivate) and membership.lacks_ground(
+        order, ground.enterprises, ground.routes.policy
+    ):
+        return EC_NOT_READY
+    reasons = reasons_of(order.reasons) if order.reasons else NO_REASONS
     level = effective(reasons)
     template = ground.routes.templates.get(user.binding.hlr, {}).get(services_key(order.services))
     if template is None:
         return Impossible("SERVICES_UNKNOWN", "the home HLR has no template for these services")
     stages = Stages(user.binding, ground)
+    member = membership.join(order, stages, ground) if isinstance(order, MemberActivate) else None
     stages.hlr(Operation.ADD_KEY, Cause.ORDERED)
     stages.hlr(Operation.ADD_SUBSCRIBER, Cause.ORDERED, level, str(template))
     if level:
@@ -30,4 +37,4 @@ def open_user(order: Opening, user: User, ground: Ground) -> Plan | Impossible:
     stages.dsmp(Operation.OPEN_RELATION, Cause.ORDERED)
     if level:
         stages.dsmp(Operation.PAUSE_RELATION, Cause.STOPPED)
-    return stages.leading_to(User(UserState.ACTIVE, user.binding, reasons))
+    return stages.leading_to(User(UserState.ACTIVE, user.binding, reasons, member=member))

@@ -30,6 +30,7 @@ class Mark(StrEnum):
     SUPERSEDED = "SUPERSEDED"  #: a later order about the same was applied before
     COALESCED = "COALESCED"  #: stop and resume took each other back before any command
     DUPLICATE_OF = "DUPLICATE_OF"  #: another order did the same already; `duplicate_of` names it
+    STATE_MISMATCH = "STATE_MISMATCH"  #: the master's word differed from what hlrd had worked out
     PREDECESSOR_MISSING = "PREDECESSOR_MISSING"  #: the order before it in sequence never came
 
 
@@ -65,6 +66,7 @@ class Impossible:
 
 
 UNKNOWN_USER: Final = Impossible("USER_UNKNOWN", "the user was never opened, or its opening failed")
+EC_NOT_READY: Final = Impossible("EC_NOT_READY", "the enterprise has no such product, or not yet")
 NO_MEMBER: Final = Impossible(
     "DEPENDENCY_FAILED", "the member's opening failed, or never came"
 )
@@ -86,6 +88,7 @@ class Ground:
     products: Products
     transaction: str  #: names the order towards peers that recognise a repeat by it
     enterprises: Enterprises = field(default_factory=Enterprises)
+    source: str = ""  #: who sent the order
     target: Binding | None = None  #: what the order holds to be bound, of a change (`domain.claim`)
 
 

@@ -3,7 +3,7 @@
 from collections.abc import Iterable
 
 from hlrd.domain.identity import Binding
-from hlrd.domain.operation import Cause, Operation, Task
+from hlrd.domain.operation import NO_DETAILS, Cause, Details, Operation, Task
 from hlrd.domain.plans.plan import Ground, Mark, Plan, Routes
 from hlrd.domain.subscription import Places, Step
 from hlrd.domain.suspension import Level
@@ -24,13 +24,27 @@ class Stages:
     def places(self) -> Places:
         return places_of(self._binding, self._routes)
 
+    def __len__(self) -> int:
+        return len(self._stages)
+
+    def act_on(self, binding: Binding) -> None:
+        """What is added from now on is about this card and number."""
+        self._binding = binding
+
     def hlr(
-        self, operation: Operation, cause: Cause, level: Level = Level.NONE, template: str = ""
+        self,
+        operation: Operation,
+        cause: Cause,
+        level: Level = Level.NONE,
+        template: str = "",
+        details: Details = NO_DETAILS,
     ) -> None:
-        self._add(operation, self._binding.hlr, cause, level, template)
+        self._add(
+            operation, self._binding.hlr, cause, level=level, template=template, details=details
+        )
 
     def dsmp(self, operation: Operation, cause: Cause) -> None:
-        self._add(operation, self._routes.dsmp, cause, Level.NONE, "")
+        self._add(operation, self._routes.dsmp, cause)
 
     def steps(self, steps: Iterable[Step], cause: Cause) -> None:
         """One after the other."""
@@ -44,10 +58,18 @@ class Stages:
             self._stages.append(tasks)
 
     def _add(
-        self, operation: Operation, ne: str, cause: Cause, level: Level, template: str
+        self,
+        operation: Operation,
+        ne: str,
+        cause: Cause,
+        *,
+        level: Level = Level.NONE,
+        template: str = "",
+        details: Details = NO_DETAILS,
     ) -> None:
         name = self._next_name()
-        self._stages.append((Task(operation, ne, self._binding, cause, level, template, name),))
+        task = Task(operation, ne, self._binding, cause, level, template, name, details)
+        self._stages.append((task,))
 
     def _task(self, step: Step, cause: Cause) -> Task:
         return Task(
@@ -66,9 +88,15 @@ class Stages:
         count, self._count = self._count, self._count + 1
         return f"{self._transaction}{count:0{2 if count < 100 else 5}d}"
 
-    def leading_to(self, user: User | None, *marks: Mark) -> Plan:
-        return Plan(tuple(self._stages), user, marks)
+    def leading_to(self, user: User | None, *marks: Mark, turning_point: int | None = None) -> Plan:
+        return Plan(tuple(self._stages), user, marks, turning_point)
 
 
 def places_of(binding: Binding, routes: Routes) -> Places:
-    return Places(binding.hlr, routes.dialects.get(binding.hlr, ""), routes.dsmp, routes.sheets)
+    return Places(
+        binding.hlr,
+        routes.dialects.get(binding.hlr, ""),
+        routes.dsmp,
+        routes.sheets,
+        routes.groups,
+    )

@@ -8,7 +8,9 @@ from msgspec.structs import replace
 
 from hlrd.domain import subscription, suspension
 from hlrd.domain.lifecycle import UserState
+from hlrd.domain.master import settled
 from hlrd.domain.operation import Cause, Operation
+from hlrd.domain.orders.group import MemberRemove
 from hlrd.domain.orders.standing import (
     PreTerminate,
     Reinstate,
@@ -17,6 +19,7 @@ from hlrd.domain.orders.standing import (
     UserTerminate,
     VoluntarySuspend,
 )
+from hlrd.domain.plans import membership
 from hlrd.domain.plans.plan import (
     PAY_FIRST,
     TERMINATED_USER,
@@ -27,7 +30,7 @@ from hlrd.domain.plans.plan import (
 )
 from hlrd.domain.plans.stages import Stages
 from hlrd.domain.policy import Policy
-from hlrd.domain.suspension import Level, Reason
+from hlrd.domain.suspension import Change, Level, Reason
 from hlrd.domain.user import User
 
 
@@ -37,18 +40,16 @@ def suspend(order: Suspend, user: User, ground: Ground) -> Plan | Impossible:
     if must_pay_first(order, user, ground.routes.policy):
         return PAY_FIRST
     change = suspension.set_reason(user.reasons, order.reason, Level(order.level))
-    after = replace(user, reasons=change.reasons)
     marks = (Mark.NO_CHANGE,) if change.is_no_change else ()
-    return moved(user, after, ground, Cause.STOPPED, *marks)
+    return _settled(order, user, change, ground, marks)
 
 
 def resume(order: Resume, user: User, ground: Ground) -> Plan | Impossible:
     if user.binding is None:
         return TERMINATED_USER
     change = suspension.clear_reason(user.reasons, order.reason)
-    after = replace(user, reasons=change.reasons)
     marks = (Mark.NOT_SUSPENDED_FOR_REASON,) if change.is_no_change else ()
-    return moved(user, after, ground, Cause.RESUMED, *marks)
+    return _settled(order, user, change, ground, marks)
 
 
 def pre_terminate(order: PreTerminate, user: User, ground: Ground) -> Plan:
@@ -67,7 +68,7 @@ def reinstate(order: Reinstate, user: User, ground: Ground) -> Plan | Impossible
     return moved(user, after, ground, Cause.RESUMED)
 
 
-def terminate(order: UserTerminate, user: User, ground: Ground) -> Plan:
+def terminate(order: UserTerminate | MemberRemove, user: User, ground: Ground) -> Plan:
     """The products' functions go with the record of the HLR."""
     if user.binding is None:
         return Plan((), user, (Mark.NO_CHANGE,))
@@ -79,13 +80,27 @@ def terminate(order: UserTerminate, user: User, ground: Ground) -> Plan:
     stages.dsmp(Operation.CLOSE_RELATION, Cause.CLOSED)
     stages.hlr(Operation.REMOVE_SUBSCRIBER, Cause.CLOSED)
     stages.hlr(Operation.REMOVE_KEY, Cause.CLOSED)
-    return stages.leading_to(User(UserState.TERMINATED, None, suspension.NO_REASONS))
+    membership.leave(user.member, stages, ground)
+    plan = stages.leading_to(User(UserState.TERMINATED, None, suspension.NO_REASONS))
+    return plan if user.member is None else replace(plan, leaves_ec=True)
 
 
 def must_pay_first(order: object, user: User, policy: Policy) -> bool:
     if policy.takes_voluntary_stop_in_arrears or not isinstance(order, VoluntarySuspend):
         return False
     return Reason.ARREARS in user.reasons
+
+
+def _settled(
+    order: Suspend | Resume, user: User, change: Change, ground: Ground, marks: tuple[Mark, ...]
+) -> Plan:
+    """The master's word counts, where the order has it."""
+    reasons = settled(order, change.reasons, ground.source)
+    if reasons != change.reasons:
+        marks = (Mark.STATE_MISMATCH,)
+    after = replace(user, reasons=reasons)
+    cause = Cause.STOPPED if isinstance(order, Suspend) else Cause.RESUMED
+    return moved(user, after, ground, cause, *marks)
 
 
 def moved(before: User, after: User, ground: Ground, cause: Cause, *marks: Mark) -> Plan:
