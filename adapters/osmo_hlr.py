@@ -6,7 +6,6 @@ means is in `adapters/replies/osmo_hlr.toml`.
 
 import re
 from collections.abc import Mapping, Sequence
-from itertools import takewhile
 from typing import Final
 
 from cryptography.hazmat.primitives.ciphers import Cipher
@@ -39,7 +38,11 @@ _ADD_SUBSCRIBER: Final = Operation.ADD_SUBSCRIBER
 _SET_BARRING: Final = Operation.SET_BARRING
 _REMOVE_SUBSCRIBER: Final = Operation.REMOVE_SUBSCRIBER
 _REMOVE_KEY: Final = Operation.REMOVE_KEY
+_CHANGE_CARD: Final = Operation.CHANGE_CARD
+_CHANGE_NUMBER: Final = Operation.CHANGE_NUMBER
 _FIND_NUMBER: Final = Operation.FIND_NUMBER
+_BY_NUMBER: Final = frozenset({_CHANGE_CARD, _FIND_NUMBER})
+"""Read back by the number, which stays as it is."""
 
 _SERVICE: Final[Mapping[Level, tuple[str, str]]] = {
     Level.NONE: ("1", "1"),
@@ -49,6 +52,10 @@ _SERVICE: Final[Mapping[Level, tuple[str, str]]] = {
 """cs-enabled and ps-enabled. Outgoing calls alone cannot be barred here: one way takes the data."""
 
 _NO_NUMBER: Final = "none"
+_NO_SUCH: Final = "No such subscriber."
+_GIVER: Final = 3
+"""Of the commands of a change of card, the one that takes the number off the old record."""
+
 _ABSENT: Final = Outcome(Verdict.ABSENT)
 _APPLIED: Final = Outcome(Verdict.APPLIED)
 _OK: Final = "OK"  #: answers a SET that was carried out, but for that of _CREATE: the record's id
@@ -63,7 +70,15 @@ class KeyUnfit(HlrdError):
 class OsmoHLR(Adapter[CTRLReply]):
     dialect = "osmo_hlr"
     operations = frozenset(
-        {_ADD_KEY, _REMOVE_KEY, _ADD_SUBSCRIBER, _REMOVE_SUBSCRIBER, _SET_BARRING}
+        {
+            _ADD_KEY,
+            _REMOVE_KEY,
+            _ADD_SUBSCRIBER,
+            _REMOVE_SUBSCRIBER,
+            _SET_BARRING,
+            _CHANGE_CARD,
+            _CHANGE_NUMBER,
+        }
     )
     inquiries = frozenset({_FIND_NUMBER})
 
@@ -90,7 +105,11 @@ class OsmoHLR(Adapter[CTRLReply]):
 
     def classify(self, task: Task, reply: CTRLReply) -> Outcome:
         """The first refusal counts: those behind it follow from it."""
-        refused = [answer.error for answer in reply.answers if answer.error]
+        refused = [
+            answer.error
+            for place, answer in enumerate(reply.answers)
+            if answer.error and not _has_nothing_to_give(task, place, answer)
+        ]
         if not refused:
             return _DONE
         outcome = self._judge(Asked.COMMAND, task.operation, refused[0])
@@ -103,7 +122,7 @@ class OsmoHLR(Adapter[CTRLReply]):
         binding = task.binding
         if task.operation is _ADD_KEY:
             return None
-        if task.operation is _FIND_NUMBER:
+        if task.operation in _BY_NUMBER:
             number = international(binding.msisdn)
             return ipa.request(ipa.get(f"subscriber.by-msisdn-{number}.info"))
         return ipa.request(ipa.get(f"subscriber.by-imsi-{binding.imsi}.info"))
@@ -140,6 +159,7 @@ class OsmoHLR(Adapter[CTRLReply]):
             return (
                 ipa.put(_CREATE, binding.imsi),
                 ipa.get(f"{subscriber}.msisdn"),
+                *(_service(subscriber, task.level) if task.level else ()),
                 self._load_key(subscriber, key),
             )
         if operation is _ADD_SUBSCRIBER:
@@ -151,8 +171,9 @@ class OsmoHLR(Adapter[CTRLReply]):
         if operation is _REMOVE_SUBSCRIBER:
             number = ipa.put(f"{subscriber}.msisdn", _NO_NUMBER)
             return (number, *_service(subscriber, Level.TWO_WAY))
-        assert operation is _REMOVE_KEY, f"{operation} is none of this dialect"
-        return (ipa.put("subscriber.delete", binding.imsi),)
+        if operation is _REMOVE_KEY:
+            return (ipa.put("subscriber.delete", binding.imsi),)
+        return _change(task, subscriber)
 
     def _load_key(self, subscriber: str, key: CardKey) -> Command:
         ki = self._in_clear(key)
@@ -190,10 +211,37 @@ class OsmoHLR(Adapter[CTRLReply]):
         return Outcome(ruling.verdict, error, ruling.text, ruling.then, ruling.is_known)
 
 
+def _change(task: Task, subscriber: str) -> Sequence[Command]:
+    """An IMSI names its record for ever: another card is another record, that `addKey` made. It has
+    the level of the line before it has the number.
+    """
+    target = task.details.target
+    assert target is not None, f"{task.operation} without its target"
+    number = international(target.msisdn)
+    if task.operation is _CHANGE_NUMBER:
+        return (ipa.put(f"{subscriber}.msisdn", number),)
+    assert task.operation is _CHANGE_CARD, f"{task.operation} is none of this dialect"
+    record = f"subscriber.by-imsi-{target.imsi}"
+    commands = (
+        ipa.get(f"{record}.msisdn"),
+        *_service(record, task.level),
+        ipa.put(f"{subscriber}.msisdn", _NO_NUMBER),
+        ipa.put(f"{record}.msisdn", number),
+    )
+
+    return commands
+
+
+def _has_nothing_to_give(task: Task, place: int, answer: Answer) -> bool:
+    """The record that gives its number up is gone, and so is the number's hold."""
+    is_giver = task.operation is _CHANGE_CARD and place == _GIVER
+    return is_giver and answer.error == _NO_SUCH
+
+
 def _is_partial(reply: CTRLReply) -> bool:
-    """Whether anything was set before the first refusal."""
-    before = takewhile(lambda answer: not answer.error, reply.answers)
-    return any(answer.value == _OK or answer.variable == _CREATE for answer in before)
+    """Whether anything was set: a refusal does not keep the commands behind it."""
+    done = [answer for answer in reply.answers if not answer.error]
+    return any(answer.value == _OK or answer.variable == _CREATE for answer in done)
 
 
 def _service(subscriber: str, level: Level) -> tuple[Command, Command]:
@@ -218,6 +266,11 @@ def _found(task: Task, record: Mapping[str, str]) -> Outcome:
         text = "the info of a subscriber has no nam_cs and nam_ps"
         return Outcome(Verdict.PERMANENT, text=text, is_known=False)
     number, service = record.get("msisdn"), (record["nam_cs"], record["nam_ps"])
+    if operation is _CHANGE_NUMBER:
+        return _compare_change(task, "msisdn", number)
+    if operation is _CHANGE_CARD:
+        found = _compare_change(task, "imsi", record.get("imsi"))
+        return found if service == _SERVICE[task.level] or found is not _APPLIED else _ABSENT
     if operation is _REMOVE_SUBSCRIBER:
         is_gone = number is None and service == _SERVICE[Level.TWO_WAY]
         return _APPLIED if is_gone else _ABSENT
@@ -226,6 +279,19 @@ def _found(task: Task, record: Mapping[str, str]) -> Outcome:
             return _ABSENT
         return Outcome(Verdict.DIFFERENT, text=f"the IMSI holds MSISDN {number}")
     return _APPLIED if service == _SERVICE[task.level] else _ABSENT
+
+
+def _compare_change(task: Task, name: str, shown: str | None) -> Outcome:
+    target, binding = task.details.target, task.binding
+    assert target is not None, f"{task.operation} without its target"
+    old, new = str(binding.imsi), str(target.imsi)
+    if name == "msisdn":
+        old, new = international(binding.msisdn), international(target.msisdn)
+    if shown == new:
+        return _APPLIED
+    if shown in (old, None):
+        return _ABSENT
+    return Outcome(Verdict.DIFFERENT, text=f"the subscriber has {name} {shown}")
 
 
 def _depth(options: Mapping[str, str]) -> int:

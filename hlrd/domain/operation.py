@@ -27,7 +27,6 @@ class Operation(StrEnum):
     PAUSE_RELATION = "pauseRelation"
     RESUME_RELATION = "resumeRelation"
     CLOSE_RELATION = "closeRelation"
-    RENUMBER_RELATION = "renumberRelation"  #: the user has the MSISDN of `Details.target` now
     PUBLISH_PRODUCT = "publishProduct"  #: DSMP and platforms: a product and what it consists of
     SUBSCRIBE_EC = "subscribeEC"  #: platforms: the enterprise has the product
     UNSUBSCRIBE_EC = "unsubscribeEC"
@@ -38,12 +37,15 @@ class Operation(StrEnum):
     OPEN_SHEET = "openSheet"  #: EOMS: a work sheet that people answer
     WITHDRAW_SHEET = "withdrawSheet"
     CLOSE_SHEET = "closeSheet"  #: its answer was read, or what it was about is over
+    FAN_OUT = "fanOut"  #: hlrd itself: hand in the children of the order `Details.text`
     FIND_NUMBER = "findNumber"  #: has the HLR a record of this number? Only ever read back
 
 
 UNDO: Final = {
     Operation.ADD_KEY: Operation.REMOVE_KEY,
     Operation.ADD_SUBSCRIBER: Operation.REMOVE_SUBSCRIBER,
+    Operation.CHANGE_CARD: Operation.CHANGE_CARD,
+    Operation.CHANGE_NUMBER: Operation.CHANGE_NUMBER,
     Operation.OPEN_RELATION: Operation.CLOSE_RELATION,
     Operation.ADD_FUNCTION: Operation.REMOVE_FUNCTION,
     Operation.SUBSCRIBE_EC: Operation.UNSUBSCRIBE_EC,
@@ -79,7 +81,7 @@ class Details(Struct, frozen=True, gc=False, omit_defaults=True):
     undo_script: str = ""  #: the one that takes it back
     query: str = ""  #: the script that reads the function back; empty: its command is its own query
     shows: str = ""  #: the script of what the answer to `query` holds while the function is on
-    target: Binding | None = None  #: CHANGE_CARD, CHANGE_NUMBER, RENUMBER_RELATION: bound after it
+    target: Binding | None = None  #: CHANGE_CARD, CHANGE_NUMBER: bound after it
     text: str = ""  #: OPEN_SHEET: what people are to do; PUBLISH_PRODUCT: the product's name
     attributes: Mapping[str, str] = {}  #: what scripts name beside the user's own (`domain.script`)
 
@@ -94,7 +96,9 @@ class Task(Struct, frozen=True, gc=False):
     ne: str  #: name of the NE in the configuration
     binding: Binding
     cause: Cause
-    level: Level = Level.NONE  #: SET_BARRING: the level to reach; ADD_SUBSCRIBER: to be born with
+    level: Level = Level.NONE
+    """SET_BARRING: to reach; ADD_SUBSCRIBER: to be born with; ADD_KEY, CHANGE_CARD: of the line."""
+
     template: str = ""  #: ADD_SUBSCRIBER: the product's template on that NE
     transaction: str = ""  #: the same over every resend, so that a peer can tell a repeat
     details: Details = NO_DETAILS

@@ -50,7 +50,9 @@ class Segments:
 
     def keeps(self, lane: Lane, order: OpenOrder) -> bool:
         """Whether the order whose turn it is must wait; it is started with the release."""
-        if self._held is None or not (self._holds(_binding_of(order, lane)) or self._holds(order.claim)):
+        if self._held is None:
+            return False
+        if not (self._holds(_binding_of(order, lane)) or self._holds(order.claim)):
             return False
         self._waiting[lane.user_id] = None
         return True

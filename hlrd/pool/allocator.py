@@ -247,6 +247,25 @@ class Allocator:
             return Drawn(msisdn, card)
         return card
 
+    def draw_number(
+        self, *, pool: str, province: str, digits: int, hlr: str
+    ) -> MSISDN | Pending | Exhausted:
+        """A random idle number alone, for a user who keeps his card."""
+        key = (pool, province, digits)
+        numbers = self._shelves.get(key, {}).get(hlr)
+        if numbers is None or not numbers.tally.idle:
+            return self._lack_of_numbers(key)
+        numbers.want()
+        if not numbers.idle:
+            return Pending.PENDING
+        return MSISDN(str(numbers.draw(self._chance)))
+
+    def draw_card(
+        self, *, province: str, hlr: str, lot: str | None = None
+    ) -> Card | Pending | Exhausted:
+        """A card alone, for a user who keeps his number."""
+        return self._draw_card(province, hlr, lot, None)
+
     def draw_reserved(
         self,
         reservation: int,

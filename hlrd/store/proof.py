@@ -32,6 +32,7 @@ class Proof:
     identities_twice: int  #: numbers, IMSIs or ICCIDs bound more than once
     holds_stranded: int  #: recycled numbers or cards that name a lease that is no more
     reserved_stranded: int  #: numbers or cards kept for a reservation that is over, or for none
+    claims_stranded: int  #: of changes of card or number that are closed
     numbers_leaked: int  #: passed by their range's counter, and nowhere
     cards_leaked: int  #: passed by their lot's counter, and nowhere
 
@@ -56,6 +57,7 @@ _MUST_BE_ZERO: Final = (
     "identities_twice",
     "holds_stranded",
     "reserved_stranded",
+    "claims_stranded",
     "numbers_leaked",
     "cards_leaked",
 )

@@ -251,6 +251,8 @@ EMULATED: Final[dict[str, Emulated]] = {
             Operation.ADD_KEY,
             Operation.ADD_SUBSCRIBER,
             Operation.SET_BARRING,
+            Operation.CHANGE_CARD,
+            Operation.CHANGE_NUMBER,
             Operation.REMOVE_SUBSCRIBER,
             Operation.REMOVE_KEY,
         ),
@@ -309,6 +311,7 @@ _CHANGED: Final = {
     Operation.CHANGE_CARD: a_binding(imsi="001010000000006", msisdn="1064900000005"),
     Operation.CHANGE_NUMBER: a_binding(imsi="001010000000007", msisdn="1064900000008"),
 }
+_UNBARRED: Final = frozenset({Operation.ADD_KEY, Operation.ADD_SUBSCRIBER})
 _CAUSES: Final = {
     Operation.PAUSE_RELATION: Cause.STOPPED,
     Operation.RESUME_RELATION: Cause.RESUMED,
@@ -329,7 +332,7 @@ def a_task(
     changes card or number is somebody else than who has all the rest done.
     """
     if level is None:
-        level = Level.NONE if operation is Operation.ADD_SUBSCRIBER else Level.TWO_WAY
+        level = Level.NONE if operation in _UNBARRED else Level.TWO_WAY
     target = _CHANGED.get(operation)
     return Task(
         operation,

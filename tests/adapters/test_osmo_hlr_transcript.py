@@ -8,15 +8,15 @@ from hlrd.codec import ipa
 from hlrd.codec.ipa import CTRLCommands
 from hlrd.domain.operation import Operation, Task
 from hlrd.domain.outcome import Verdict
-from hlrd.domain.suspension import Level
 from loadtest.osmo.core import HLR
-from tests.adapters.conformance import KEY, a_task, an_adapter
+from tests.adapters.conformance import KEY, an_adapter
+from tests.adapters.transcript import a_step_task, named
 
 TRANSCRIPT: Final = Path(__file__).parents[1] / "transcripts/osmo_hlr.txt"
 PING: Final = "fe 00"
 PONG: Final = "fe 01"
 _STEP: Final = re.compile(
-    r"^## (\w+)(?: (\w+))?(?: level=(\d))?:[^\n]*\n>>>\n(.*?)\n<<<\n(.*?)\n=== (\w+)", re.M | re.S
+    r"^## (\w+)(?: (\w+))?((?: \w+=\S+)*):[^\n]*\n>>>\n(.*?)\n<<<\n(.*?)\n=== (\w+)", re.M | re.S
 )
 
 
@@ -31,15 +31,15 @@ class Step(NamedTuple):
 def steps() -> list[Step]:
     found = _STEP.findall(TRANSCRIPT.read_text("utf-8"))
     return [
-        Step(what, _task(operation, level), _lines(requests), _lines(answers), verdict)
-        for what, operation, level, requests, answers, verdict in found
+        Step(
+            what,
+            a_step_task("osmo_hlr", operation, named(names)),
+            _lines(requests),
+            _lines(answers),
+            verdict,
+        )
+        for what, operation, names, requests, answers, verdict in found
     ]
-
-
-def _task(operation: str, level: str) -> Task | None:
-    if not operation:
-        return None
-    return a_task(Operation(operation), level=Level(int(level)) if level else None)
 
 
 def _lines(text: str) -> list[str]:

@@ -125,7 +125,11 @@ def test_the_catalogue_knows_every_kind_once_by_the_name_on_the_wire() -> None:
         assert kind.shape.__struct_config__.tag == kind.name
         assert kind.priority in range(limits.PRIORITIES)
         assert Source.OPS in kind.sources
-        goes_back = kind.opens_user or kind.name in ("PRODUCT_PUBLISH", "PRODUCT_SUBSCRIBE")
+        goes_back = (
+            kind.opens_user
+            or kind.nature is Nature.CHANGE  # up to its turning point
+            or kind.name in ("PRODUCT_PUBLISH", "PRODUCT_SUBSCRIBE")
+        )
         assert (kind.direction is Direction.BACKWARD) == goes_back
 
 

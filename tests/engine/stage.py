@@ -7,6 +7,7 @@ from typing import Any
 
 import orjson
 
+from hlrd.domain.fallout import Release
 from hlrd.domain.identity import (
     ICCID,
     IMSI,
@@ -18,10 +19,13 @@ from hlrd.domain.identity import (
     UserId,
 )
 from hlrd.domain.lifecycle import NumberState, UserState
+from hlrd.domain.master import Master, Masters
 from hlrd.domain.orders import (
     ArrearsSuspend,
     MemberActivate,
+    NumberChange,
     PaymentResume,
+    SimReplace,
     UserOpen,
     UserTerminate,
 )
@@ -155,30 +159,48 @@ class FakeAllocator:
         self.held += [msisdn, drawn.card.iccid]
         return drawn
 
+    def draw_number(self, **_: object) -> MSISDN | Pending | Exhausted:
+        if self.script:
+            return self.script.pop(0)
+        self._count += 1
+        msisdn = MSISDN(f"10647001{self._count:05d}")
+        self.held.append(msisdn)
+        return msisdn
+
+    def draw_card(self, **_: object) -> Card | Pending | Exhausted:
+        if self.script:
+            return self.script.pop(0)
+        self._count += 1
+        drawn = card(1_000 + self._count)
+        self.held.append(drawn.iccid)
+        return drawn
+
     def _hold(self, named: Card) -> Drawn:
         msisdn = MSISDN(f"10647000{self._count:05d}")
         self.held += [msisdn, named.iccid]
         return Drawn(msisdn, named)
 
-    def take(self, *, msisdn: str, iccid: str) -> bool:
-        if msisdn in self.held or iccid in self.held:
+    def take(self, *, msisdn: str | None = None, iccid: str | None = None) -> bool:
+        named = [item for item in (msisdn, iccid) if item is not None]
+        if any(item in self.held for item in named):
             return False
-        self.held += [msisdn, iccid]
+        self.held += named
         return True
 
-    def bound(self, **named: str) -> None:
+    def bound(self, **named: str | None) -> None:
         self._let_go(named)
 
-    def put_back(self, **named: str) -> None:
+    def put_back(self, **named: str | None) -> None:
         self._let_go(named)
 
-    def drop(self, **named: str) -> None:
-        self.dropped += named.values()
+    def drop(self, **named: str | None) -> None:
+        self.dropped += [item for item in named.values() if item is not None]
         self._let_go(named)
 
-    def _let_go(self, named: dict[str, str]) -> None:
+    def _let_go(self, named: dict[str, str | None]) -> None:
         for item in named.values():
-            self.held.remove(item)
+            if item is not None:
+                self.held.remove(item)
 
 
 class FakeVault:
@@ -212,6 +234,7 @@ class Stage:
         self.platform, self.eoms = FakeNE("platform"), FakeNE("eoms")
         self.products = Products()
         self.users: dict[str, User] = {}
+        self.releases: dict[int, Release] = {}  #: what persons decided of fallouts
         self.facts: dict[str, Any] = {}  #: what the next answers of the lookup say besides
         self._orders = count(1)
         parts: dict[str, Any] = {
@@ -226,7 +249,7 @@ class Stage:
             "homes": RouteTable(),
             "products": self.products,
             "script_checks": {"mml": lambda script: None},
-            "state_master": "BOSS",
+            "masters": Masters(Master.BOSS, {}),
             "order_ids": count(FIRST_ID),
             "first_own_id": FIRST_ID,
         }
@@ -254,6 +277,12 @@ class Stage:
 
     def resume(self, n: int = 1, user: str = "7", **changes: Any) -> PaymentResume:
         return PaymentResume(**self.header(user), **{"msisdn": f"10647000{n:05d}"} | changes)
+
+    def replace_card(self, n: int = 1, user: str = "7", **changes: Any) -> SimReplace:
+        return SimReplace(**self.header(user), **{"msisdn": f"10647000{n:05d}"} | changes)
+
+    def change_number(self, n: int = 1, user: str = "7", **changes: Any) -> NumberChange:
+        return NumberChange(**self.header(user), **{"msisdn": f"10647000{n:05d}"} | changes)
 
     def terminate(self, n: int = 1, user: str = "7", **changes: Any) -> UserTerminate:
         return UserTerminate(**self.header(user), **{"msisdn": f"10647000{n:05d}"} | changes)
@@ -332,7 +361,7 @@ class Stage:
         return StoredOrder(
             record.id, record.source, record.order_id, record.kind, record.user_id,
             record.priority, record.content_hash, record.payload, record.accepted_at,
-            record.binding, self.users.get(record.user_id),
+            record.binding, self.users.get(record.user_id), self.releases.get(record.id),
         )  # fmt: skip
 
     # What is seen.

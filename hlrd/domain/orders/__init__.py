@@ -1,5 +1,6 @@
 """Work orders (工单) as upstream posts them: one typed struct per kind, decoded and checked."""
 
+from hlrd.domain.orders.change import Change, NumberChange, SimReplace
 from hlrd.domain.orders.header import (
     BEIJING,
     PROVINCES,
@@ -19,6 +20,7 @@ from hlrd.domain.orders.header import (
 )
 from hlrd.domain.orders.opening import MemberActivate, UserOpen
 from hlrd.domain.orders.product import ProductPublish, ProductSubscribe, ProductUnsubscribe
+from hlrd.domain.orders.repair import NERepair
 from hlrd.domain.orders.standing import (
     ArrearsSuspend,
     LeveledReason,
@@ -37,11 +39,14 @@ from hlrd.domain.orders.wire import (
     content_hash,
     decode,
     decode_stored,
+    due_of,
     encode,
     lane_of,
+    of_fields,
     refusal_of,
     refuse_bad_times,
     user_of,
+    with_fields,
 )
 from hlrd.domain.orders.work_order import OfUser, Opening, ProductOrder, WorkOrder
 
@@ -49,13 +54,16 @@ __all__ = [
     "BEIJING",
     "PROVINCES",
     "ArrearsSuspend",
+    "Change",
     "ECCodeText",
     "LevelNumber",
     "LeveledReason",
     "MemberActivate",
     "MonthText",
+    "NERepair",
     "NameText",
     "NoteText",
+    "NumberChange",
     "OfUser",
     "Opening",
     "OperatorResume",
@@ -73,6 +81,7 @@ __all__ = [
     "ReservationText",
     "Resume",
     "Service",
+    "SimReplace",
     "Source",
     "Suspend",
     "TimeText",
@@ -85,9 +94,12 @@ __all__ = [
     "content_hash",
     "decode",
     "decode_stored",
+    "due_of",
     "encode",
     "lane_of",
+    "of_fields",
     "refusal_of",
     "refuse_bad_times",
     "user_of",
+    "with_fields",
 ]
