@@ -19,15 +19,21 @@ class Authority:
     kinds: str = ""  #: the order kinds that alone set and clear it; empty: OPERATOR_…
 
 
-def _both(*sources: Source, kinds: str = "") -> Authority:
-    return Authority(frozenset(sources), frozenset(sources), kinds)
+def _both(*sources: Source) -> Authority:
+    return Authority(frozenset(sources), frozenset(sources))
+
+
+def _with_kinds(kinds: str) -> Authority:
+    """ESOP, a part of CRM, says so of members that it opens."""
+    clearing = frozenset({_BOSS, _CRM, _OPS})
+    return Authority(clearing | {Source.ESOP}, clearing, kinds)
 
 
 _BOSS, _CRM, _OPS, _PBOSS = Source.BOSS, Source.CRM, Source.OPS, Source.PBOSS
 
 AUTHORITIES: Final[Mapping[Reason, Authority]] = {
-    Reason.ARREARS: _both(_BOSS, _CRM, _OPS, kinds="ARREARS_SUSPEND, PAYMENT_RESUME"),
-    Reason.VOLUNTARY: _both(_BOSS, _CRM, _OPS, kinds="VOLUNTARY_SUSPEND, VOLUNTARY_RESUME"),
+    Reason.ARREARS: _with_kinds("ARREARS_SUSPEND, PAYMENT_RESUME"),
+    Reason.VOLUNTARY: _with_kinds("VOLUNTARY_SUSPEND, VOLUNTARY_RESUME"),
     Reason.LOST: _both(_CRM, _OPS),
     Reason.OPERATOR: _both(_OPS),
     Reason.M2M_MGMT: _both(_PBOSS, _OPS),

@@ -88,6 +88,15 @@ def test_a_user_who_is_opened_stopped_has_no_service_before_the_bar(level: int) 
     assert made.user.reasons == {Reason.ARREARS: level, Reason.EXPIRED: 1}
 
 
+def test_a_member_of_an_enterprise_that_owes_is_opened_stopped_too() -> None:
+    owing = [LeveledReason(Reason.ARREARS, 2)]
+
+    made = planned(replace(ACTIVATE, reasons=owing), NEW)
+
+    assert commands(made)[2] == ("hlr1", "setBarring", 2)
+    assert made.user.reasons == {Reason.ARREARS: Level.TWO_WAY}
+
+
 @pytest.mark.parametrize(
     ("order", "user", "wanted", "after", "marks"),
     [

@@ -32,6 +32,7 @@ class MemberActivate(UserHeader, tag="MEMBER_ACTIVATE", kw_only=True, forbid_unk
     services: Annotated[list[Service], Meta(min_length=1, max_length=3)] = msgspec.field(
         default_factory=lambda: [Service.GPRS, Service.SMS]
     )
+    reasons: LeveledReasons = msgspec.field(default_factory=list)  #: as of USER_OPEN
 
 
 class UserOpen(UserHeader, tag="USER_OPEN", kw_only=True, forbid_unknown_fields=True):

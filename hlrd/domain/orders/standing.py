@@ -4,6 +4,7 @@ from typing import Annotated, ClassVar
 
 from msgspec import Meta, Struct
 
+from hlrd.domain.errors import BadRequest
 from hlrd.domain.identity import MSISDNText
 from hlrd.domain.orders.header import (
     LevelNumber,
@@ -30,6 +31,28 @@ def reasons_of(named: list[LeveledReason]) -> Reasons:
     return {one.reason: Level(one.level) for one in named}
 
 
+def refuse_bad_word(order: object) -> None:
+    """The whole set of reasons, where an order says it, has a version and agrees with what the
+    order does."""
+    if not isinstance(order, OfStateMaster) or order.reasons is None:
+        return
+    named = order.reasons
+    if getattr(order, "state_version", None) is None:
+        text = "reasons are the master's as of a state_version"
+        raise BadRequest("STATE_VERSION_MISSING", text, "state_version")
+    levels = reasons_of(named)
+    if len(levels) != len(named):
+        raise BadRequest("REASON_TWICE", "a reason is named twice", "reasons")
+    reason = getattr(order, "reason", None)
+    if reason is None:
+        return
+    level = getattr(order, "level", None)
+    if level is not None and levels.get(reason, 0) < level:
+        raise BadRequest("REASONS_CONTRADICT", f"{reason} is not in them at this level", "reasons")
+    if level is None and reason in levels:
+        raise BadRequest("REASONS_CONTRADICT", f"{reason} is in them still", "reasons")
+
+
 class ArrearsSuspend(UserHeader, tag="ARREARS_SUSPEND", kw_only=True, forbid_unknown_fields=True):
     """欠费停机."""
 
@@ -39,7 +62,8 @@ class ArrearsSuspend(UserHeader, tag="ARREARS_SUSPEND", kw_only=True, forbid_unk
     level: LevelNumber
     account_id: Annotated[str, Meta(pattern=r"\A[0-9]{1,19}\Z")] | None = None
     bill_month: MonthText | None = None
-    state_version: VersionNumber | None = None
+    state_version: VersionNumber | None = None  #: counted by the state master, per user
+    reasons: LeveledReasons | None = None  #: all that the master knows of, as of that version
 
 
 class PaymentResume(UserHeader, tag="PAYMENT_RESUME", kw_only=True, forbid_unknown_fields=True):
@@ -49,7 +73,8 @@ class PaymentResume(UserHeader, tag="PAYMENT_RESUME", kw_only=True, forbid_unkno
 
     msisdn: MSISDNText
     payment_id: OrderIdText | None = None
-    state_version: VersionNumber | None = None
+    state_version: VersionNumber | None = None  #: counted by the state master, per user
+    reasons: LeveledReasons | None = None  #: all that the master knows of, as of that version
 
 
 class VoluntarySuspend(
@@ -62,7 +87,8 @@ class VoluntarySuspend(
     msisdn: MSISDNText
     level: LevelNumber = 2
     cause: NoteText | None = None
-    state_version: VersionNumber | None = None
+    state_version: VersionNumber | None = None  #: counted by the state master, per user
+    reasons: LeveledReasons | None = None  #: all that the master knows of, as of that version
 
 
 class VoluntaryResume(UserHeader, tag="VOLUNTARY_RESUME", kw_only=True, forbid_unknown_fields=True):
@@ -72,7 +98,8 @@ class VoluntaryResume(UserHeader, tag="VOLUNTARY_RESUME", kw_only=True, forbid_u
 
     msisdn: MSISDNText
     cause: NoteText | None = None
-    state_version: VersionNumber | None = None
+    state_version: VersionNumber | None = None  #: counted by the state master, per user
+    reasons: LeveledReasons | None = None  #: all that the master knows of, as of that version
 
 
 class OperatorSuspend(UserHeader, tag="OPERATOR_SUSPEND", kw_only=True, forbid_unknown_fields=True):
@@ -117,6 +144,8 @@ class UserTerminate(UserHeader, tag="USER_TERMINATE", kw_only=True, forbid_unkno
     cause: NoteText | None = None
     quarantine_days: Annotated[int, Meta(ge=0, le=365)] | None = None  #: absent: the pool's own
 
+
+OfStateMaster = ArrearsSuspend | PaymentResume | VoluntarySuspend | VoluntaryResume
 
 Suspend = ArrearsSuspend | VoluntarySuspend | OperatorSuspend
 """Each sets its `reason`, at its `level`."""

@@ -3,7 +3,7 @@ services."""
 
 from hlrd.domain.lifecycle import UserState
 from hlrd.domain.operation import Cause, Operation
-from hlrd.domain.orders import MemberActivate, Opening, Service, UserOpen
+from hlrd.domain.orders import MemberActivate, Opening, Service
 from hlrd.domain.orders.standing import reasons_of
 from hlrd.domain.plans import membership
 from hlrd.domain.plans.plan import EC_NOT_READY, Ground, Impossible, Plan
