@@ -62,8 +62,58 @@ ORDERS_OLDEST_AGE: Final = Gauge(
 ORDERS_FALLOUT: Final = Gauge(
     "hlrd_orders_fallout", "Orders that wait for a person.", registry=REGISTRY
 )
+BATCHES_OPEN: Final = Gauge(
+    "hlrd_batches_open",
+    "Batches, and walks over all members of an EC, that are not over.",
+    ["state"],
+    registry=REGISTRY,
+)
+BATCH_ROWS: Final = Counter(
+    "hlrd_batch_rows_total",
+    "Rows of batches by what became of them: sent, succeeded, failed, left.",
+    ["state"],
+    registry=REGISTRY,
+)
+BATCH_CHILDREN: Final = Gauge(
+    "hlrd_batch_children_open", "Children of batches that are under way.", registry=REGISTRY
+)
+FALLOUT_ORDERS: Final = Gauge(
+    "hlrd_fallout_orders",
+    "Orders that wait for a person, by where they are stuck and the class of what was said there.",
+    ["ne", "class"],
+    registry=REGISTRY,
+)
+FALLOUT_OLDEST_AGE: Final = Gauge(
+    "hlrd_fallout_oldest_age_seconds",
+    "Since the longest waiting of them fell out.",
+    ["ne"],
+    registry=REGISTRY,
+)
+FALLOUT_ACTS: Final = Counter(
+    "hlrd_fallout_acts_total",
+    "What persons, or the people behind the EOMS, did with orders that fell out.",
+    ["act"],
+    registry=REGISTRY,
+)
 ORDERS_RECOVERED: Final = Counter(
     "hlrd_orders_recovered_total", "Open orders taken over at start.", registry=REGISTRY
+)
+
+ORDERS_CHASED: Final = Counter(
+    "hlrd_orders_chased_total", "Orders that somebody urged on.", registry=REGISTRY
+)
+
+ORDERS_BLOCKED: Final = Counter(
+    "hlrd_orders_blocked_total",
+    "Suspensions and resumes that wait behind an order of their user in fallout.",
+    ["kind"],
+    registry=REGISTRY,
+)
+
+ORDERS_SCHEDULED: Final = Gauge(
+    "hlrd_orders_scheduled",
+    "Orders dated ahead whose time is to come, counted up to a million.",
+    registry=REGISTRY,
 )
 
 ORDERS_NEEDLESS: Final = Counter(

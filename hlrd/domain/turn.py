@@ -7,7 +7,10 @@ part: it works between users.
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
+from datetime import datetime
 from typing import Any, Final, Protocol, TypeAlias, TypeVar
+
+from msgspec import Struct
 
 from hlrd.domain.catalogue import OrderKind
 from hlrd.domain.conflict import Nature
@@ -21,7 +24,23 @@ Applied: TypeAlias = Mapping[str, int]
 `ANY` the highest that was used up, whatever became of its order."""
 
 ANY: Final = ""
+STATE: Final = "state"
+"""The subject under which the version of user state stands, as its master counts."""
+
 NONE_APPLIED: Final[Applied] = {}
+
+
+class Note(Struct, frozen=True, gc=False):
+    """What the journal keeps of an order's turn, where there is anything to keep."""
+
+    due_at: datetime | None  #: it is dated ahead
+    after: int  #: it goes behind its user's orders up to this place
+    business_key: str | None
+    used_up: tuple[tuple[str, int], ...] = ()  #: of its user's sequence, with its acceptance
+    place: int | None = None  #: since it fell due
+
+
+NO_NOTE: Final = Note(None, 0, None)
 
 
 class Standing(Protocol):
@@ -101,6 +120,16 @@ def sequence_of(one: Standing) -> int | None:
     return one.order.seq if one.place == one.id and one.kind.is_of_user else None
 
 
+def state_version_of(order: WorkOrder) -> int | None:
+    version: int | None = getattr(order, "state_version", None)
+    return version
+
+
+def is_counted(order: WorkOrder) -> bool:
+    """Upstream gives it a number, in the sequence of its user or of the user's state."""
+    return order.seq is not None or state_version_of(order) is not None
+
+
 def subject_of(kind: OrderKind, order: WorkOrder) -> str:
     """What of its user the order is about: a suspension reason, or a product. Of two orders about
     the same subject the later one holds. `ANY` for what is about the user on the whole.
@@ -117,9 +146,11 @@ def business_key(kind: OrderKind, order: WorkOrder) -> str | None:
     """Names what the order does in upstream's business, whichever system sent it and under which
     id: two orders of one user with the same key are one. None where upstream names no such thing.
     """
+    version = state_version_of(order)
+    if version is None and order.root_order_id is None:
+        return None
     subject = subject_of(kind, order)
-    version = getattr(order, "state_version", None)
-    if not subject or (version is None and order.root_order_id is None):
+    if subject == ANY:
         return None
     named = f"root:{order.root_order_id}" if version is None else f"version:{version}"
     return f"{kind.name} {subject} {getattr(order, 'level', '')} {named}"
@@ -129,13 +160,15 @@ def steps_of(one: Standing) -> tuple[tuple[str, int], ...]:
     """What an order that ended has moved on in its user's sequence, by subject. One that failed was
     applied to nothing, and its number is used up all the same.
     """
-    seq = sequence_of(one)
-    if seq is None:
-        return ()
-    subject = subject_of(one.kind, one.order)
-    if subject == ANY or one.state is not OrderState.SUCCEEDED:
-        return ((ANY, seq),)
-    return (ANY, seq), (subject, seq)
+    seq, version = sequence_of(one), state_version_of(one.order)
+    steps: list[tuple[str, int]] = [] if seq is None else [(ANY, seq)]
+    if one.state is OrderState.SUCCEEDED:
+        subject = subject_of(one.kind, one.order)
+        if seq is not None and subject != ANY:
+            steps.append((subject, seq))
+        if version is not None:
+            steps.append((STATE, version))
+    return tuple(steps)
 
 
 # The line.
@@ -201,9 +234,11 @@ def judge(
         return RUN
     if first.repeat_of is not None:
         return Needless((0,), Mark.DUPLICATE_OF)
-    seq = sequence_of(first)
+    seq, version = sequence_of(first), state_version_of(first.order)
     marks: tuple[Mark, ...] = ()
-    if seq is not None and applied:
+    if version is not None and applied.get(STATE, version) > version:
+        return Needless((0,), Mark.SUPERSEDED)
+    if seq is not None and ANY in applied:
         if _is_late(first, seq, applied):
             return Needless((0,), Mark.SUPERSEDED)
         if seq > applied[ANY] + 1 and not any(sequence_of(one) == seq - 1 for one in line):

@@ -259,9 +259,7 @@ class Engine:
         """
         return self._inquire(tasks, on_outcome, Intent.READ_BACK)
 
-    def errand(
-        self, task: Task, on_outcome: Callable[[Task, Outcome], None]
-    ) -> Callable[[], None]:
+    def errand(self, task: Task, on_outcome: Callable[[Task, Outcome], None]) -> Callable[[], None]:
         """The same for a command that belongs to no order, such as a sheet about one: sent once,
         and whoever sends it looks after it from then on."""
         return self._inquire([task], on_outcome, Intent.EXECUTE)

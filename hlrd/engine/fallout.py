@@ -22,6 +22,7 @@ class Fallout:
     def __init__(self, parking: Parking) -> None:
         self._parking = parking
         self._orders: dict[int, tuple[UserId, int]] = {}
+        self._of_user: dict[UserId, int] = {}
         self._leaving: dict[int, None] = {}  #: let go and not read back yet, the first first
 
     def __len__(self) -> int:
@@ -33,6 +34,10 @@ class Fallout:
     def __iter__(self) -> Iterator[int]:
         return iter(self._orders)
 
+    def of_user(self, user_id: UserId) -> int | None:
+        """The order of the user that waits for a person."""
+        return self._of_user.get(user_id)
+
     @property
     def has_leaving(self) -> bool:
         return bool(self._leaving)
@@ -42,6 +47,7 @@ class Fallout:
 
     def put(self, order_id: int, user_id: UserId, priority: int) -> None:
         self._orders[order_id] = (user_id, priority)
+        self._of_user[user_id] = order_id
         self._parking.block(user_id)
 
     def release(self, order_id: int) -> bool:
@@ -61,7 +67,9 @@ class Fallout:
         """They are read back: what is parked of their users may follow."""
         for order_id in order_ids:
             del self._leaving[order_id]
-            self._parking.unblock(self._orders.pop(order_id)[0])
+            user_id = self._orders.pop(order_id)[0]
+            self._of_user.pop(user_id, None)
+            self._parking.unblock(user_id)
 
 
 def rejudge(stored: StoredOrder, order: WorkOrder, rules: ProductRules, routes: Routes) -> None:

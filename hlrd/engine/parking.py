@@ -6,10 +6,11 @@ first.
 """
 
 from collections import Counter, defaultdict, deque
-from collections.abc import Callable
+from collections.abc import Callable, Collection
 from typing import Final
 
 from hlrd import limits
+from hlrd.domain.conflict import STERN, Nature
 from hlrd.domain.identity import UserId
 
 _WEIGHTS: Final = (64, 32, 16, 8, 4, 2)
@@ -36,6 +37,8 @@ class Parking:
         self._user_of: dict[int, UserId] = {}
         self._users: Counter[UserId] = Counter()
         self._held: dict[UserId, list[tuple[int, int]]] = {}
+        self._stern: dict[UserId, dict[int, Nature]] = {}  #: of those that refuse others
+        self._lifted: dict[int, int] = {}  #: priorities of those that were chased
 
     def __len__(self) -> int:
         return len(self._user_of)
@@ -57,7 +60,23 @@ class Parking:
     def count_of(self, user_id: UserId) -> int:
         return self._users.get(user_id, 0)
 
-    def add(self, order_id: int, user_id: UserId, priority: int, home: str = "") -> None:
+    def user_of(self, order_id: int) -> UserId:
+        return self._user_of[order_id]
+
+    def natures_of(self, user_id: UserId) -> Collection[Nature]:
+        """Of the user's orders, those that refuse others while they are in flight."""
+        return set(self._stern[user_id].values()) if user_id in self._stern else ()
+
+    def add(
+        self,
+        order_id: int,
+        user_id: UserId,
+        priority: int,
+        home: str = "",
+        nature: Nature | None = None,
+    ) -> None:
+        if nature in STERN:
+            self._stern.setdefault(user_id, {})[order_id] = nature
         self._user_of[order_id] = user_id
         self._counts[priority] += 1
         self._users[user_id] += 1
@@ -74,10 +93,22 @@ class Parking:
     def remove(self, order_id: int, priority: int) -> None:
         """The order is in memory now, or open no longer. Its id may still stand in line."""
         user_id = self._user_of.pop(order_id)
-        self._counts[priority] -= 1
+        self._counts[self._lifted.pop(order_id, priority)] -= 1
+        stern = self._stern.get(user_id)
+        if stern is not None and stern.pop(order_id, None) and not stern:
+            del self._stern[user_id]
         self._users[user_id] -= 1
         if not self._users[user_id]:
             del self._users[user_id]
+
+    def lift(self, order_id: int, before: int, priority: int) -> None:
+        """Let an order stand in the line of a more urgent priority too."""
+        before = self._lifted.get(order_id, before)
+        if priority < before:
+            self._lifted[order_id] = priority
+            self._counts[before] -= 1
+            self._counts[priority] += 1
+            self.put_back(order_id, self._user_of[order_id], priority)
 
     # A person must act first.
 
@@ -100,7 +131,7 @@ class Parking:
         lines = self._open_lines(is_crowded)
         waiting = [priority for priority, those in enumerate(lines) if those]
         total = sum(_WEIGHTS[priority] for priority in waiting)
-        taken: list[int] = []
+        taken: dict[int, None] = {}
         users: set[UserId] = set()
         left = room
         for priority in waiting:
@@ -109,7 +140,7 @@ class Parking:
         for priority in waiting:
             left -= self._take_of(priority, lines[priority], left, taken, users)
         self._forget_empty()
-        return taken
+        return list(taken)
 
     def _forget_empty(self) -> None:
         for home in [home for home, lines in self._lines.items() if not any(lines)]:
@@ -131,7 +162,7 @@ class Parking:
         priority: int,
         lines: list[deque[int]],
         room: int,
-        taken: list[int],
+        taken: dict[int, None],
         users: set[UserId],
     ) -> int:
         """The room is shared by the homes; what one does not use goes to those after it."""
@@ -146,19 +177,19 @@ class Parking:
         line: deque[int],
         priority: int,
         room: int,
-        taken: list[int],
+        taken: dict[int, None],
         users: set[UserId],
     ) -> int:
         used = 0
         while line and used < room:
             order_id = line.popleft()
             user_id = self._user_of.get(order_id)
-            if user_id is None:
-                continue  # it came in with another order of its user
+            if user_id is None or order_id in taken:
+                continue  # it came in with another order of its user, or stood in two lines
             if user_id in self._held:
                 self._held[user_id].append((order_id, priority))
                 continue
-            taken.append(order_id)
+            taken[order_id] = None
             if user_id not in users:
                 users.add(user_id)
                 used += self._users[user_id]

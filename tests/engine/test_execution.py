@@ -221,7 +221,7 @@ def _restarted(stage: Stage) -> Any:
     after = Stage(first_own_id=5_000, clock=stage.clock)
     record = _record_of(stage, order.id)
     vars(stage).update({name: value for name, value in vars(after).items() if name != "clock"})
-    stage.engine.recover([(record.id, record.user_id, record.priority, False)])
+    stage.engine.recover([(record.id, record.user_id, record.priority, False, record.kind)])
     stage.unpark([record])
     return record
 
@@ -243,7 +243,7 @@ def test_an_opening_that_was_lost_and_came_again_goes_before_the_order_that_depe
     before.resolve()
     behind = before.journal.accepts[1]
     stage = Stage(first_own_id=5_000, order_ids=count(5_000))
-    stage.engine.recover([(behind.id, behind.user_id, 3, False)])
+    stage.engine.recover([(behind.id, behind.user_id, 3, False, behind.kind)])
     stage.submit(stage.activate())
     stage.resolve()
     opening = stage.journal.accepts[0]
@@ -423,7 +423,8 @@ def test_an_order_accepted_while_the_resend_is_read_is_not_forgotten() -> None:
 def test_a_fallout_of_an_earlier_run_waits_for_its_person_again() -> None:
     _, order_id, _ = fallen()
     after = Stage(first_own_id=5_000)
-    after.engine.recover([(order_id, "7", 3, True), (order_id + 1, "7", 1, False)])
+    fallen_out = (order_id, "7", 3, True, "ARREARS_SUSPEND")
+    after.engine.recover([fallen_out, (order_id + 1, "7", 1, False, "PAYMENT_RESUME")])
 
     assert not after.lookup.unparking
     assert after.engine.show(order_id) == {"state": "fallout"}

@@ -126,7 +126,7 @@ def test_what_does_not_fit_waits_in_the_journal_and_comes_back_in_order() -> Non
 def test_an_order_whose_user_is_parked_is_parked_behind_whatever_room_there_is() -> None:
     stage = Stage()
     stage.users["7"] = user_of(1)
-    stage.engine.recover([(900, UserId("7"), 3, False)])
+    stage.engine.recover([(900, UserId("7"), 3, False, "ARREARS_SUSPEND")])
 
     stage.take(stage.suspend())
 
@@ -194,7 +194,7 @@ def test_room_that_a_fallout_leaves_is_filled() -> None:
     stage.take(stage.suspend())
     limit = pytest.MonkeyPatch()
     limit.setattr(limits, "ORDERS_IN_MEMORY_MAX", 1)
-    stage.engine.recover([(900, UserId("8"), 3, False)])
+    stage.engine.recover([(900, UserId("8"), 3, False, "ARREARS_SUSPEND")])
     assert not stage.lookup.unparking
     limit.undo()
 
@@ -244,7 +244,7 @@ def test_what_only_the_journal_knew_to_wait_there_goes_back_to_its_line() -> Non
     before.resolve()
     (record,) = before.journal.accepts
 
-    stage.engine.recover([(10_000, UserId("77"), 3, False)])
+    stage.engine.recover([(10_000, UserId("77"), 3, False, "ARREARS_SUSPEND")])
     assert stage.lookup.unparking == [([10_000], [])]
     stage.unpark([structs.replace(record, id=10_000)])
 

@@ -334,7 +334,7 @@ def test_a_restart_reads_back_what_a_subscription_may_have_sent() -> None:
     (record,) = stage.journal.accepts
     again = ProductStage(A, order_ids=iter(range(5_000, 6_000)), first_own_id=5_000)
 
-    again.engine.recover([(record.id, record.user_id, record.priority, False)])
+    again.engine.recover([(record.id, record.user_id, record.priority, False, record.kind)])
     again.unpark([record])
     again.wait(11)
 
@@ -350,7 +350,7 @@ def test_a_publication_that_a_restart_found_open_goes_on() -> None:
     again = ProductStage(order_ids=iter(range(5_000, 6_000)), first_own_id=5_000)
     again.products.stage(A)
 
-    again.engine.recover([(record.id, record.user_id, record.priority, False)])
+    again.engine.recover([(record.id, record.user_id, record.priority, False, record.kind)])
     again.unpark([record])
     again.wait(11)
     again.run()

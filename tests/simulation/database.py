@@ -301,10 +301,10 @@ class Database:
             self.binding_of(record.id), self.user(record.user_id),
         )  # fmt: skip
 
-    def open_orders(self) -> list[tuple[int, UserId, int, bool]]:
+    def open_orders(self) -> list[tuple[int, UserId, int, bool, str]]:
         interim = {record.order_id for record in self.receipts if not record.is_final}
         return [
-            (record.id, record.user_id, record.priority, record.id in interim)
+            (record.id, record.user_id, record.priority, record.id in interim, record.kind)
             for record in sorted(self.orders.values(), key=lambda record: record.id)
             if record.id not in self.final
         ]

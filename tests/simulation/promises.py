@@ -248,7 +248,7 @@ def _state_of(part: object) -> dict[str, object]:
         name: value
         for name, value in vars(part).items()
         if isinstance(value, dict | set | list | tuple) or type(value).__name__ in ("deque", "Book")
-        if name not in ("_counts", "_routes", "_nes") and not name.endswith("_of_kind")
+        if name not in ("_counts", "_routes", "_nes", "gates") and not name.endswith("_of_kind")
     }
 
 

@@ -1,0 +1,107 @@
+"""What intake and the engine know of the turns of orders: read with them, kept with them."""
+
+from collections.abc import Callable, Mapping
+from datetime import datetime
+from typing import Final
+
+from msgspec import structs
+
+from hlrd.domain.lifecycle import OrderState, UserState
+from hlrd.domain.orders import BEIJING
+from hlrd.domain.turn import ANY, Note, business_key, in_order, is_counted, sequence_of
+from hlrd.engine.book import Lane, OpenOrder
+from hlrd.engine.execution import NOT_BEGUN
+from hlrd.engine.parking import Parking
+from hlrd.ports import Facts, StoredOrder, Wanted
+
+BEHIND_EARLIER: Final = "EARLIER_ORDER"
+BEHIND_FALLOUT: Final = "ORDER_IN_FALLOUT"
+
+
+class Turns:
+    def __init__(self, parking: Parking, first_own_id: int) -> None:
+        """Orders with an id below `first_own_id` are of a run before this one."""
+        self._parking = parking
+        self._first_own_id = first_own_id
+
+    @staticmethod
+    def wanted(entry: OpenOrder, wanted: Wanted) -> Wanted:
+        """With what must be read for the order's turn; most need nothing."""
+        entry.business_key = business_key(entry.kind, entry.order)
+        has_seq = is_counted(entry.order) and entry.kind.is_of_user
+        if not (has_seq or entry.business_key or entry.waits_for_opening):
+            return wanted
+        return structs.replace(
+            wanted,
+            has_seq=has_seq,
+            business_key=entry.business_key,
+            opening_due=entry.waits_for_opening,
+        )
+
+    @staticmethod
+    def learn(entry: OpenOrder, lane: Lane, facts: Facts | StoredOrder) -> None:
+        """What the lane knows itself is newer than what was read."""
+        if is_counted(entry.order) and lane.applied is None:
+            lane.applied = dict(facts.applied)
+        if entry.business_key is not None:
+            entry.repeat_of = (lane.done or {}).get(entry.business_key) or facts.repeat_of
+
+    def is_before_opening(self, entry: OpenOrder, lane: Lane) -> bool:
+        """Whether the opening of its user is dated ahead: it is neither here nor parked."""
+        user = lane.user
+        return (
+            user is not None
+            and user.state is UserState.PROVISIONING
+            and not entry.kind.opens_user
+            and not self._parking.has(entry.user_id)
+            and not any(earlier.kind.opens_user for earlier in lane.queue)
+        )
+
+    def note(self, entry: OpenOrder, lane: Lane) -> Note | None:
+        """What the journal is to keep of the order's turn."""
+        seq = sequence_of(entry)
+        if seq is not None and entry.due_at is None:
+            entry.after = self._after(entry, lane, seq)
+        if entry.due_at is None and not entry.after and entry.business_key is None:
+            return None
+        used_up = ((ANY, seq),) if seq is not None and entry.due_at is not None else ()
+        return Note(entry.due_at, entry.after, entry.business_key, used_up)
+
+    def _after(self, entry: OpenOrder, lane: Lane, seq: int) -> int:
+        """Behind what may have begun, though upstream has it later: it must end as it began."""
+        if self._parking.is_blocked(entry.user_id):
+            return entry.id - 1
+        begun = [
+            other.place
+            for other in lane.queue
+            if (other.state not in NOT_BEGUN or other.is_doubted) and _is_later(other, seq)
+        ]
+        if self._parking.has(entry.user_id):
+            begun.append(self._first_own_id - 1)
+        return max(begun, default=0)
+
+
+def _is_later(other: OpenOrder, seq: int) -> bool:
+    others = sequence_of(other)
+    return others is not None and others > seq
+
+
+def wait_of(
+    order: OpenOrder, lane: Lane, wall_of: Callable[[float], datetime]
+) -> Mapping[str, str] | None:
+    """Why the order is not started, for people; None for one that is, or is about to be."""
+    if order.state is not OrderState.QUEUED:
+        return None
+    before = next((one for one in lane.queue if one.state not in NOT_BEGUN), None)
+    line = in_order(lane.queue)
+    if before is None and line[0] is not order:
+        before = line[0]
+    if before is not None:
+        return {"code": BEHIND_EARLIER, "order": str(before.id)}
+    if lane.waits is None:
+        return None
+    told = {"code": lane.waits.code}
+    if lane.waits.until is not None:
+        until = wall_of(lane.waits.until).astimezone(BEIJING)
+        told["until"] = until.isoformat(timespec="milliseconds")
+    return told
