@@ -27,12 +27,15 @@ class Doubles:
         pairs = zip(self._lengths, self._iccids, strict=True)
         iccids = [length << 64 | digits for length, digits in pairs]
         for column, values in (("ICCID", iccids), ("IMSI", self._imsis)):
-            for line, first in self._repeats(values):
+            for line, first in repeats(self._lines, values):
                 yield line, first, column
 
-    def _repeats(self, values: Iterable[int]) -> Iterator[tuple[int, int]]:
-        twice = {low for low, high in pairwise(sorted(values)) if low == high}
-        first: dict[int, int] = {}
-        for line, value in zip(self._lines, values, strict=True):
-            if value in twice and first.setdefault(value, line) != line:
-                yield line, first[value]
+
+def repeats(lines: Iterable[int], values: Iterable[int]) -> Iterator[tuple[int, int]]:
+    """Each line whose value an earlier line has, and the first that has it. `values` is walked
+    twice."""
+    twice = {low for low, high in pairwise(sorted(values)) if low == high}
+    first: dict[int, int] = {}
+    for line, value in zip(lines, values, strict=True):
+        if value in twice and first.setdefault(value, line) != line:
+            yield line, first[value]

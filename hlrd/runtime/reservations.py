@@ -15,7 +15,7 @@ import structlog
 
 from hlrd import limits, metrics
 from hlrd.domain.errors import Busy, Conflict, NotFound, Refusal, Unavailable
-from hlrd.domain.identity import MSISDN
+from hlrd.domain.identity import ICCID, MSISDN
 from hlrd.pool.allocator import Allocator
 from hlrd.pool.grade import Grades
 from hlrd.pool.reservation import Asked
@@ -143,6 +143,25 @@ class Reservations:
     async def _undo(self, reservation: int) -> None:
         await self._release(reservation, is_noted=False)
         await self._desk.stubbornly(lambda c: store.drop(c, reservation))
+
+    async def keep_cards(self, reservation: int, iccids: Sequence[ICCID]) -> Sequence[ICCID]:
+        """Named cards for an open reservation that has none drawn, until it ends; those that could
+        not be kept, as another has them. Once or twice is the same."""
+        lost: list[ICCID] = []
+        for start in range(0, len(iccids), limits.RESERVATION_SLICE):
+            lost += await self._keep_some(
+                reservation, iccids[start : start + limits.RESERVATION_SLICE]
+            )
+        return lost
+
+    async def _keep_some(self, reservation: int, iccids: Sequence[ICCID]) -> list[ICCID]:
+        allocator = self._allocator
+        taken = [iccid for iccid in iccids if allocator.take(iccid=iccid)]
+        held = await self._filler.stubbornly(lambda c: store.hold_cards(c, reservation, taken))
+        for iccid in taken:
+            settle = allocator.held if iccid in held else allocator.drop
+            settle(iccid=iccid)
+        return [iccid for iccid in iccids if iccid not in held]
 
     # Reading.
 

@@ -47,6 +47,9 @@ _RECEIPTS: Final = query("batch_receipts")
 _CLOSE: Final = query("batch_close")
 _RESULTS: Final = query("batch_results")
 _CARDS: Final = query("batch_cards")
+_CARD_HOMES: Final = query("batch_card_homes")
+_NUMBER_POOLS: Final = query("batch_number_pools")
+_BUSY: Final = query("batch_users_busy")
 _COUNT_MEMBERS: Final = query("batch_count_members")
 _MEMBERS: Final = query("batch_members")
 
@@ -419,3 +422,26 @@ def _result_of(row: Record) -> Result:
         row["row_no"], row["user_id"], RowState(row["state"]), row["order_id"], row["msisdn"],
         row["iccid"], row["code"],
     )  # fmt: skip
+
+
+# What the check of a file looks up.
+
+
+async def homes(pool: Pool, iccids: Sequence[str]) -> Mapping[str, str]:
+    """HLRs of cards of the stock."""
+    rows = await pool.fetch(_CARD_HOMES, iccids)
+    return {row["iccid"]: row["hlr"] for row in rows}
+
+
+async def pools(pool: Pool, numbers: Sequence[str]) -> Mapping[str, str]:
+    """That numbers are of; nothing of those in no range."""
+    rows = await pool.fetch(_NUMBER_POOLS, [int(number) for number in numbers])
+    return {str(row["msisdn"]): row["pool"] for row in rows}
+
+
+async def open_orders(
+    connection: Connection, users: Sequence[UserId]
+) -> Mapping[tuple[str, str], int]:
+    """By user and kind, one each."""
+    rows = await connection.fetch(_BUSY, users)
+    return {(row["user_id"], row["kind"]): row["id"] for row in rows}

@@ -115,6 +115,16 @@ async def hold(connection: Connection, reservation: int, picked: Sequence[Picked
     return Held({row["msisdn"] for row in rows}, {row["iccid"] for row in cards})
 
 
+async def hold_cards(
+    connection: Connection, reservation: int, iccids: Sequence[ICCID]
+) -> Collection[ICCID]:
+    """Which of these cards are reserved now."""
+    await connection.execute(_BEGIN)
+    cards = await connection.fetch(_HOLD_CARDS, reservation, iccids)
+    await connection.execute("COMMIT")
+    return {row["iccid"] for row in cards}
+
+
 async def open_(connection: Connection, reservation: int, granted: int, ttl_s: int) -> None:
     await connection.execute(_OPEN, reservation, granted, ttl_s)
 

@@ -265,13 +265,13 @@ class Walks:
     # Ending.
 
     async def _close(self, batch: BatchRow, mark: str) -> None:
+        await self._on_over(batch)
         closed = await self._do(lambda c: store.close(c, batch.id, mark))
         assert closed.work_order is not None, "it has begun"
         _log.info(
             "batch_over", batch=closed.id, kind=closed.kind, ok=closed.ok, failed=closed.failed,
             left=closed.left, mark=mark,
         )  # fmt: skip
-        await self._on_over(closed)
         self._peer.done(closed.work_order, closed.counts)
 
     async def _settle(self, walk: Walk, orders: dict[int, int]) -> None:
