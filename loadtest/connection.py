@@ -8,11 +8,13 @@ behind it are not.
 import asyncio
 from abc import ABC, abstractmethod
 from collections import deque
+from time import perf_counter
 from typing import Final, Generic, Protocol, TypeVar, cast
 
 from hlrd.codec.base import Decoder
 from hlrd.domain.errors import ProtocolError
 from loadtest.faults import Fault, Faults
+from loadtest.record import Record
 
 GARBAGE: Final = b"\x00\xff\x15 no protocol at all \x1b\r\n\r\n" * 4
 """What a peer says that lost its senses: no frame of any dialect, nor the beginning of one."""
@@ -28,6 +30,7 @@ class Owner(Protocol):
     """The emulator as a whole, as far as a connection must know it."""
 
     faults: Faults
+    record: Record
 
     def opened(self, connection: "Connection[C, W]") -> None: ...
 
@@ -81,7 +84,7 @@ class Connection(asyncio.Protocol, ABC, Generic[C, W]):
         delay_s = faults.latency_s(name, fault)
         if delay_s > 0.0:
             self._is_serving = True
-            self._loop.call_later(delay_s, self._finish, work, fault)
+            self._loop.call_later(delay_s, self._finish, work, fault, perf_counter())
         else:
             self._end(work, fault)
 
@@ -164,10 +167,11 @@ class Connection(asyncio.Protocol, ABC, Generic[C, W]):
             self._transport.pause_reading()
         self.is_reading = reads
 
-    def _finish(self, work: W, fault: Fault | None) -> None:
+    def _finish(self, work: W, fault: Fault | None, begun_s: float) -> None:
         self._is_serving = False
         self._end(work, fault)
         self._pump()
+        self._owner.record.held_s += perf_counter() - begun_s
 
     def _end(self, work: W, fault: Fault | None) -> None:
         if fault is Fault.HANG or fault is Fault.CUT_BEFORE:

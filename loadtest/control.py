@@ -59,6 +59,7 @@ class Stats(Struct, frozen=True):
     commands: Mapping[str, int]
     codes: Mapping[str, int]
     faults: Mapping[str, int]
+    held_s: float
     once_left: int
     effects_left_out: int
 
@@ -119,6 +120,7 @@ class ControlPort:
                 commands=record.commands,
                 codes=record.codes,
                 faults=record.faults,
+                held_s=record.held_s,
                 once_left=len(emulator.faults.once_left),
                 effects_left_out=record.effects_left_out,
             )

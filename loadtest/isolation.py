@@ -11,7 +11,7 @@ import os
 import signal
 import sys
 import time
-from collections.abc import Awaitable, Callable, Sequence
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Final
 
@@ -88,17 +88,19 @@ class Watched(Book):
 
 
 async def measure(plan: Plan, view: View) -> dict[str, Any]:
-    shares = {sessions: await session_share(plan, sessions) for sessions in plan.sessions}
-    told = ", ".join(f"{sessions}: {share:.0%}" for sessions, share in shares.items())
+    uses = {sessions: await sessions_used(plan, sessions) for sessions in plan.sessions}
+    told = ", ".join(f"{sessions}: {use['share']:.0%}" for sessions, use in uses.items())
     view.say(f"of sessions / latency at {LATENCY_S * 1e3:.0f} ms: {told}")
     rate = await contracted_rate(plan)
     view.say(f"of {CONTRACT_PER_S:.0f}/s: {rate['per_s']}, at most {rate['in_a_second_max']}")
     stalled, slow = await disturbances(plan, view)
-    return {"session_share": shares, "rate": rate, "stalled": stalled, "slow": slow}
+    return {"sessions": uses, "rate": rate, "stalled": stalled, "slow": slow}
 
 
-async def session_share(plan: Plan, sessions: int) -> float:
-    """Commands a second of one HLR, of what its sessions and their latency allow."""
+async def sessions_used(plan: Plan, sessions: int) -> dict[str, Any]:
+    """How much of the time the sessions of one HLR have a command in service. Its latency is what
+    it really was, by its own clock: its timers and its processor make it more than was set.
+    """
     shape = Shape(hlrs=1, hlr_sessions=sessions, hlr_faults=_latency(LATENCY_S))
     possible = sessions / LATENCY_S
     seconds = plan.share_warm_up_s + plan.share_s
@@ -108,11 +110,19 @@ async def session_share(plan: Plan, sessions: int) -> float:
         async with asyncio.TaskGroup() as tasks:
             tasks.create_task(workload.run(deadline_s=seconds * 3 + 60))
             await asyncio.sleep(plan.share_warm_up_s)
-            commands, started_s = await _served(stack, "hlr1"), time.monotonic()
+            before, started_s = await stack.control("hlr1", "GET", "/stats"), time.monotonic()
             await asyncio.sleep(plan.share_s)
-            rate = (await _served(stack, "hlr1") - commands) / (time.monotonic() - started_s)
+            after, took_s = (
+                await stack.control("hlr1", "GET", "/stats"),
+                time.monotonic() - started_s,
+            )
             workload.halt()
-    return round(rate / possible, 3)
+    commands, held_s = _served(after) - _served(before), after["held_s"] - before["held_s"]
+    return {
+        "commands_per_s": round(commands / took_s),
+        "latency_ms": round(held_s / commands * 1e3, 1),
+        "share": round(held_s / took_s / sessions, 3),
+    }
 
 
 async def contracted_rate(plan: Plan) -> dict[str, Any]:
@@ -263,9 +273,8 @@ def _staff(stack: Stack) -> Staff:
     return Staff(stack.http, stack.url, stack.token(Source.OPS))
 
 
-async def _served(stack: Stack, name: str) -> int:
-    commands = (await stack.control(name, "GET", "/stats"))["commands"]
-    return sum(commands.get(command, 0) for command in WORK)
+def _served(stats: Mapping[str, Any]) -> int:
+    return sum(stats["commands"].get(command, 0) for command in WORK)
 
 
 def _latency(seconds: float) -> Profile:

@@ -43,6 +43,7 @@ class Record:
         self.commands: Counter[str] = Counter()  #: by name, whatever came of them
         self.codes: Counter[str] = Counter()  #: by result code
         self.faults: Counter[str] = Counter()
+        self.held_s = 0.0  #: for which commands with a latency were in service, summed up
         self.counts_effects = False
         self.effects_left_out = 0
         self._effects: Counter[tuple[str, str]] = Counter()

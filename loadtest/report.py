@@ -104,8 +104,8 @@ each, a DSMP with {shape["dsmp_connections"]} connections.
 | HLR latency {slow["hlr_latency_ms"]:.0f} ms, {slow["sessions"]} sessions | |
 | --- | --- |
 | commands/s | **{slow["commands_per_s"]:,}** |
-| sessions / latency | {slow["commands_per_s_possible"]:,} |
-| share | **{slow["share"]:.0%}** |
+| latency as it really was | {slow["hlr_latency_ms_real"]} ms |
+| share of sessions / latency | **{slow["share"]:.0%}** |
 
 | {outage["orders"]:,} orders posted with every HLR down | |
 | --- | --- |
@@ -117,11 +117,13 @@ each, a DSMP with {shape["dsmp_connections"]} connections.
 
 def isolation(found: Mapping[str, Any]) -> str:
     """What one element does to the others."""
-    shares, rate = found["session_share"], found["rate"]
+    uses, rate = found["sessions"], found["rate"]
     return f"""
-| one HLR of 20 ms, sessions | {" | ".join(str(sessions) for sessions in shares)} |
-| --- |{" --- |" * len(shares)}
-| share of sessions / latency | {" | ".join(f"{share:.0%}" for share in shares.values())} |
+| one HLR of 20 ms, sessions | {" | ".join(str(sessions) for sessions in uses)} |
+| --- |{" --- |" * len(uses)}
+{used("commands/s", uses, "commands_per_s", "{:,}")}
+{used("latency as it really was, ms", uses, "latency_ms", "{}")}
+{used("share of sessions / latency", uses, "share", "**{:.0%}**")}
 
 | contracted rate of {rate["contract_per_s"]:.0f} commands/s, by the log of the HLR | |
 | --- | --- |
@@ -138,6 +140,10 @@ def isolation(found: Mapping[str, Any]) -> str:
 {disturbed("meanwhile, MiB", found, "daemon_rss_mib_meanwhile", "{}")}
 | first success after its return | **{found["stalled"]["first_success_after_s"]:.2f} s** | |
 """
+
+
+def used(name: str, uses: Mapping[Any, Mapping[str, Any]], figure: str, form: str) -> str:
+    return f"| {name} | {' | '.join(form.format(use[figure]) for use in uses.values())} |"
 
 
 def disturbed(name: str, found: Mapping[str, Any], figure: str, form: str) -> str:

@@ -45,7 +45,10 @@ def test_the_page_tells_every_figure() -> None:
     }
     page = report.isolation(
         {
-            "session_share": {8: 0.95, 128: 0.91},
+            "sessions": {
+                8: {"commands_per_s": 380, "latency_ms": 20.4, "share": 0.95},
+                128: {"commands_per_s": 5_700, "latency_ms": 20.9, "share": 0.91},
+            },
             "rate": {"contract_per_s": 200.0, "per_s": 196.9, "in_a_second_max": 198},
             "stalled": {**disturbed, "first_success_after_s": 0.31},
             "slow": disturbed,
@@ -53,7 +56,9 @@ def test_the_page_tells_every_figure() -> None:
     )
 
     assert "| 8 | 128 |" in page
-    assert "| 95% | 91% |" in page
+    assert "| 380 | 5,700 |" in page
+    assert "| 20.4 | 20.9 |" in page
+    assert "| **95%** | **91%** |" in page
     assert "| **196.9** |" in page
     assert "| **198** |" in page
     assert "| change | **+1.4%** | **+1.4%** |" in page
