@@ -78,8 +78,9 @@ def binding_end(order: OpenOrder) -> BindingEnd | None:
 def _claim_end(order: OpenOrder) -> ClaimEnd | None:
     if order.claim is None:
         return None
-    end = None if order.state is OrderState.SUCCEEDED else _taken_back(order)
-    return ClaimEnd(order.claim, order.binding, end)
+    after = _user_after(order)  # one that was needless, as a duplicate is, succeeds without it
+    is_made = after is not None and after.binding != order.binding
+    return ClaimEnd(order.claim, order.binding, None if is_made else _taken_back(order))
 
 
 def _taken_back(order: OpenOrder) -> BindingEnd:

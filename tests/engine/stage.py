@@ -7,6 +7,8 @@ from typing import Any
 
 import orjson
 
+from hlrd.domain.catalogue import BY_NAME
+from hlrd.domain.conflict import Nature
 from hlrd.domain.fallout import Release
 from hlrd.domain.identity import (
     ICCID,
@@ -358,10 +360,12 @@ class Stage:
         self.engine.on_unparked([self.stored(record) for record in records])
 
     def stored(self, record: Acceptance) -> StoredOrder:
+        is_change = BY_NAME[record.kind].nature is Nature.CHANGE
+        binding, claim = (None, record.binding) if is_change else (record.binding, None)
         return StoredOrder(
             record.id, record.source, record.order_id, record.kind, record.user_id,
             record.priority, record.content_hash, record.payload, record.accepted_at,
-            record.binding, self.users.get(record.user_id), self.releases.get(record.id),
+            binding, self.users.get(record.user_id), self.releases.get(record.id), claim=claim,
         )  # fmt: skip
 
     # What is seen.
