@@ -10,12 +10,19 @@ from hlrd.domain.identity import Binding
 from hlrd.domain.orders import (
     ArrearsSuspend,
     MemberActivate,
+    OperatorResume,
+    OperatorSuspend,
     PaymentResume,
+    PreTerminate,
     ProductPublish,
     ProductSubscribe,
     ProductUnsubscribe,
+    Reinstate,
+    Resume,
     UserOpen,
     UserTerminate,
+    VoluntaryResume,
+    VoluntarySuspend,
     WorkOrder,
 )
 from hlrd.domain.product import Product, ProductService, ServiceKind
@@ -28,9 +35,14 @@ class Wanted:
     """One user as the closed orders leave it."""
 
     binding: Binding | None = None
-    level: int = 0
+    reasons: dict[str, int] = field(default_factory=dict)
+    is_closing: bool = False  #: pre-terminated
     was_opened: bool = False
     products: dict[str, int] = field(default_factory=dict)  #: id to version
+
+    @property
+    def level(self) -> int:
+        return 2 if self.is_closing else max(self.reasons.values(), default=0)
 
     def functions(self, database: Database) -> set[str]:
         return {service.name for service in self._services(database) if service.scripts}
@@ -98,27 +110,31 @@ def _fits(user: Wanted, order: ProductSubscribe, database: Database) -> bool:
 
 def _open(user: Wanted, order: MemberActivate | UserOpen, binding: Binding | None) -> None:
     user.binding, user.was_opened = binding, True
-    named = order.reasons if isinstance(order, UserOpen) else []
-    user.level = max((one.level for one in named), default=0)
+    user.reasons = {one.reason: one.level for one in order.reasons}
 
 
 def _is_possible(user: Wanted, order: WorkOrder) -> bool:
     assert not isinstance(order, MemberActivate | ProductPublish)
+    if user.is_closing and not isinstance(order, PreTerminate | Reinstate | UserTerminate):
+        return False
     if user.binding is not None:
         return user.binding.msisdn == order.msisdn
-    return user.was_opened and not isinstance(order, PaymentResume | ProductSubscribe)
+    return user.was_opened and not isinstance(order, Resume | Reinstate | ProductSubscribe)
 
 
 def _change(user: Wanted, order: WorkOrder) -> None:
     if user.binding is None:
         return
     match order:
-        case ArrearsSuspend():
-            user.level = max(user.level, order.level)
-        case PaymentResume():
-            user.level = 0
+        case ArrearsSuspend() | VoluntarySuspend() | OperatorSuspend():
+            user.reasons[order.reason] = max(user.reasons.get(order.reason, 0), order.level)
+        case PaymentResume() | VoluntaryResume() | OperatorResume():
+            user.reasons.pop(order.reason, None)
+        case PreTerminate() | Reinstate():
+            user.is_closing = isinstance(order, PreTerminate)
         case UserTerminate():
-            user.binding, user.level = None, 0
+            user.binding, user.is_closing = None, False
+            user.reasons.clear()
             user.products.clear()
         case ProductUnsubscribe():
             user.products.pop(order.product, None)

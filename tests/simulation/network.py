@@ -43,6 +43,7 @@ class HLR:
         self.keys: set[IMSI] = set()
         self.subscribers: dict[IMSI, Subscriber] = {}
         self.untold: set[IMSI] = set()  #: changed, and the serving node knows nothing of it
+        self._removed: dict[IMSI, str] = {}  #: with the number that the record had
 
     def do(self, task: Task) -> Outcome:
         imsi = task.binding.imsi
@@ -57,8 +58,11 @@ class HLR:
             case Operation.ADD_SUBSCRIBER:
                 return self._add(task)
             case Operation.REMOVE_SUBSCRIBER:
-                found = self.subscribers.pop(imsi, None) is not None
-                return self._changed(imsi) if found else NO_CHANGE
+                found = self.subscribers.pop(imsi, None)
+                if found is None:
+                    return NO_CHANGE
+                self._removed[imsi] = found.msisdn
+                return self._changed(imsi)
             case Operation.SET_BARRING:
                 return self._bar(task)
             case Operation.ADD_FUNCTION | Operation.REMOVE_FUNCTION:
@@ -84,6 +88,8 @@ class HLR:
         taken = any(one.msisdn == msisdn for one in self.subscribers.values())
         promise(not taken, f"{msisdn} is given to a second subscriber")
         self.subscribers[imsi] = Subscriber(msisdn, Level.NONE, task.template)
+        if self._removed.get(imsi) == msisdn:
+            self.untold.discard(imsi)  # a node that was not told has the same record as before
         return DONE
 
     def _bar(self, task: Task) -> Outcome:

@@ -3,7 +3,7 @@
 from collections import Counter, defaultdict
 
 from hlrd import limits
-from hlrd.domain.lifecycle import OrderState, ProductState
+from hlrd.domain.lifecycle import OrderState, ProductState, UserState
 from hlrd.domain.operation import Operation
 from hlrd.domain.outcome import Outcome, Verdict
 from hlrd.engine.completion import FOLLOW_UP_MISSING
@@ -206,8 +206,10 @@ class Promises:
         _same(stored, bound, "bindings")
         for name, wanted in users.items():
             user = self._database.user(name)  # type: ignore[arg-type]
-            level = max(user.reasons.values(), default=0) if user else 0
-            promise(level == wanted.level, f"user {name} is stored with level {level}")
+            reasons = dict(user.reasons) if user else {}
+            promise(reasons == wanted.reasons, f"user {name} is stored with {reasons}")
+            is_closing = user is not None and user.state is UserState.PRE_TERMINATED
+            promise(is_closing == wanted.is_closing, f"user {name} is stored as {user}")
             held = {one.product: one.version for one in user.products} if user else {}
             promise(held == wanted.products, f"user {name} is stored with {held}")
             promise((user is not None) == wanted.was_opened, f"user {name} is stored as {user}")

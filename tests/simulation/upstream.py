@@ -11,13 +11,19 @@ from hlrd.domain.orders import (
     ArrearsSuspend,
     LeveledReason,
     MemberActivate,
+    OperatorResume,
+    OperatorSuspend,
     PaymentResume,
+    PreTerminate,
     ProductPublish,
     ProductSubscribe,
     ProductUnsubscribe,
+    Reinstate,
     Service,
     UserOpen,
     UserTerminate,
+    VoluntaryResume,
+    VoluntarySuspend,
     WorkOrder,
 )
 from hlrd.domain.product import ProductService, Relation
@@ -34,10 +40,12 @@ KI = "0123456789ABCDEF0123456789ABCDEF"
 
 _KINDS = (
     MemberActivate, UserOpen, ArrearsSuspend, PaymentResume, UserTerminate, ProductSubscribe,
-    ProductUnsubscribe,
+    ProductUnsubscribe, VoluntarySuspend, VoluntaryResume, OperatorSuspend, OperatorResume,
+    PreTerminate, Reinstate,
 )  # fmt: skip
-_WEIGHTS = (1, 0.5, 6, 5, 2, 4, 3)
-_WEIGHTS_OF_A_NEW_USER = (5, 3, 0, 0, 0, 0, 0)
+_WEIGHTS = (1, 0.5, 5, 4, 2, 4, 3, 1, 1, 1, 1, 0.5, 1)
+_WEIGHTS_OF_A_NEW_USER = (5, 3, *([0] * 11))
+_OTHER_REASONS = (Reason.FRAUD, Reason.LOST)
 _PUBLICATIONS = 0.06  #: of all orders
 _PRODUCTS = ("A", "B")
 
@@ -165,6 +173,10 @@ class Upstream:
             return ArrearsSuspend(**fixed, msisdn=msisdn, level=rng.choice((1, 2)))
         if kind is PaymentResume:
             return PaymentResume(**fixed, msisdn=msisdn)
+        if kind in (VoluntarySuspend, VoluntaryResume, PreTerminate, Reinstate):
+            return kind(**fixed, msisdn=msisdn)
+        if kind in (OperatorSuspend, OperatorResume):
+            return kind(**fixed, msisdn=msisdn, reason=rng.choice(_OTHER_REASONS))
         if kind is ProductSubscribe:
             version = rng.choice((None, None, 1, 2, 3))
             return ProductSubscribe(
@@ -191,7 +203,13 @@ class Upstream:
             ki=KI if own else None,
             keyid=1 if own else None,
             services=services,
-            reasons=[LeveledReason(Reason.ARREARS, 2)] if rng.random() < 0.5 else [],
+            reasons=rng.choice(
+                (
+                    [],
+                    [LeveledReason(Reason.ARREARS, 1)],
+                    [LeveledReason(Reason.VOLUNTARY, 2)],
+                )
+            ),
         )
 
     def _number_of(self, user: str) -> str:
