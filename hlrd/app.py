@@ -41,6 +41,9 @@ from hlrd.pool.grade import Grades, Rule
 from hlrd.pool.vault import KeyVault
 from hlrd.runtime import pulse
 from hlrd.runtime.audit import AuditWriter
+from hlrd.runtime.batches.office import BatchOffice
+from hlrd.runtime.batches.peer import Peer
+from hlrd.runtime.calendar import Calendar
 from hlrd.runtime.cards import CardDesk
 from hlrd.runtime.clock import SystemClock
 from hlrd.runtime.daybook import Daybook
@@ -54,10 +57,12 @@ from hlrd.runtime.imports.spool import Spool
 from hlrd.runtime.journal import JournalWriter
 from hlrd.runtime.lease import LeaseKeeper
 from hlrd.runtime.lookup import LookupReader
+from hlrd.runtime.master import StateMasters, masters_of
 from hlrd.runtime.moves import SegmentMoves
 from hlrd.runtime.node import NodeLease, first_order_id
 from hlrd.runtime.outcomes import Outcomes
 from hlrd.runtime.receipts import ReceiptReader
+from hlrd.runtime.reconcile import Reconciler
 from hlrd.runtime.recycle import Recycler
 from hlrd.runtime.reservations import Reservations
 from hlrd.runtime.stocktake import keep_counting
@@ -67,6 +72,7 @@ from hlrd.store.connection import Pool, connect, open_pool
 from hlrd.store.groups import GroupStore
 from hlrd.store.halts import HaltStore
 from hlrd.store.imports import ImportBook
+from hlrd.store.masters import MasterBook
 from hlrd.store.migrate import migrate
 from hlrd.store.moves import MoveBook
 from hlrd.store.pools import NumberPools
@@ -277,9 +283,11 @@ class Daemon:
         lookup = LookupReader(self._dsn, lambda: allocator.holds_made)
         outcomes = Outcomes()
         drivers = self._drivers = {ne.name: self._driver(ne, outcomes) for ne in settings.ne}
+        peer = Peer(outcomes.put)
         first_own_id = first_order_id(epoch)
         pool = await open_pool(self._dsn, "api", READ_CONNECTIONS_MAX)
         stack.push_async_callback(pool.close)
+        masters = masters_of(settings.orders.state_master, settings.orders.state_masters)
         engine = Engine(
             clock=self._clock,
             chance=self._chance.random,
@@ -287,18 +295,19 @@ class Daemon:
             lookup=lookup,
             allocator=allocator,
             vault=self._vault,
-            nes=drivers,
+            nes={**drivers, peer.name: peer},
             routes=self._routes,
             homes=self._homes,
             products=await ProductStore(pool).load(),
             enterprises=await GroupStore(pool).load(),
             member_wait_s=settings.groups.wait_s,
             script_checks={name: dialect.check_script for name, dialect in DIALECTS.items()},
-            state_master=settings.orders.state_master,
+            masters=masters,
             order_ids=count(first_own_id),
             first_own_id=first_own_id,
             endpoints=self._endpoints,
             eoms_rule=EOMSRule(settings.fallout.to_eoms),
+            predecessor_wait_s=settings.orders.predecessor_wait_s,
         )
 
         def on_leased() -> None:
@@ -324,6 +333,12 @@ class Daemon:
             on_freed=leases.freed,
         )
         trail = AuditWriter(self._dsn, node=settings.node, epoch=epoch, wall=self._clock.wall)
+        master_book = MasterBook(pool)
+        state_masters = StateMasters(master_book, masters=masters, engine=engine, trail=trail)
+        await state_masters.recover()
+        calendar = Calendar(
+            self._dsn, node=settings.node, epoch=epoch, engine=engine, wall=self._clock.wall
+        )
         halts = HaltStore(pool)
         await self._halt_standing(halts)
         moves = await self._moves(epoch, MoveBook(pool), engine, leases)
@@ -376,11 +391,27 @@ class Daemon:
             on_imported=leases.refresh,
         )
         office = self._office(epoch, pool, engine, trail)
+        batches = BatchOffice(
+            self._dsn,
+            pool,
+            node=settings.node,
+            epoch=epoch,
+            engine=engine,
+            peer=peer,
+            reservations=reservations,
+            folder=self._spool_folder() / "batches",
+            vault=self._vault,
+            routes=self._routes,
+            homes=self._homes,
+            masters=masters,
+            is_busy=lambda: allocator.is_giving or journal.backlog() > 0,
+        )
         app = public_app(
             tokens=Tokens((t.source, t.token.get_secret_value()) for t in settings.tokens),
             status=self._ready,
             intake=engine,
             desk=engine,
+            recall=calendar,
             orders=OrderReader(pool),
             receipts=receipts,
             pools=pools,
@@ -389,6 +420,7 @@ class Daemon:
             stock=stock,
             cards=cards,
             imports=imports,
+            batches=batches.desk,
             reservations=reservations,
             products=ProductStore(pool),
             groups=GroupStore(pool),
@@ -398,6 +430,8 @@ class Daemon:
             fallout=office.desk,
             bulks=office.bulks,
             homes=self._homes,
+            masters=state_masters,
+            reconciler=Reconciler(master_book, masters=masters, intake=engine),
             trail=trail,
             audit=AuditBook(pool),
         )
@@ -415,7 +449,10 @@ class Daemon:
                     imports.run(),
                     moves.run(),
                     trail.run(),
+                    state_masters.run(),
+                    calendar.run(),
                     office.run(),
+                    batches.run(),
                     *map(recycler.run, recycler.hlrs),
                     daybook.run(),
                     node.run(engine.lowest_open_id),
@@ -432,7 +469,7 @@ class Daemon:
             self._status = Status(ready=True)
             _log.info("ready", node=settings.node, epoch=epoch, open_orders=engine.open_orders())
             await stopping.wait()
-            await self._drain(engine, journal, list(drivers.values()))
+            await self._drain(engine, journal, list(drivers.values()), peer)
             await deliveries.drain(_LAST_DELIVERIES_S)
             for work in works:
                 work.cancel()
@@ -504,13 +541,14 @@ class Daemon:
         )
 
     async def _drain(
-        self, engine: Engine, journal: JournalWriter, drivers: list[Driver[Any]]
+        self, engine: Engine, journal: JournalWriter, drivers: list[Driver[Any]], peer: Peer
     ) -> None:
         """No accepted order is aborted: what is open stays in the journal for the next start."""
         self._status = Status(ready=False, reason="draining")
         deadline = self._clock.monotonic() + self._settings.orders.drain_s
         _log.info("draining", open_orders=engine.open_orders())
         engine.drain()
+        peer.drain()
         await pulse.until_quiet(engine, self._settings.orders.drain_s)
         left_s = max(1.0, deadline - self._clock.monotonic())
         await asyncio.gather(*(driver.drain(left_s) for driver in drivers))

@@ -5,7 +5,7 @@
 
 import tomllib
 from pathlib import Path
-from typing import Any, Literal
+from typing import Annotated, Any, Literal
 from urllib.parse import urlsplit
 
 from pydantic import (
@@ -14,6 +14,7 @@ from pydantic import (
     ConfigDict,
     Field,
     SecretStr,
+    StringConstraints,
     field_validator,
     model_validator,
 )
@@ -21,7 +22,7 @@ from pydantic_settings import BaseSettings, PydanticBaseSettingsSource, Settings
 
 from hlrd import limits
 from hlrd.domain.errors import HlrdError
-from hlrd.domain.orders import Source
+from hlrd.domain.orders import PROVINCES, Source
 
 
 class ConfigError(HlrdError):
@@ -135,12 +136,27 @@ class NESettings(_Section):
 
 class Orders(_Section):
     state_master: Literal["BOSS", "CRM", "backup"] = "backup"
+    state_masters: dict[str, Literal["BOSS", "CRM", "backup"]] = Field(default_factory=dict)
     quarantine_days: int = Field(default=90, ge=0, le=365)
     drain_s: float = Field(default=30.0, gt=0)  #: longest graceful stop
     voluntary_stop_in_arrears: Literal["accept", "refuse"] = "accept"
+    predecessor_wait_s: float = Field(
+        default=limits.PREDECESSOR_WAIT_S, ge=0, le=limits.PREDECESSOR_WAIT_S_MAX
+    )  #: for one that is missing in a user's sequence
+
+    @field_validator("state_masters")
+    @classmethod
+    def _are_provinces(cls, masters: dict[str, str]) -> dict[str, str]:
+        unknown = sorted(set(masters) - set(PROVINCES))
+        if unknown:
+            raise ValueError(f"{unknown} are not company codes (docs/api.md)")
+        return masters
 
 
-EOMSPattern = Annotated[str, StringConstraints(pattern=r"\A[^:\x00-\x20]{1,40}:[^\x00-\x20]{1,64}\z")]
+EOMSPattern = Annotated[
+    str, StringConstraints(pattern=r"\A[^:\x00-\x20]{1,40}:[^\x00-\x20]{1,64}\z")
+]
+"""`<ne>:<code>`, both with * and ?"""
 
 
 class Fallout(_Section):

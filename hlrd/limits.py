@@ -160,9 +160,9 @@ DUE_LOOK_S: Final = 0.5
 DUE_ORDERS_MAX: Final = 1_000
 """Of them taken up at once: some 20 ms of PostgreSQL's time."""
 
-DUE_WAITING_MAX: Final = 20_000
-"""No more are taken up while so many of all orders are parked: they can as well wait where they are,
-on disk alone."""
+DUE_WAITING_MAX: Final = 200_000
+"""No more are taken up while so many of all orders are parked: at 300 bytes each it is 60 MB, and
+they wait as well where they are, on disk alone."""
 
 SCHEDULED_COUNTED_MAX: Final = 1_000_000
 """Orders dated ahead that the gauge counts."""
@@ -335,6 +335,18 @@ MOVE_EXAMPLES_MAX: Final = 100
 """Subscribers that a report names."""
 
 MOVES_SHOWN_MAX: Final = 100
+
+MASTER_LOOK_S: Final = 0.5
+"""Between two looks whether the changes of state of a province are carried out."""
+
+RECONCILE_USERS: Final = 1_000
+"""Users compared with their state master at once, and repairs posted at once."""
+
+RECONCILE_LIST_MAX: Final = 100_000
+"""Users in one list; some 10 s, and 16 MiB hold about as many."""
+
+RECONCILE_SHOWN_MAX: Final = 1_000
+"""Differences that one answer names."""
 
 AUDIT_FACTS_CHARS_MAX: Final = 4_000
 """What a row of the audit trail says was so before, or after; of more it keeps the digest."""

@@ -121,7 +121,7 @@ class Repeat:
 
     id: int
     content_hash: bytes
-    state: str  #: OrderState; QUEUED for any that is open
+    state: str  #: OrderState; QUEUED for any that is open, but for SCHEDULED
     binding: Binding | None
     receipt: bytes | None  #: the final receipt's body, once closed
 

@@ -11,11 +11,11 @@ from aiohttp import hdrs, web
 from hlrd import limits
 from hlrd.api import answer, body, decode, view, wait
 from hlrd.api.acting import acting
-from hlrd.api.auth import SOURCE, demand
+from hlrd.api.auth import SOURCE
 from hlrd.api.body import JSON, NDJSON, Bodies
 from hlrd.api.elements import Elements
 from hlrd.api.patience import Patience
-from hlrd.api.seam import Desk, Intake, Orders, Status
+from hlrd.api.seam import Desk, Intake, Orders, Recall, Status
 from hlrd.api.typed import as_json, parse
 from hlrd.domain.audit import Action
 from hlrd.domain.errors import NotFound, Unavailable
@@ -45,6 +45,7 @@ class WorkOrders:
         intake: Intake,
         orders: Orders,
         desk: Desk,
+        recall: Recall,
         elements: Elements,
         bodies: Bodies,
         patience: Patience,
@@ -53,6 +54,7 @@ class WorkOrders:
         self._intake = intake
         self._orders = orders
         self._desk = desk
+        self._recall = recall
         self._elements = elements
         self._bodies = bodies
         self._patience = patience
@@ -62,7 +64,8 @@ class WorkOrders:
             web.post(_PATH, self.post),
             web.get(_PATH, self.find, allow_head=False),
             web.get(_PATH + "/{id}", self.get, allow_head=False),
-            web.post(_PATH + "/{id}/resend", self.resend),
+            web.post(_PATH + "/{id}/cancel", self.cancel),
+            web.post(_PATH + "/{id}/chase", self.chase),
         ]
 
     async def post(self, request: web.Request) -> web.Response:
@@ -91,12 +94,17 @@ class WorkOrders:
         record = _visible(record, request[SOURCE])
         return self._shown(record)
 
-    async def resend(self, request: web.Request) -> web.Response:
-        demand(request, Source.OPS)
+    async def cancel(self, request: web.Request) -> web.Response:
         record = await self._record(request)
-        async with acting(request, Action.ORDER_RESEND, f"order:{record.id}", order=record.id):
-            self._desk.resend(record.id)
-        return self._shown(record, status=202)
+        async with acting(request, Action.ORDER_CANCEL, f"order:{record.id}", order=record.id):
+            await self._recall.cancel(record.id)
+        return self._shown(await self._record(request))
+
+    async def chase(self, request: web.Request) -> web.Response:
+        record = await self._record(request)
+        async with acting(request, Action.ORDER_CHASE, f"order:{record.id}", order=record.id):
+            await self._recall.chase(record.id)
+        return self._shown(await self._record(request), status=202)
 
     def _shown(self, record: OrderRecord, *, status: int = 200) -> web.Response:
         live = self._desk.show(record.id)

@@ -9,12 +9,14 @@ from hlrd import limits
 from hlrd.api.acting import TRAIL
 from hlrd.api.audit import AuditRoutes
 from hlrd.api.auth import Tokens, authenticate
+from hlrd.api.batches import BatchRoutes
 from hlrd.api.body import Bodies
 from hlrd.api.edge import edge
 from hlrd.api.elements import Elements
 from hlrd.api.fallout import FalloutRoutes
 from hlrd.api.groups import GroupRoutes
 from hlrd.api.imports import ImportRoutes
+from hlrd.api.masters import MasterRoutes
 from hlrd.api.moves import MoveRoutes
 from hlrd.api.numbers import NumberRoutes
 from hlrd.api.orders import WorkOrders
@@ -25,6 +27,7 @@ from hlrd.api.receipts import ReceiptRoutes
 from hlrd.api.reservations import ReservationRoutes
 from hlrd.api.seam import (
     AuditBook,
+    Batches,
     BulkActs,
     CardDesk,
     Desk,
@@ -40,9 +43,12 @@ from hlrd.api.seam import (
     NumberPools,
     Orders,
     ProductShelf,
+    Recall,
     Receipts,
+    Reconciler,
     Reservations,
     SIMStock,
+    StateMasters,
     Status,
     Trail,
 )
@@ -56,6 +62,7 @@ def public_app(
     status: Callable[[], Status],
     intake: Intake,
     desk: Desk,
+    recall: Recall,
     orders: Orders,
     receipts: Receipts,
     pools: NumberPools,
@@ -64,6 +71,7 @@ def public_app(
     stock: SIMStock,
     cards: CardDesk,
     imports: Imports,
+    batches: Batches,
     reservations: Reservations,
     products: ProductShelf,
     groups: GroupShelf,
@@ -73,6 +81,8 @@ def public_app(
     fallout: FalloutDesk,
     bulks: BulkActs,
     homes: RouteTable,
+    masters: StateMasters,
+    reconciler: Reconciler,
     trail: Trail,
     audit: AuditBook,
     bodies: Bodies | None = None,
@@ -93,6 +103,7 @@ def public_app(
                 intake=intake,
                 orders=orders,
                 desk=desk,
+                recall=recall,
                 elements=network,
                 bodies=bodies,
                 patience=patience,
@@ -114,10 +125,12 @@ def public_app(
             *ImportRoutes(
                 imports=imports, stock=stock, elements=network, patience=patience
             ).routes(),
+            *BatchRoutes(batches, patience).routes(),
             *network.routes(),
             *MoveRoutes(moves, bodies=bodies).routes(),
             *FalloutRoutes(fallout, bulks, bodies=bodies).routes(),
             *AuditRoutes(audit).routes(),
+            *MasterRoutes(masters, reconciler, bodies=bodies).routes(),
             web.get("/openapi.yaml", _openapi, allow_head=False),
         ]
     )

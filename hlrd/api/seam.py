@@ -6,14 +6,19 @@ Whatever is read here may already be out of date when the client sees it, except
 
 from collections.abc import AsyncIterator, Callable, Mapping, Sequence
 from dataclasses import dataclass
+from datetime import datetime
 from pathlib import Path
 from typing import Protocol
 
 from hlrd.domain.audit import Facts, Head, Row
+from hlrd.domain.batch import Posting
+from hlrd.domain.delivery import EndpointView
 from hlrd.domain.fallout import Act, Chosen
 from hlrd.domain.identity import ICCID, MSISDN, Binding
-from hlrd.domain.lifecycle import MoveEvent
+from hlrd.domain.lifecycle import BatchEvent, DeliveryState, MoveEvent
+from hlrd.domain.master import Master
 from hlrd.domain.operation import Task
+from hlrd.domain.reconciliation import Comparison, Said
 from hlrd.domain.routing import Rehoming
 from hlrd.ne.halts import Halt
 from hlrd.pool.forecast import Forecast
@@ -22,10 +27,13 @@ from hlrd.pool.reservation import Asked
 from hlrd.pool.simheader import BadLine
 from hlrd.ports import Answer, Submission
 from hlrd.store.audit_trail import AuditFilter
+from hlrd.store.batches import BatchRow, Result
 from hlrd.store.bulk import BulkRow
+from hlrd.store.deliveries import Listed, ReceiptRow
 from hlrd.store.desk import Work
 from hlrd.store.fallout import CountRow, FalloutRow, FalloutShown
 from hlrd.store.groups import ECRow, MemberRow, PartnerRow, SubscriptionRow
+from hlrd.store.masters import MasterView
 from hlrd.store.products import ProductRow
 from hlrd.store.record import (
     CardRow,
@@ -70,6 +78,18 @@ class Desk(Protocol):
         ...
 
 
+class Recall(Protocol):
+    """Implemented by `runtime.calendar`."""
+
+    async def cancel(self, order: int, /) -> None:
+        """Call an order off before its first command, durably. Conflict where it is too late."""
+        ...
+
+    async def chase(self, order: int, /) -> None:
+        """Urge an open order on. Conflict for one that waits for a person, or for its time."""
+        ...
+
+
 class Orders(Protocol):
     async def by_id(self, order: int, /) -> OrderRecord | None: ...
 
@@ -84,6 +104,51 @@ class Receipts(Protocol):
 
         Waits up to `wait_s` seconds for the first; empty when none came.
         """
+        ...
+
+
+class Feed(Protocol):
+    """Receipts as they come; implemented by `runtime.feed`."""
+
+    def follow(self, source: str, cursor: int) -> AsyncIterator[Sequence[tuple[int, bytes]]]:
+        """Receipts of `source` past `cursor` for ever, each with its cursor; nothing now and then,
+        as a sign of life. To be closed by who follows."""
+        ...
+
+
+class Deliveries(Protocol):
+    """Receipts on their way to endpoints; implemented by `runtime.delivery.desk`."""
+
+    async def endpoints(self) -> Sequence[EndpointView]: ...
+
+    def endpoint_of(self, source: str, reply_to: str | None) -> str | None:
+        """Which one gets the receipts of an order; None: they are fetched only."""
+        ...
+
+    async def receipts_of(self, order: int) -> Sequence[ReceiptRow]:
+        """By number."""
+        ...
+
+    def delivered_to(self, name: str, seq: int) -> DeliveryState | None:
+        """What became of a receipt that has no row; None: it came before the endpoint."""
+        ...
+
+    async def listed(
+        self, name: str, state: DeliveryState, after: int, most: int
+    ) -> Sequence[Listed]:
+        """Deliveries of an endpoint, the oldest first; NotFound for the endpoint."""
+        ...
+
+    async def redeliver(self, name: str, seqs: Sequence[int]) -> int:
+        """Send these again; how many. What was never tried goes anyway and does not count."""
+        ...
+
+    async def redeliver_dead(self, name: str) -> int:
+        """Send all dead ones again, up to REDELIVERY_RECEIPTS_MAX."""
+        ...
+
+    async def redeliver_span(self, name: str, since: datetime, until: datetime) -> int:
+        """Send again whatever of it was closed in that time. Conflict if it is too much."""
         ...
 
 
@@ -256,6 +321,45 @@ class Imports(Protocol):
         ...
 
 
+class Batches(Protocol):
+    """Files of orders, and orders for all members of an EC; implemented by `runtime.batches`."""
+
+    async def receive(
+        self, parts: AsyncIterator[bytes], *, bytes_expected: int, posting: Posting
+    ) -> BatchRow:
+        """The batch of this file, which may go on or be over already. Conflict if its order id was
+        used with other content."""
+        ...
+
+    async def until_checked(self, batch: BatchRow) -> BatchRow:
+        """Until it is refused, or its order is handed in."""
+        ...
+
+    async def get(self, id: int, source: str | None) -> BatchRow:
+        """NotFound, also for another source's."""
+        ...
+
+    async def page(self, source: str | None, before: int, limit: int) -> Sequence[BatchRow]:
+        """The newest first."""
+        ...
+
+    async def order(self, batch: BatchRow, event: BatchEvent) -> BatchRow:
+        """Conflict if it is not in a state for that."""
+        ...
+
+    async def faults(self, batch: BatchRow, most: int) -> list[BadLine]:
+        """The first of them, by line."""
+        ...
+
+    def error_file(self, batch: BatchRow) -> Path | None:
+        """None if it has none."""
+        ...
+
+    def results(self, batch: BatchRow) -> AsyncIterator[Sequence[Result]]:
+        """By row, page by page."""
+        ...
+
+
 class FalloutDesk(Protocol):
     """What one person does with one order; implemented by `runtime.fallout.desk`."""
 
@@ -364,6 +468,37 @@ class AuditBook(Protocol):
     def rows(self) -> AsyncIterator[Sequence[Row]]:
         """All from the beginning, page by page."""
         ...
+
+
+class StateMasters(Protocol):
+    """Who is master of user state; implemented by `runtime.master`."""
+
+    @property
+    def usual(self) -> Master:
+        """Of every province that nothing else was said of."""
+        ...
+
+    async def views(self) -> Sequence[MasterView]:
+        """Every province that something was said of."""
+        ...
+
+    async def view(self, province: str) -> MasterView: ...
+
+    async def switch(self, province: str, master: Master, operator_id: str) -> MasterView:
+        """Conflict if it is the master, or if something is in the way."""
+        ...
+
+    async def cancel(self, province: str, operator_id: str) -> MasterView:
+        """Conflict once it is switched."""
+        ...
+
+
+class Reconciler(Protocol):
+    """Compares with the state master; implemented by `runtime.reconcile`."""
+
+    async def compare(
+        self, province: str, said: Sequence[Said], *, operator_id: str, repairs: bool
+    ) -> Comparison: ...
 
 
 class Element(Protocol):

@@ -88,9 +88,22 @@ def order(
             }
             for task in tasks
         ],
-        waits=hold_of(record.binding) if state in _NOT_STARTED else None,
+        waits=_waits(record, live, state, hold_of),
     )
     return _ENCODER.encode(view)
+
+
+def _waits(
+    record: OrderRecord,
+    live: Mapping[str, Any] | None,
+    state: str,
+    hold_of: Callable[[Binding | None], Mapping[str, Any] | None],
+) -> Mapping[str, Any] | None:
+    if state == OrderState.SCHEDULED and record.scheduled_for is not None:
+        return {"code": "EFFECTIVE_TIME", "until": record.scheduled_for.astimezone(BEIJING)}
+    if state not in _NOT_STARTED:
+        return None
+    return hold_of(record.binding) or (live or {}).get("waits")
 
 
 def _with_request(

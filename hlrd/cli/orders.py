@@ -19,11 +19,6 @@ _FIELDS: Final = (
 )  # fmt: skip
 
 
-@order.callback()
-def _group() -> None:
-    """Keeps `show` a sub-command although it is the only one."""
-
-
 @order.command("show")
 def show(
     id: Annotated[str | None, typer.Argument(help="hlrd's own id.")] = None,
@@ -39,6 +34,28 @@ def show(
         return _print(client.get(f"/v1/work-orders/{path_of(id)}"))
     query = {"order_id": str(order_id), **({"source": source.value} if source else {})}
     return _print(client.get("/v1/work-orders", query))
+
+
+@order.command("cancel")
+def cancel(
+    id: Annotated[str, typer.Argument(help="hlrd's own id.")],
+    url: Url = URL,
+) -> None:
+    """Call an order off (撤单). Only before its first command."""
+    _print(_act(id, "cancel", url))
+
+
+@order.command("chase")
+def chase(
+    id: Annotated[str, typer.Argument(help="hlrd's own id.")],
+    url: Url = URL,
+) -> None:
+    """Urge an open order on (催单), with those of its user that go before it."""
+    _print(_act(id, "chase", url))
+
+
+def _act(id: str, act: str, url: str) -> Any:
+    return Client(url).post(f"/v1/work-orders/{path_of(id)}/{act}", {})
 
 
 def _print(found: Mapping[str, Any]) -> None:

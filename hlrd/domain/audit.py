@@ -54,6 +54,10 @@ class Action(StrEnum):
     CARD_SCRAP = "card.scrap"
     IMPORT_START = "import.start"  #: SIM_LOT_IMPORT
     IMPORT_CANCEL = "import.cancel"
+    BATCH_POST = "batch.post"
+    BATCH_PAUSE = "batch.pause"
+    BATCH_RESUME = "batch.resume"
+    BATCH_CANCEL = "batch.cancel"
     NE_HOLD = "ne.hold"
     NE_DRAIN = "ne.drain"
     NE_RELEASE = "ne.release"
@@ -61,8 +65,21 @@ class Action(StrEnum):
     MOVE_SWITCH = "move.switch"
     MOVE_VERIFY = "move.verify"
     MOVE_RETURN = "move.return"
-    ORDER_RESEND = "order.resend"
-    MASTER_SWITCH = "master.switch"
+    ORDER_CANCEL = "order.cancel"
+    ORDER_CHASE = "order.chase"
+    FALLOUT_RESEND = "fallout.resend"
+    FALLOUT_CHANGE = "fallout.change"
+    FALLOUT_SKIP = "fallout.skip"
+    FALLOUT_FINISH = "fallout.finish"
+    FALLOUT_CANCEL = "fallout.cancel"
+    FALLOUT_TO_EOMS = "fallout.to-eoms"
+    FALLOUT_PROPOSE = "fallout.propose"  #: of a bulk act; what becomes of each order is a row too
+    FALLOUT_CONFIRM = "fallout.confirm"
+    FALLOUT_STOP = "fallout.stop"
+    RECEIPT_REDELIVER = "receipt.redeliver"
+    MASTER_DRAIN = "master.drain"  #: a switch was asked for
+    MASTER_CANCEL = "master.cancel"
+    MASTER_SWITCH = "master.switch"  #: it took effect
     MASTER_RECONCILE = "master.reconcile"
 
 

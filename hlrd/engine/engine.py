@@ -24,7 +24,7 @@ from hlrd.domain.operation import Task
 from hlrd.domain.orders import WorkOrder
 from hlrd.domain.orders.group import OfEnterprise
 from hlrd.domain.outcome import Outcome
-from hlrd.domain.plans.plan import Routes
+from hlrd.domain.plans.plan import Mark, Routes
 from hlrd.domain.publication import Check, Products
 from hlrd.domain.routing import RouteTable
 from hlrd.domain.turn import ANY, NO_NOTE
@@ -40,6 +40,7 @@ from hlrd.engine.products import ProductRules
 from hlrd.engine.punctuality import Punctuality
 from hlrd.engine.recall import Recall
 from hlrd.engine.segments import HELD_LINE, Segments
+from hlrd.engine.state_orders import StateOrders
 from hlrd.engine.turns import BEHIND_FALLOUT, Turns, wait_of
 from hlrd.pool.allocator import Allocator
 from hlrd.ports import (
@@ -116,6 +117,7 @@ class Engine:
         self._parking = Parking()
         self._punctuality = Punctuality(self._book)
         self.segments = Segments(self._book)
+        self.state_orders = StateOrders(self._book)
         self.fallout = Fallout(self._parking)
         self._eoms_rule = eoms_rule
         self._routes = routes
@@ -307,6 +309,9 @@ class Engine:
         """Among the orders of any user, for one that falls due."""
         return next(self._order_ids)
 
+    def has_room_for_due(self) -> bool:
+        return len(self._parking) < limits.DUE_WAITING_MAX and not self._intake.is_draining
+
     def on_due(self, due: Sequence[tuple[int, UserId, int, str]]) -> None:
         """Orders that were dated ahead have their place in the journal now: (id, user, priority,
         kind). One that is being called off is here already."""
@@ -361,6 +366,8 @@ class Engine:
             metrics.ORDER_DURATION.labels(order.kind.name).observe(now - _ready(order))
             metrics.ORDERS_CLOSED.labels(order.kind.name, order.state).inc()
             self._punctuality.end(order)
+            if order.plan is not None and Mark.STATE_MISMATCH in order.plan.marks:
+                metrics.STATE_MISMATCHES.labels(order.source).inc()
             activated = completion.activated(order)
             if activated is not None:
                 self._products.activate(activated.id, activated.version)

@@ -65,10 +65,16 @@ async def resolve(connection: Connection, wanted: Sequence[Wanted], as_of: int =
 
 
 async def read_stored(
-    connection: Connection, order_ids: Sequence[int], users: Sequence[UserId]
+    connection: Connection,
+    order_ids: Sequence[int],
+    users: Sequence[UserId],
+    *,
+    also_dated: bool = False,
 ) -> list[StoredOrder]:
-    """These orders and every other open order of their users and of `users`, in order of id."""
-    rows = await connection.fetch(_STORED, order_ids, users)
+    """These orders and every other open order of their users and of `users`, in order of id.
+    `also_dated`: those too that are dated ahead and wait for their time.
+    """
+    rows = await connection.fetch(_STORED, order_ids, users, also_dated)
     stored = [stored_order_of(row) for row in rows]
     released = await fallout.releases(connection, [one.id for one in stored])
     stored = [_as_released(one, *released.get(one.id, (None, None))) for one in stored]
@@ -116,12 +122,16 @@ async def _read_repeats(connection: Connection, wanted: Sequence[Wanted]) -> Map
     return {row["n"] - 1: _repeat_of(row) for row in rows}
 
 
+def _open_state(row: Record) -> OrderState:
+    return OrderState.SCHEDULED if row["is_scheduled"] else OrderState.QUEUED
+
+
 def _repeat_of(row: Record) -> Repeat:
     binding = binding_of(row)
     return Repeat(
         id=row["id"],
         content_hash=row["content_hash"],
-        state=row["receipt_state"] or OrderState.QUEUED,
+        state=row["receipt_state"] or _open_state(row),
         binding=None if binding is None else target_of(binding),
         receipt=row["body"],
     )

@@ -222,6 +222,8 @@ FROM product p WHERE p.id = $1 ORDER BY p.version DESC;
 -- name: facts_repeats
 -- Which of these orders are durable already, with their answer.
 SELECT t.n, w.id, w.content_hash, r.state AS receipt_state, r.body,
+    EXISTS (SELECT FROM turn d WHERE d.order_id = w.id AND d.due_at IS NOT NULL
+            AND d.place IS NULL AND NOT d.is_over) AS is_scheduled,
     b.user_id, b.msisdn, b.imsi, b.iccid, b.hlr, b.province, b.key_id, b.sealed_key
 FROM unnest($1::text[], $2::text[]) WITH ORDINALITY AS t (source, order_id, n)
 JOIN work_order w USING (source, order_id)
@@ -281,7 +283,8 @@ WHERE EXISTS (SELECT FROM binding b WHERE b.imsi = t.imsi)
    OR EXISTS (SELECT FROM sim_card c WHERE c.imsi = t.imsi AND c.iccid <> t.iccid);
 
 -- name: stored_orders
--- The open orders of the users who have these orders or are named, in order of id.
+-- The open orders of the users who have these orders or are named, in order of id. $3: also those
+-- whose time is to come.
 SELECT w.id, w.source, w.order_id, w.kind, w.user_id AS asked, w.priority, w.content_hash,
     w.payload, w.accepted_at, b.order_id AS bound_by, s.state, s.reasons,
     (SELECT jsonb_agg(jsonb_build_array(p.product, p.version, p.attributes, p.ec_code,
@@ -680,6 +683,8 @@ FROM reservation WHERE id = ANY($1::bigint[]);
 -- One order with its user's binding.
 SELECT w.id, w.source, w.order_id, w.kind, w.user_id AS asked, w.operator_id,
     w.province AS sent_from, w.priority, w.accepted_at, w.payload,
+    (SELECT t.due_at FROM turn t
+     WHERE t.order_id = w.id AND t.place IS NULL AND NOT t.is_over) AS scheduled_for,
     b.user_id, b.msisdn, b.imsi, b.iccid, b.hlr, b.province, b.key_id, b.sealed_key
 FROM work_order w LEFT JOIN binding b USING (user_id)
 WHERE w.id = $1;
@@ -688,6 +693,8 @@ WHERE w.id = $1;
 -- The same by upstream's own id.
 SELECT w.id, w.source, w.order_id, w.kind, w.user_id AS asked, w.operator_id,
     w.province AS sent_from, w.priority, w.accepted_at, w.payload,
+    (SELECT t.due_at FROM turn t
+     WHERE t.order_id = w.id AND t.place IS NULL AND NOT t.is_over) AS scheduled_for,
     b.user_id, b.msisdn, b.imsi, b.iccid, b.hlr, b.province, b.key_id, b.sealed_key
 FROM work_order w LEFT JOIN binding b USING (user_id)
 WHERE w.source = $1 AND w.order_id = $2;
@@ -2022,9 +2029,52 @@ FROM unnest($1::bigint[], $2::bigint[]) AS t (order_id, place) WHERE turn.order_
 SELECT count(*) FROM (SELECT FROM turn
     WHERE due_at IS NOT NULL AND place IS NULL AND NOT is_over LIMIT $1) AS t;
 
--- name: turn_of
--- One order that waits for its time, as it is to run.
-SELECT w.id, w.source, w.order_id, w.kind, w.user_id AS asked, w.priority, w.content_hash,
-    w.payload, w.accepted_at
-FROM turn t JOIN work_order w ON w.id = t.order_id
-WHERE t.order_id = $1 AND t.due_at IS NOT NULL AND t.place IS NULL AND NOT t.is_over;
+-- name: turn_chase
+-- Make an order as urgent as $2, and tell how urgent it was.
+UPDATE work_order w SET priority = least(w.priority, $2::smallint)
+FROM work_order b WHERE w.id = $1 AND b.id = w.id RETURNING b.priority;
+
+-- name: state_masters
+-- What was said of provinces while running.
+SELECT province, master, next, operator_id, since FROM state_master ORDER BY province;
+
+-- name: state_master_put
+-- Who is master of a province, and who is to be.
+INSERT INTO state_master (province, master, next, operator_id) VALUES ($1, $2, $3, $4)
+ON CONFLICT (province) DO UPDATE SET (master, next, operator_id, since) =
+    (excluded.master, excluded.next, excluded.operator_id, now())
+RETURNING province, master, next, operator_id, since;
+
+-- name: state_master_switch
+-- The one who is to be is the master; nothing if that is so already.
+UPDATE state_master SET (master, next, since) = (next, NULL, now())
+WHERE province = $1 AND next IS NOT NULL RETURNING master;
+
+-- name: state_versions_forget
+-- The next versions of the states of a province's users are counted by another.
+DELETE FROM user_sequence s USING binding b
+WHERE s.subject = $2 AND s.user_id = b.user_id AND b.province = $1;
+
+-- name: state_orders_open
+-- Orders of these kinds ($2) about users of a province that are due and not closed.
+SELECT count(*) FILTER (WHERE NOT o.in_fallout) AS waiting,
+    count(*) FILTER (WHERE o.in_fallout) AS fallout
+FROM (
+    SELECT EXISTS (SELECT FROM fallout f WHERE f.order_id = w.id AND f.way IS NULL) AS in_fallout
+    FROM work_order w LEFT JOIN binding b ON b.user_id = w.user_id
+    WHERE w.id >= (SELECT min(low_water) FROM node) AND w.kind = ANY($2::text[])
+      AND coalesce(b.province, w.province) = $1
+      AND NOT EXISTS (SELECT FROM receipt r WHERE r.order_id = w.id AND r.is_final)
+      AND NOT EXISTS (SELECT FROM turn t WHERE t.order_id = w.id
+                      AND t.due_at IS NOT NULL AND t.place IS NULL)) AS o;
+
+-- name: state_held
+-- How hlrd has these users, and whether an order of theirs is open; $2 is the subject of versions.
+SELECT t.user_id, b.msisdn, b.province, coalesce(s.reasons, '{}') AS reasons,
+    v.seq AS version,
+    EXISTS (SELECT FROM work_order w WHERE w.user_id = t.user_id AND NOT EXISTS
+        (SELECT FROM receipt r WHERE r.order_id = w.id AND r.is_final)) AS is_busy
+FROM unnest($1::text[]) AS t (user_id)
+JOIN binding b USING (user_id)
+LEFT JOIN user_state s USING (user_id)
+LEFT JOIN user_sequence v ON v.user_id = t.user_id AND v.subject = $2;

@@ -39,7 +39,7 @@ def _order_of(row: Record, receipts: list[Record]) -> OrderRecord:
         source=row["source"],
         order_id=row["order_id"],
         kind=row["kind"],
-        state=last["state"] if last else OrderState.QUEUED,
+        state=last["state"] if last else _state_before(row),
         user_id=row["asked"],
         operator_id=row["operator_id"],
         province=row["sent_from"],
@@ -50,4 +50,10 @@ def _order_of(row: Record, receipts: list[Record]) -> OrderRecord:
         binding=binding_of(row),
         receipts=[receipt["body"] for receipt in receipts],
         trail=last["trail"] if last else None,
+        scheduled_for=row["scheduled_for"],
     )
+
+
+def _state_before(row: Record) -> OrderState:
+    """Of an order without a receipt."""
+    return OrderState.QUEUED if row["scheduled_for"] is None else OrderState.SCHEDULED

@@ -17,7 +17,7 @@ class OrderRecord:
     source: str
     order_id: str
     kind: str
-    state: str  #: of its last receipt; `queued` without one
+    state: str  #: of its last receipt; `queued` or `scheduled` without one
     user_id: str
     operator_id: str
     province: str
@@ -28,6 +28,7 @@ class OrderRecord:
     binding: Binding | None  #: its user's as of now
     receipts: Sequence[bytes] = ()  #: interim ones first, the final one last
     trail: bytes | None = None  #: JSON of tasks and commands as they went, up to the last receipt
+    scheduled_for: datetime | None = None  #: it is dated ahead, and its time is to come
 
 
 @dataclass(frozen=True, slots=True)

@@ -5,6 +5,7 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from datetime import datetime
 from typing import Final, NamedTuple
 
+from hlrd import limits
 from hlrd.domain.identity import UserId
 from hlrd.domain.turn import Applied
 from hlrd.ports import Acceptance, Closing
@@ -20,6 +21,8 @@ _OPENINGS: Final = query("facts_openings_due")
 _BEGIN: Final = query("begin_fenced")
 _DUE: Final = query("turns_due")
 _FALL_DUE: Final = query("turns_fall_due")
+_WAITING: Final = query("turns_waiting")
+_CHASE: Final = query("turn_chase")
 
 
 class Due(NamedTuple):
@@ -112,3 +115,17 @@ async def fall_due(
         await connection.execute(_FALL_DUE, ids, [next_id() for _ in ids])
     await connection.execute("COMMIT")
     return [Due(row["order_id"], row["user_id"], row["priority"], row["kind"]) for row in rows]
+
+
+async def count_waiting(connection: Connection) -> int:
+    """Orders whose time is to come, up to a bound."""
+    waiting: int = await connection.fetchval(_WAITING, limits.SCHEDULED_COUNTED_MAX)
+    return waiting
+
+
+async def chase(connection: Connection, *, order_id: int) -> int:
+    """Let the journal hold the order as urgent; its priority before."""
+    await connection.execute(_BEGIN)
+    before: int = await connection.fetchval(_CHASE, order_id, limits.PRIORITY_CHASED)
+    await connection.execute("COMMIT")
+    return before

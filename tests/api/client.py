@@ -131,6 +131,7 @@ async def a_world(
         status=lambda: world.status,
         intake=world.book,
         desk=world.book,
+        recall=world.book,
         orders=world.book,
         receipts=world.receipts,
         pools=pools or world.pools,

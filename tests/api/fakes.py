@@ -137,6 +137,16 @@ class Book:
         known = self._hashes.get((source, order_id))
         return self.records[known[0]] if known else None
 
+    async def cancel(self, order: int, /) -> None:
+        if self.records[order].state != "queued" or order in self.live:
+            raise Conflict("ORDER_BEGUN", "commands of the order may have been sent", "id")
+        self.close(order, "cancelled")
+
+    async def chase(self, order: int, /) -> None:
+        if self.records[order].closed_at is not None:
+            raise Conflict("ORDER_NOT_OPEN", "the order is closed", "id")
+        self.records[order] = replace(self.records[order], priority=1)
+
     def show(self, order: int, /) -> Mapping[str, object] | None:
         return self.live.get(order)
 
