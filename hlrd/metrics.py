@@ -47,6 +47,12 @@ ORDER_DURATION: Final = Histogram(
     buckets=_ORDER_S,
     registry=REGISTRY,
 )
+STATE_MISMATCHES: Final = Counter(
+    "hlrd_state_mismatches_total",
+    "State orders whose master said other reasons than hlrd had worked out; the master's count.",
+    ["source"],
+    registry=REGISTRY,
+)
 ORDERS_OPEN: Final = Gauge(
     "hlrd_orders_open",
     "Accepted and not closed, by where they are.",

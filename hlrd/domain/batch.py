@@ -5,6 +5,7 @@ in twice is a repeat, and whatever is killed when, each row takes effect once.
 """
 
 from collections.abc import Mapping
+from dataclasses import dataclass, field
 from enum import StrEnum
 from typing import Any, Final, NamedTuple
 
@@ -13,8 +14,8 @@ from msgspec import Struct
 from hlrd import limits
 from hlrd.domain import orders
 from hlrd.domain.catalogue import BY_NAME, BY_SHAPE
-from hlrd.domain.identity import MSISDN, UserId
-from hlrd.domain.orders import WorkOrder
+from hlrd.domain.identity import ICCID, MSISDN, UserId
+from hlrd.domain.orders import Source, WorkOrder
 from hlrd.domain.orders.batch import ECFanOut, ECSuspendAll
 from hlrd.domain.suspension import Reason
 
@@ -22,6 +23,23 @@ from hlrd.domain.suspension import Reason
 class Format(StrEnum):
     CSV = "csv"
     NDJSON = "ndjson"
+
+
+@dataclass(frozen=True, slots=True)
+class Posting:
+    """What is said of a batch file that is posted."""
+
+    source: Source
+    order_id: str
+    operator_id: str
+    province: str
+    child: str
+    priority: int
+    format: Format
+    charset: str
+    common: Mapping[str, Any] = field(default_factory=dict)
+    cards: tuple[ICCID, ICCID] | None = None  #: the range that the rows get their cards of
+    is_partial: bool = False  #: rows that are good go on without those that are not
 
 
 class RowState(StrEnum):

@@ -1,13 +1,13 @@
 """Batches in the database: the book of them, and how far each one's children are."""
 
 from collections.abc import AsyncIterator, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from datetime import datetime
 from typing import Any, Final, NamedTuple
 
 import orjson
 
-from hlrd.domain.batch import Format, RowState
+from hlrd.domain.batch import Format, Posting, RowState
 from hlrd.domain.catalogue import BY_SHAPE
 from hlrd.domain.errors import Conflict
 from hlrd.domain.identity import ICCID, MSISDN, UserId
@@ -62,22 +62,12 @@ _BEGUN: Final = (BatchState.RUNNING, BatchState.PAUSED, BatchState.STOPPING)
 
 @dataclass(frozen=True, slots=True)
 class NewBatch:
-    """A batch file that is on disk, and what was said of it."""
+    """A batch file that is on disk."""
 
-    source: str
-    order_id: str
-    operator_id: str
-    province: str
-    priority: int
-    child: str
-    content_hash: bytes
+    posting: Posting
+    content_hash: bytes  #: of file and posting
     file_hash: bytes
     file_bytes: int
-    format: Format
-    charset: str
-    common: Mapping[str, Any] = field(default_factory=dict)
-    cards: tuple[ICCID, ICCID] | None = None
-    is_partial: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -199,14 +189,15 @@ class BatchBook:
     async def add(self, new: NewBatch) -> BatchRow:
         """One that waits for its check, or the very same that its source posted before; Conflict
         if that had other content."""
-        common = orjson.dumps(new.common).decode()
+        said = new.posting
+        values = (
+            said.source, said.order_id, said.operator_id, said.province, said.priority, said.child,
+            new.content_hash, new.file_hash, new.file_bytes, said.format, said.charset,
+            orjson.dumps(said.common).decode(), said.cards, said.is_partial,
+        )  # fmt: skip
         with translated():
             async with self._pool.acquire() as connection:
-                id = await connection.fetchval(
-                    _ADD, new.source, new.order_id, new.operator_id, new.province, new.priority,
-                    new.child, new.content_hash, new.file_hash, new.file_bytes, new.format,
-                    new.charset, common, new.cards, new.is_partial,
-                )  # fmt: skip
+                id = await connection.fetchval(_ADD, *values)
                 if id is None:
                     id = await _same(connection, new)
                 return batch_of(await connection.fetchrow(_GET, id))
@@ -280,7 +271,7 @@ _PAGE: Final = 2_000
 
 
 async def _same(connection: Connection, new: NewBatch) -> int:
-    known = await connection.fetchrow(_OF_ORDER, new.source, new.order_id)
+    known = await connection.fetchrow(_OF_ORDER, new.posting.source, new.posting.order_id)
     if known is None or known["content_hash"] != new.content_hash:
         text = "this order_id was used with other content"
         raise Conflict("DUPLICATE_CONFLICT", text, "order_id")

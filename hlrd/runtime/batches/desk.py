@@ -3,22 +3,20 @@ the order of each; `Walks` carries that out. Pause, resume and cancel come here 
 """
 
 import asyncio
-from collections.abc import AsyncIterator, Callable, Iterator, Mapping, Sequence
+from collections.abc import AsyncIterator, Callable, Iterator, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass, field, replace
+from dataclasses import asdict, replace
 from hashlib import blake2b
 from pathlib import Path
-from typing import Any, BinaryIO, Final, Protocol
+from typing import BinaryIO, Final, Protocol
 
 import orjson
 import structlog
 
 from hlrd import limits
-from hlrd.domain.batch import Format
+from hlrd.domain.batch import Posting
 from hlrd.domain.errors import Busy, Conflict, NotFound, Refusal
-from hlrd.domain.identity import ICCID
 from hlrd.domain.lifecycle import BATCH, BatchEvent, BatchState, advance
-from hlrd.domain.orders import Source
 from hlrd.domain.orders.batch import BatchOrder
 from hlrd.pool import simfaults
 from hlrd.pool.simheader import BadLine, summary
@@ -38,46 +36,6 @@ _RETRY_AFTER_S: Final = 30.0
 _LOOK_S: Final = 0.5  # between two looks for batches whose order could not be posted
 
 _log: Final = structlog.get_logger(__name__)
-
-
-@dataclass(frozen=True, slots=True)
-class Posted:
-    """What is said of a file that is posted."""
-
-    source: Source
-    order_id: str
-    operator_id: str
-    province: str
-    child: str
-    priority: int
-    format: Format
-    charset: str
-    common: Mapping[str, Any] = field(default_factory=dict)
-    cards: tuple[ICCID, ICCID] | None = None
-    is_partial: bool = False
-
-    def with_file(self, draft: Draft) -> NewBatch:
-        said = [
-            self.order_id, self.operator_id, self.province, self.child, self.priority,
-            self.format, self.charset, self.common, self.cards, self.is_partial,
-        ]  # fmt: skip
-        content = orjson.dumps(said, option=orjson.OPT_SORT_KEYS) + draft.file_hash
-        return NewBatch(
-            source=self.source,
-            order_id=self.order_id,
-            operator_id=self.operator_id,
-            province=self.province,
-            priority=self.priority,
-            child=self.child,
-            content_hash=blake2b(content, digest_size=16).digest(),
-            file_hash=draft.file_hash,
-            file_bytes=draft.size,
-            format=self.format,
-            charset=self.charset,
-            common=self.common,
-            cards=self.cards,
-            is_partial=self.is_partial,
-        )
 
 
 class Walks(Protocol):
@@ -122,7 +80,7 @@ class BatchDesk:
     # Asked by the API.
 
     async def receive(
-        self, parts: AsyncIterator[bytes], *, bytes_expected: int, posted: Posted
+        self, parts: AsyncIterator[bytes], *, bytes_expected: int, posting: Posting
     ) -> BatchRow:
         """The batch of this file, which may go on or be over already. Raises Busy, Conflict if the
         order id was used otherwise, Unavailable, and whatever `parts` raises."""
@@ -133,7 +91,7 @@ class BatchDesk:
             await self._refuse_full()
             draft = await self._spool.receive(parts, bytes_expected=bytes_expected)
             try:
-                return await self._keep(draft, posted)
+                return await self._keep(draft, posting)
             finally:
                 draft.drop()
         finally:
@@ -143,10 +101,10 @@ class BatchDesk:
         if sum(batch.is_of_file for batch in await self._book.open()) >= limits.BATCHES_OPEN_MAX:
             raise Busy("BATCHES_FULL", "too many batches are open", _RETRY_AFTER_S)
 
-    async def _keep(self, draft: Draft, posted: Posted) -> BatchRow:
+    async def _keep(self, draft: Draft, posting: Posting) -> BatchRow:
         async with self._keeping:  # or a sweep might take the file before its batch is known
             await asyncio.to_thread(self._spool.keep, draft)
-            batch = await self._book.add(posted.with_file(draft))
+            batch = await self._book.add(_with_file(posting, draft))
         self._came.set()
         return batch
 
@@ -362,6 +320,16 @@ class BatchDesk:
 
 
 _BEFORE_ORDER: Final = (BatchState.WAITING, BatchState.CHECKING, BatchState.RESERVING)
+
+
+def _with_file(posting: Posting, draft: Draft) -> NewBatch:
+    said = orjson.dumps(asdict(posting), option=orjson.OPT_SORT_KEYS)
+    return NewBatch(
+        posting,
+        content_hash=blake2b(said + draft.file_hash, digest_size=16).digest(),
+        file_hash=draft.file_hash,
+        file_bytes=draft.size,
+    )
 
 
 def _verdict(batch: BatchRow, checked: Checked) -> Refusal | None:

@@ -6,6 +6,7 @@ from typing import Final
 from hlrd.domain.catalogue import BY_SHAPE
 from hlrd.domain.errors import Conflict, Refusal
 from hlrd.domain.identity import ICCID, IMSI, MSISDN, UserId
+from hlrd.domain.master import Masters
 from hlrd.domain.orders import Opening, WorkOrder
 from hlrd.domain.plans.plan import Routes
 from hlrd.domain.routing import RouteTable
@@ -21,11 +22,14 @@ class BatchLookup:
     """Implements `check.Book`. What it finds may have changed when an order is handed in; then the
     order is refused by itself, and its row says so."""
 
-    def __init__(self, pool: Pool, book: BatchBook, routes: Routes, homes: RouteTable) -> None:
+    def __init__(
+        self, pool: Pool, book: BatchBook, *, routes: Routes, homes: RouteTable, masters: Masters
+    ) -> None:
         self._pool = pool
         self._book = book
         self._routes = routes
         self._homes = homes
+        self._masters = masters
 
     async def checked(self, id: int, rows: int, *, faults: int) -> bool:
         return await self._book.checked(id, rows, faults=faults)
@@ -66,11 +70,13 @@ class BatchLookup:
         return None
 
     def _refuse(self, source: str, order: WorkOrder, fact: Facts) -> None:
+        kind = BY_SHAPE[type(order)]
+        eligibility.check_source(kind, source, order.province, self._masters)
         eligibility.check_reasons(order, source)
         if isinstance(order, Opening):
             eligibility.check_opening(order, fact.user, fact, self._routes, source)
             eligibility.check_home_of_card(order, fact, self._homes.routing)
-        elif BY_SHAPE[type(order)].is_of_user:
+        elif kind.is_of_user:
             eligibility.check_user(order, fact.user)  # type: ignore[arg-type]
 
 
