@@ -73,12 +73,12 @@ class GroupRoutes:
 
     def routes(self) -> list[web.RouteDef]:
         return [
-            web.get(_PATH, self.list, allow_head=False),
+            web.get(_PATH, self.page, allow_head=False),
             web.get(_PATH + "/{code}", self.get, allow_head=False),
             web.get(_PATH + "/{code}/members", self.members, allow_head=False),
         ]
 
-    async def list(self, request: web.Request) -> web.Response:
+    async def page(self, request: web.Request) -> web.Response:
         demand(request, *_READERS)
         query = parse(request, ListQuery)
         rows = await self._groups.page(query.after or "", query.limit)
@@ -98,7 +98,7 @@ class GroupRoutes:
         demand(request, *_READERS)
         query = parse(request, MembersQuery)
         code = (await self._ec(request)).code
-        members = await self._page(code, query)
+        members = await self._members(code, query)
         shown: dict[str, Any] = {"members": members}
         if len(members) == query.limit:
             last = members[-1]
@@ -106,7 +106,7 @@ class GroupRoutes:
             shown["next"] = f"{last.origin}:{key}"
         return as_json(msgspec.json.encode(shown))
 
-    async def _page(self, code: str, query: MembersQuery) -> list[Member]:
+    async def _members(self, code: str, query: MembersQuery) -> list[Member]:
         origin, _, after = query.after.partition(":")
         found: list[Member] = []
         if origin == _OWN:

@@ -98,7 +98,7 @@ class Groups:
             self._check_cancel(order, facts)
         elif isinstance(order, PartnerMemberImport):
             if not self.enterprises.is_known(order.ec_code):
-                raise NotFound(EC_UNKNOWN.code, EC_UNKNOWN.text, "ec_code")
+                raise NotFound("EC_UNKNOWN", EC_UNKNOWN.text, "ec_code")
         elif isinstance(order, MemberActivate):
             self._check_ready(order)
         elif isinstance(order, OfMember):
@@ -111,7 +111,7 @@ class Groups:
         if isinstance(order, ECProductSubscribe) and self._places.lacks(
             wanted.product_class, is_straight=wanted.is_straight
         ):
-            raise Conflict(EC_ROUTE_MISSING.code, EC_ROUTE_MISSING.text, "product_class")
+            raise Conflict("EC_ROUTE_MISSING", EC_ROUTE_MISSING.text, "product_class")
         found = self.enterprises.find(order.ec_code, order.product)
         if found is not None:
             _refuse_open(found)
@@ -134,9 +134,9 @@ class Groups:
     def _check_ready(self, order: MemberActivate | MemberProductSubscribe) -> None:
         if not self.enterprises.is_known(order.ec_code):
             if self._policy.ec_unknown == "refuse":
-                raise NotFound(EC_UNKNOWN.code, EC_UNKNOWN.text, "ec_code")
+                raise NotFound("EC_UNKNOWN", EC_UNKNOWN.text, "ec_code")
         elif self._policy.ec_not_ready == "refuse" and not self._is_ready(order):
-            raise Conflict(EC_NOT_READY.code, EC_NOT_READY.text, "ec_code")
+            raise Conflict("EC_NOT_READY", EC_NOT_READY.text, "ec_code")
 
     def check_member(self, order: OfMember, user: User | None, *, is_first: bool) -> None:
         if isinstance(order, MemberProductSubscribe):
@@ -147,7 +147,7 @@ class Groups:
         is_member = user.member is not None and user.member.ec_code == order.ec_code
         has_left = isinstance(order, MemberRemove) and user.member is None
         if is_first and user.state is not UserState.PROVISIONING and not (is_member or has_left):
-            raise Conflict(NOT_A_MEMBER.code, NOT_A_MEMBER.text, "ec_code")
+            raise Conflict("NOT_A_MEMBER", NOT_A_MEMBER.text, "ec_code")
 
     def _check_attributes(self, order: MemberProductSubscribe) -> None:
         if not self._products.is_known(order.product):
