@@ -50,6 +50,7 @@ from hlrd.engine.groups import Groups
 from hlrd.engine.parking import Parking
 from hlrd.engine.products import ProductRules
 from hlrd.engine.segments import Segments
+from hlrd.engine.state_orders import province_of
 from hlrd.engine.turns import Turns
 from hlrd.pool.allocator import Allocator, Drawn, Exhausted, Pending
 from hlrd.ports import (
@@ -308,7 +309,7 @@ class Intake:
 
     def _check(self, entry: OpenOrder, lane: Lane, facts: Facts) -> None:
         order, kind = entry.order, entry.kind
-        eligibility.check_source(kind, entry.source, order.province, self._masters)
+        eligibility.check_source(kind, entry.source, province_of(entry, lane), self._masters)
         eligibility.check_reasons(order, entry.source)
         eligibility.check_times(order, entry.received_at)
         if order.effective_time is not None:

@@ -1593,8 +1593,8 @@ SELECT f.order_id, f.kind, f.user_id, f.step, f.is_undo, f.ne, f.code, f.falls
 FROM fallout f
 WHERE ($1::text IS NULL OR f.ne = $1) AND ($2::text IS NULL OR f.code = $2)
   AND ($3::text IS NULL OR f.province = $3) AND ($4::text IS NULL OR f.kind = $4)
-  AND ($5::float8 IS NULL OR f.since <= $8 - make_interval(secs => $5))
-  AND f.way IS NULL AND f.order_id >= $6 AND f.fell_at <= $8
+  AND ($5::float8 IS NULL OR f.since <= $8::timestamptz - make_interval(secs => $5))
+  AND f.way IS NULL AND f.order_id >= $6 AND f.fell_at <= $8::timestamptz
 ORDER BY f.order_id LIMIT $7;
 
 -- name: bulk_advance

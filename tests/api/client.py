@@ -26,10 +26,11 @@ from tests.api.fakes import (
     FakeAudit,
     FakeCardDesk,
     FakeElement,
-    FakeGroups,
     FakeForecasts,
+    FakeGroups,
     FakeHalts,
     FakeImports,
+    FakeMasters,
     FakeMoves,
     FakeNumberDesk,
     FakePools,
@@ -73,6 +74,7 @@ class World:
     halts: FakeHalts = field(default_factory=FakeHalts)
     moves: FakeMoves = field(default_factory=FakeMoves)
     audit: FakeAudit = field(default_factory=FakeAudit)
+    masters: FakeMasters = field(default_factory=FakeMasters)
     homes: RouteTable = field(default_factory=RouteTable)
     app: web.Application = field(default_factory=web.Application)
     runner: web.AppRunner | None = None
@@ -147,6 +149,8 @@ async def a_world(
         halts=world.halts,
         moves=world.moves,
         homes=world.homes,
+        masters=world.masters,
+        reconciler=world.masters,
         trail=world.audit,
         audit=world.audit,
         bodies=world.bodies,

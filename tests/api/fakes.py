@@ -17,8 +17,10 @@ from hlrd.domain.audit import Act, Facts, Head, Row
 from hlrd.domain.errors import Conflict, NotFound, Refusal
 from hlrd.domain.identity import ICCID, IMSI, MSISDN, Binding, SealedKey, UserId
 from hlrd.domain.lifecycle import MOVE, ImportState, MoveEvent, MoveState
+from hlrd.domain.master import Master, Mastery
 from hlrd.domain.operation import Task
 from hlrd.domain.orders import WorkOrder
+from hlrd.domain.reconciliation import Comparison, Held, Said
 from hlrd.domain.routing import Rehoming
 from hlrd.ne.halts import Halt
 from hlrd.pool import simfaults
@@ -31,6 +33,7 @@ from hlrd.ports import Answer, Submission
 from hlrd.store.audit_trail import AuditFilter
 from hlrd.store.desk import Work
 from hlrd.store.groups import ECRow, MemberRow, PartnerRow, SubscriptionRow
+from hlrd.store.masters import MasterView
 from hlrd.store.products import ProductRow
 from hlrd.store.record import (
     CardRow,
@@ -684,3 +687,43 @@ class FakeAudit:
     async def rows(self) -> AsyncIterator[Sequence[Row]]:
         for row in self.rows_kept:
             yield [row]
+
+
+@dataclass
+class FakeMasters:
+    """Who is master of user state; a switch goes on until the test ends it."""
+
+    usual: Master = Master.BACKUP
+    by_province: dict[str, Mastery] = field(default_factory=dict)
+    asked: list[tuple[object, ...]] = field(default_factory=list)
+
+    async def views(self) -> Sequence[MasterView]:
+        return [await self.view(province) for province in self.by_province]
+
+    async def view(self, province: str) -> MasterView:
+        now = self.by_province.get(province, Mastery(self.usual))
+        left = None if now.next is None else 3
+        name = orders.PROVINCES[province]
+        return MasterView(province, name, now.master, now.next, self.usual, left, left, None, None)
+
+    async def switch(self, province: str, master: Master, operator_id: str) -> MasterView:
+        now = self.by_province.get(province, Mastery(self.usual))
+        if now.master is master:
+            raise Conflict("MASTER_ALREADY", "it is", "master")
+        self.by_province[province] = Mastery(now.master, master)
+        return await self.view(province)
+
+    async def cancel(self, province: str, operator_id: str) -> MasterView:
+        self.by_province[province] = Mastery(self.by_province[province].master)
+        return await self.view(province)
+
+    async def compare(
+        self, province: str, said: Sequence[Said], *, operator_id: str, repairs: bool
+    ) -> Comparison:
+        self.asked.append((province, list(said), operator_id, repairs))
+        found = Comparison(province, self.usual)
+        for one in said:
+            held = Held(MSISDN("1064900000001"), province, {}, None, is_busy=False)
+            shown = found.count(one, held)
+            found.differences += [shown] if shown else []
+        return found

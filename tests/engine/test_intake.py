@@ -5,6 +5,7 @@ import pytest
 from hlrd import limits
 from hlrd.domain.errors import BadRequest
 from hlrd.domain.lifecycle import NumberState, UserState
+from hlrd.domain.master import Master, Masters
 from hlrd.domain.suspension import NO_REASONS
 from hlrd.domain.user import User
 from hlrd.pool.allocator import Exhausted, Lack, Pending
@@ -103,7 +104,7 @@ def test_a_source_sends_only_what_is_its_own(kind: str, source: str, code: str) 
 
 
 def test_with_both_as_backup_either_may_change_state() -> None:
-    stage = Stage(state_master="backup")
+    stage = Stage(masters=Masters(Master.BACKUP, {}))
     stage.users["7"] = user_of(1)
 
     (answer,) = stage.take(stage.suspend(), source="CRM")

@@ -7,6 +7,7 @@ from itertools import count
 from typing import Protocol
 
 from hlrd.domain.identity import IMSI, CardKey, SealedKey, UserId
+from hlrd.domain.master import Master, Masters
 from hlrd.domain.outcome import Outcome
 from hlrd.domain.plans.plan import Routes
 from hlrd.domain.routing import RouteTable
@@ -78,7 +79,7 @@ class Daemon:
             homes=RouteTable(),
             products=self.products,
             script_checks={"mml": lambda script: None},
-            state_master="BOSS",
+            masters=Masters(Master.BOSS, {}),
             order_ids=count(first_own_id),
             first_own_id=first_own_id,
         )
