@@ -25,7 +25,6 @@ from hlrd.config import ConfigError, NESettings, Settings
 from hlrd.domain.delivery import Endpoints
 from hlrd.domain.errors import HlrdError
 from hlrd.domain.fallout import EOMSRule
-from hlrd.domain.group import GroupPlaces
 from hlrd.domain.operation import Operation
 from hlrd.domain.plans.plan import Routes
 from hlrd.domain.policy import Policy
@@ -33,6 +32,7 @@ from hlrd.domain.routing import RouteTable, Routing
 from hlrd.engine.engine import Engine
 from hlrd.ne.adapter import Account, Adapter
 from hlrd.ne.driver import Driver
+from hlrd.ne.parts import group_places
 from hlrd.ne.replies import Replies
 from hlrd.ne.replies import read as read_replies
 from hlrd.ne.routefile import routing
@@ -119,37 +119,6 @@ def routes(settings: Settings) -> Routes:
             settings.groups.ec_not_ready,
         ),
     )
-
-
-_GROUP_DIALECTS: Final = {
-    "nationwide": "nationwide_management",
-    "class1": "class1_platform",
-    "gateway": "iot_gateway",
-    "province_platform": "province_platform",
-    "province_management": "province_management",
-    "bboss": "bboss_relay",
-    "boss1": "boss1_relay",
-    "registry": "pboss_registry",
-}
-"""Which dialect plays which part in group business, by the name of its setting."""
-
-
-def group_places(settings: Settings) -> GroupPlaces:
-    """Each part's NE: the one that is named, or the only one that could be meant."""
-    found = {part: _part(settings, part, dialect) for part, dialect in _GROUP_DIALECTS.items()}
-    relays = {"BBOSS": found.pop("bboss"), "BOSS1": found.pop("boss1")}
-    return GroupPlaces(**found, relays={route: ne for route, ne in relays.items() if ne})
-
-
-def _part(settings: Settings, part: str, dialect: str) -> str:
-    able = [ne.name for ne in settings.ne if ne.dialect == dialect]
-    named: str | None = getattr(settings.groups, part)
-    if named is None:
-        return able[0] if len(able) == 1 else ""
-    if named not in able:
-        text = f"groups.{part}: no network element {named!r} of dialect {dialect} is configured"
-        raise ConfigError(text)
-    return named
 
 
 def _that_can(operation: Operation, settings: Settings) -> list[NESettings]:

@@ -71,7 +71,7 @@ def routes(places: GroupPlaces = PLACES, **policy: Any) -> Routes:
 
 
 def subscription(product_class: int = 1, **changes: Any) -> Subscription:
-    fixed = {
+    fixed: dict[str, Any] = {
         "ec_code": "EC1",
         "ec_name": "示例集团",
         "product": "TRACK",
@@ -92,7 +92,9 @@ def having(*found: Subscription, state: ECState = ECState.ACTIVE) -> Enterprises
 
 
 def subscribe_ec(product_class: int = 1, **changes: Any) -> ECProductSubscribe:
-    named = {"ec_code": "EC1", "ec_name": "示例集团", "product": "TRACK", "product_version": 1}
+    named: dict[str, Any] = {
+        "ec_code": "EC1", "ec_name": "示例集团", "product": "TRACK", "product_version": 1,
+    }  # fmt: skip
     return ECProductSubscribe(**NO_USER, **named | {"product_class": product_class} | changes)
 
 
@@ -398,7 +400,7 @@ def test_a_stopped_member_gets_a_function_but_no_content() -> None:
 def test_the_registry_knows_an_enterprise_as_long_as_it_has_anything(
     moves: list[tuple[str, str, bool]],
 ) -> None:
-    enterprises, model = Enterprises(), set()
+    enterprises, model = Enterprises(), set[tuple[str, str]]()
     for ec_code, product, is_there in moves:
         one = subscription(ec_code=ec_code, product=product)
         enterprises.put(Standing(one, ECState.ACTIVE if is_there else None))

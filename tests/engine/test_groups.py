@@ -88,14 +88,16 @@ class GroupStage(Stage):
     # Orders.
 
     def subscribe_ec(self, **changes: Any) -> ECProductSubscribe:
-        named = {"ec_code": "EC", "ec_name": "n", "product": "TRACK", "product_class": 1}
+        named: dict[str, Any] = {
+            "ec_code": "EC", "ec_name": "n", "product": "TRACK", "product_class": 1,
+        }  # fmt: skip
         return ECProductSubscribe(**self._header(), **named | changes)
 
     def cancel_ec(self) -> ECProductCancel:
         return ECProductCancel(**self._header(), ec_code="EC", product="TRACK")
 
     def subscribe(self, user: str = "7", **changes: Any) -> MemberProductSubscribe:
-        named = {"ec_code": "EC", "product": "TRACK"}
+        named: dict[str, Any] = {"ec_code": "EC", "product": "TRACK"}
         return MemberProductSubscribe(**self.header(user), **named | changes)
 
     def remove(self, user: str = "7", **changes: Any) -> MemberRemove:
