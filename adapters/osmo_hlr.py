@@ -6,6 +6,7 @@ means is in `adapters/replies/osmo_hlr.toml`.
 
 import re
 from collections.abc import Mapping, Sequence
+from itertools import takewhile
 from typing import Final
 
 from cryptography.hazmat.primitives.ciphers import Cipher
@@ -115,7 +116,7 @@ class OsmoHLR(Adapter[CTRLReply]):
         outcome = self._judge(Asked.COMMAND, task.operation, refused[0])
         if outcome.verdict is Verdict.EXISTS and task.operation is _ADD_KEY:
             return self._met(task, reply, outcome)
-        return replace(outcome, is_partial=True) if _is_partial(reply) else outcome
+        return replace(outcome, is_partial=True) if _is_partial(task, reply) else outcome
 
     def read_back(self, task: Task) -> bytes | None:
         """None for ADD_KEY: a key could only be read in clear, and loading it anew does no harm."""
@@ -238,10 +239,16 @@ def _has_nothing_to_give(task: Task, place: int, answer: Answer) -> bool:
     return is_giver and answer.error == _NO_SUCH
 
 
-def _is_partial(reply: CTRLReply) -> bool:
-    """Whether anything was set: a refusal does not keep the commands behind it."""
-    done = [answer for answer in reply.answers if not answer.error]
-    return any(answer.value == _OK or answer.variable == _CREATE for answer in done)
+def _is_partial(task: Task, reply: CTRLReply) -> bool:
+    """Whether anything was set before the first refusal. Behind it, flags follow from it; but a
+    number that was taken off its record is missed.
+    """
+    if task.operation is _CHANGE_CARD and any(
+        not answer.error for answer in reply.answers[_GIVER : _GIVER + 1]
+    ):
+        return True
+    before = takewhile(lambda answer: not answer.error, reply.answers)
+    return any(answer.value == _OK or answer.variable == _CREATE for answer in before)
 
 
 def _service(subscriber: str, level: Level) -> tuple[Command, Command]:

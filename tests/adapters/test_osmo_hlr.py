@@ -92,6 +92,63 @@ def test_a_task_is_these_commands(task: Task, commands: list[str]) -> None:
     assert sent(task) == shown
 
 
+OLD, NEW = "subscriber.by-imsi-001010000000005", "subscriber.by-imsi-001010000000006"
+CHANGE_CARD, CHANGE_NUMBER = Operation.CHANGE_CARD, Operation.CHANGE_NUMBER
+
+
+def test_a_new_card_has_the_level_of_the_line_before_it_has_its_number() -> None:
+    assert sent(a_task(CHANGE_CARD, level=Level.ONE_WAY)) == [
+        f"GET {NEW}.msisdn",
+        f"SET {NEW}.cs-enabled 1",
+        f"SET {NEW}.ps-enabled 0",
+        f"SET {OLD}.msisdn none",
+        f"SET {NEW}.msisdn 861064900000005",
+    ]
+
+
+def test_the_key_of_a_stopped_line_is_loaded_when_its_card_is_stopped() -> None:
+    create, _, cs, ps, load = sent(a_task(ADD_KEY, level=Level.TWO_WAY), KEY, op=OP, k4_3="0F" * 16)
+
+    assert create == f"SET subscriber.create {IMSI}"
+    assert (cs, ps) == (f"SET {SUBSCRIBER}.cs-enabled 0", f"SET {SUBSCRIBER}.ps-enabled 0")
+    assert ".aud" in load
+
+
+def test_another_number_is_set_in_the_place_of_the_old() -> None:
+    assert sent(a_task(CHANGE_NUMBER)) == [
+        "SET subscriber.by-imsi-001010000000007.msisdn 861064900000008"
+    ]
+
+
+def test_a_change_of_card_that_failed_behind_the_old_records_number_is_taken_back() -> None:
+    outcome = judged(CHANGE_CARD, "No such subscriber.", "", "", "", "No such subscriber.")
+
+    assert (outcome.verdict, outcome.is_partial) == (Verdict.PERMANENT, True)
+
+
+def test_an_old_record_that_is_gone_has_no_number_to_give() -> None:
+    assert judged(CHANGE_CARD, "", "", "", "No such subscriber.", "").verdict is Verdict.DONE
+
+
+@pytest.mark.parametrize(
+    ("operation", "shown", "verdict"),
+    [
+        (CHANGE_CARD, {"imsi": "001010000000006"}, Verdict.APPLIED),
+        (CHANGE_CARD, {"imsi": "001010000000006", "nam_ps": 0}, Verdict.ABSENT),
+        (CHANGE_CARD, {"imsi": "001010000000005"}, Verdict.ABSENT),
+        (CHANGE_CARD, {"imsi": "001010000000099"}, Verdict.DIFFERENT),
+        (CHANGE_NUMBER, {"msisdn": "861064900000008"}, Verdict.APPLIED),
+        (CHANGE_NUMBER, {"msisdn": "861064900000007"}, Verdict.ABSENT),
+        (CHANGE_NUMBER, {"msisdn": None}, Verdict.ABSENT),
+        (CHANGE_NUMBER, {"msisdn": "861064900000099"}, Verdict.DIFFERENT),
+    ],
+)
+def test_a_change_is_read_back_by_what_stays(
+    operation: Operation, shown: dict[str, object], verdict: Verdict
+) -> None:
+    assert compared(a_task(operation, level=Level.NONE), an_info(**shown)).verdict is verdict
+
+
 @pytest.mark.parametrize("algorithm", ALGORITHMS)
 def test_a_key_is_loaded_into_the_table_of_its_generation(algorithm: str) -> None:
     key = CardKey(KI, 0, algorithm, "USIM")

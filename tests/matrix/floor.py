@@ -11,12 +11,13 @@ from random import Random
 from typing import Any, Final
 
 from hlrd.domain.catalogue import BY_NAME, Direction, OrderKind
+from hlrd.domain.group import Enterprises
 from hlrd.domain.identity import UserId
 from hlrd.domain.lifecycle import OrderEvent, OrderState
 from hlrd.domain.operation import Task
 from hlrd.domain.orders import UserTerminate
 from hlrd.domain.outcome import Outcome
-from hlrd.domain.plans.plan import Routes
+from hlrd.domain.plans.plan import Plan, Routes
 from hlrd.domain.publication import Products
 from hlrd.engine.book import Book, OpenOrder, OpenTask
 from hlrd.engine.dispatch import Dispatch
@@ -76,8 +77,10 @@ class Floor:
             dispatch=self._dispatch,
             routes=Routes(dsmp=NE, templates={}),
             products=Products(),
+            enterprises=Enterprises(),
             segments=Segments(Book()),
             doubt_until=0.0,
+            predecessor_wait_s=0.0,
             on_end=self._ended,
         )
         self._ends: dict[int, asyncio.Future[OrderState]] = {}
@@ -162,4 +165,5 @@ def _order(number: int, kind: OrderKind, *, is_resent: bool) -> OpenOrder:
     )
     order.move(OrderEvent.JOURNALED)
     order.move(OrderEvent.STARTED)
+    order.plan = Plan((), None)
     return order

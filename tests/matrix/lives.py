@@ -9,6 +9,8 @@ from hlrd.domain.operation import NO_DETAILS, UNDO, Details, Operation, Task
 from tests.adapters.conformance import EMULATED, ground, the_task
 
 NE: Final = "ne1"
+CHANGES: Final = frozenset({Operation.CHANGE_CARD, Operation.CHANGE_NUMBER})
+"""Of a user who is open already."""
 
 _IDENTITIES_PER_USER: Final = 100
 
@@ -33,6 +35,8 @@ def life(dialect: str, user: int) -> Life:
 
 
 def _opens(operation: Operation) -> bool:
+    if operation in CHANGES:
+        return False
     return operation in UNDO or operation is Operation.PUBLISH_PRODUCT
 
 
