@@ -1,8 +1,10 @@
 """Which NE has which part in group business."""
 
+from typing import Any
+
 import pytest
 
-from hlrd.config import ConfigError, NESettings, Settings
+from hlrd.config import ConfigError, Settings
 from hlrd.ne.parts import group_places
 
 
@@ -29,7 +31,7 @@ def test_of_several_the_one_that_is_named() -> None:
 
 
 def test_a_name_that_is_none_of_its_dialect_stops_the_start() -> None:
-    with pytest.raises(ConfigError, match="groups.gateway: no network element 'video'"):
+    with pytest.raises(ConfigError, match="gateway: no network element 'video'"):
         group_places(settings(("video", "province_platform"), gateway="video"))
 
 
