@@ -4,13 +4,14 @@ A person lets an order go in one of three ways. Whatever was ruled before, such 
 counts as done, holds for every later run of the order too.
 """
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from enum import StrEnum
 from fnmatch import fnmatchcase
 from typing import Final
 
 from msgspec import Struct
 
+from hlrd.domain.audit import Action
 from hlrd.domain.lifecycle import TaskState
 from hlrd.domain.trail import TaskTrail
 
@@ -39,6 +40,17 @@ class Act(StrEnum):
     FINISH = "finish"
     CANCEL = "cancel"
     TO_EOMS = "toEoms"  #: hand it to the people behind the EOMS, whose answer is the next act
+
+
+AUDITED: Final[Mapping[Act, Action]] = {
+    Act.RESEND: Action.FALLOUT_RESEND,
+    Act.CHANGE: Action.FALLOUT_CHANGE,
+    Act.SKIP: Action.FALLOUT_SKIP,
+    Act.FINISH: Action.FALLOUT_FINISH,
+    Act.CANCEL: Action.FALLOUT_CANCEL,
+    Act.TO_EOMS: Action.FALLOUT_TO_EOMS,
+}
+"""As what an act stands in the audit trail."""
 
 
 BULK: Final = (Act.RESEND, Act.SKIP, Act.FINISH, Act.CANCEL, Act.TO_EOMS)

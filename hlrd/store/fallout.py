@@ -7,7 +7,7 @@ from typing import Final, NamedTuple
 
 from hlrd import limits
 from hlrd.domain import trail
-from hlrd.domain.fallout import Chosen, Release, Way, done_of
+from hlrd.domain.fallout import Act, Chosen, Release, Way, done_of
 from hlrd.ports import Closing
 from hlrd.store.connection import Connection, Pool, Record
 from hlrd.store.errors import translated
@@ -90,6 +90,17 @@ class SheetRow:
     text: str
     opened_at: datetime
     changed_at: datetime
+
+
+@dataclass(frozen=True, slots=True)
+class FalloutShown:
+    """One order at the desk with all that was done to it."""
+
+    row: FalloutRow
+    acts: Sequence[Act]  #: that it is open to now
+    changeable: Sequence[str]  #: fields that a person may change
+    amendments: Sequence[AmendmentRow]
+    sheets: Sequence[SheetRow]
 
 
 class Gauge(NamedTuple):

@@ -305,7 +305,9 @@ JOIN work_order w USING (user_id)
 LEFT JOIN user_state s USING (user_id)
 LEFT JOIN binding b USING (user_id)
 LEFT JOIN binding c ON c.user_id = '-' || w.user_id AND c.order_id = w.id
+LEFT JOIN turn n ON n.order_id = w.id
 WHERE NOT EXISTS (SELECT FROM receipt r WHERE r.order_id = w.id AND r.is_final)
+  AND ($3 OR n.due_at IS NULL OR n.place IS NOT NULL)
 ORDER BY w.id;
 
 -- name: lease_ranges

@@ -54,6 +54,8 @@ class Result(StrEnum):
     DONE = "done"
     CANNOT_BE_DONE = "cannotBeDone"
     WITHDRAWN = "withdrawn"
+    RESEND = "resend"  #: of a fallout: what is to become of its order
+    CANCEL = "cancel"
 
 
 WITH_PEOPLE: Final = frozenset({State.OPEN, State.ACKNOWLEDGED, State.WITHDRAWING})
@@ -89,7 +91,7 @@ class Sheet(Struct, omit_defaults=True):
 class Word(Struct, frozen=True, forbid_unknown_fields=True):
     """What people answer."""
 
-    result: Literal["done", "cannotBeDone"]
+    result: Literal["done", "cannotBeDone", "resend", "cancel"]
     by: Short
     text: Text = ""
 
@@ -156,6 +158,8 @@ class Office:
     def reply(self, number: str, word: Word) -> Sheet:
         """Raises as `acknowledge` does."""
         sheet = self._with_people(number)
+        if word.result in (Result.RESEND, Result.CANCEL) and sheet.content.kind != "fallout":
+            raise NotNow(f"sheet {number} is about no order that fell out")
         sheet.by, sheet.reply = word.by, word.text
         if sheet.state is not State.WITHDRAWING:
             sheet.result = Result(word.result)

@@ -48,7 +48,8 @@ def opened_in_vain() -> Fallen:
     """The DSMP refuses, and the HLR does not let the subscriber go."""
     stage = Stage()
     fallen = Fallen(stage, stage.activate())
-    stage.reply(), stage.reply()
+    stage.reply()
+    stage.reply()
     stage.reply(REFUSED, ne=stage.dsmp)
     stage.reply(Outcome(Verdict.PERMANENT, "9", "kept"))
     return fallen
@@ -244,7 +245,8 @@ def test_an_errand_is_sent_as_a_command_and_answered_once() -> None:
     stage = Stage()
     fallen = Fallen(stage, stage.activate())
     task = stage.hlr.sent[0].task
-    stage.reply(), stage.finish()
+    stage.reply()
+    stage.finish()
     told: list[Outcome] = []
 
     stage.engine.errand(task, lambda _, outcome: told.append(outcome))

@@ -24,7 +24,7 @@ CREATE TABLE fallout (
     CONSTRAINT fallout_way CHECK (way IN ('resend', 'finish', 'cancel'))
 );
 CREATE INDEX fallout_ne_code ON fallout (ne, code);
-CREATE INDEX fallout_bulk ON fallout (bulk_id) WHERE bulk_id IS NOT NULL;
+CREATE INDEX fallout_bulk_id ON fallout (bulk_id) WHERE bulk_id IS NOT NULL;
 
 INSERT INTO fallout (order_id, kind, user_id, province, ne, operation, verdict, code, text, step,
     is_undo, since, fell_at, falls)

@@ -15,7 +15,7 @@ from hlrd.domain.operation import Details, Operation, Task
 from hlrd.domain.outcome import Outcome, Verdict
 from hlrd.ports import Intent
 from loadtest.control import ControlPort
-from loadtest.eoms.core import Result, State, Word
+from loadtest.eoms.core import NotNow, Result, State, Word
 from loadtest.eoms.server import Server, Settings, StateFileDamaged
 from loadtest.faults import Fault, Once, Profile
 from tests.adapters.conformance import SHEET, a_task
@@ -254,3 +254,20 @@ async def test_a_damaged_state_file_is_told_by_its_line(tmp_path: Path) -> None:
     with pytest.raises(StateFileDamaged, match="line 1"):
         await server.open("127.0.0.1", 0)
     await server.close()
+
+
+@pytest.mark.parametrize("result", ["resend", "cancel"])
+async def test_people_say_what_becomes_of_an_order_that_fell_out_and_of_no_other(
+    result: Any,
+) -> None:
+    word = Word(result, "li.si", "the profile is there now")
+    async with serving() as server, driving(server) as desk:
+        await desk.ask(sheet_task(OPEN))
+        with pytest.raises(NotNow):
+            server.office.reply("W17", word)
+        await desk.ask(sheet_task(OPEN, details=FALLEN))
+        server.office.reply("F17", word)
+        told_of_it = await desk.ask(sheet_task(OPEN, details=FALLEN), Intent.READ_BACK)
+
+    assert told_of_it.verdict is Verdict.APPLIED
+    assert (told_of_it.code, told_of_it.text) == (f"replied {result}", "the profile is there now")
