@@ -18,6 +18,7 @@ from adapters.osmo_hlr import OsmoHLR
 from hlrd.codec import ipa
 from hlrd.domain.identity import international
 from hlrd.domain.lifecycle import OrderState
+from hlrd.domain.operation import Operation
 from hlrd.domain.outcome import Verdict
 from hlrd.ne.adapter import Account
 from loadtest.faults import Fault
@@ -139,7 +140,10 @@ async def test_its_database_is_right_whatever_befalls(fault: Fault, tmp_path: Pa
 
     told = f"MATRIX_SEED={SEED}"
     assert set(lived.states) == {OrderState.SUCCEEDED}, told
-    assert held == {_imsi(user): _whole(user) for user in lived.users if not _leaves(user)}, told
+    wanted = {_imsi(user): _whole(user) for user in lived.users if not _leaves(user)}
+    for user in filter(_leaves, lived.users):
+        wanted |= _changed(user)
+    assert held == wanted, told
     assert lived.in_doubt >= 1, told
     assert len(lived.users) > AT_ONCE, told
 
@@ -163,7 +167,7 @@ async def _live(proxy: FaultProxy, hlr: RealHLR, fault: Fault) -> Lived:
 
 
 async def _serve(floor: Floor, users: Iterator[int], lived: Lived) -> None:
-    """Each user is opened; whoever has an odd number is barred and closed again."""
+    """Each user is opened; whoever has an odd number is barred, changed and closed again."""
     while not lived.is_over:
         user = next(users)
         lived.users.append(user)
@@ -181,6 +185,21 @@ def _imsi(user: int) -> str:
     return life("osmo_hlr", user).opening[0].binding.imsi
 
 
-def _whole(user: int) -> tuple[str, bool, bool, bool]:
-    """Number, both services, key."""
+Held = tuple[str | None, bool, bool, bool]
+"""Number, both services, key."""
+
+
+def _changed(user: int) -> Mapping[str, Held]:
+    """Those who changed card, on a stopped line, or number. The old card has its key still."""
+    found: dict[str, Held] = {}
+    for task in life("osmo_hlr", user).later:
+        target = task.details.target
+        if target is not None:
+            is_free = task.operation is Operation.CHANGE_NUMBER
+            found[task.binding.imsi] = (None, True, True, True)
+            found[target.imsi] = (international(target.msisdn), is_free, is_free, True)
+    return found
+
+
+def _whole(user: int) -> Held:
     return international(life("osmo_hlr", user).opening[0].binding.msisdn), True, True, True
