@@ -9,12 +9,15 @@ from hlrd.ne.parts import group_places
 
 
 def settings(*elements: tuple[str, str], **groups: str) -> Settings:
-    return Settings(
-        tokens=[{"source": "OPS", "token": "a-token-that-is-long"}],
-        keys={"current": "k", "keys": {"k": "0" * 64}},
-        ne=[NESettings(name=name, dialect=dialect, host="h", port=1) for name, dialect in elements],
-        groups=groups,
-    )
+    document: dict[str, Any] = {
+        "tokens": [{"source": "OPS", "token": "a-token-that-is-long"}],
+        "keys": {"current": "k", "keys": {"k": "0" * 64}},
+        "ne": [
+            {"name": name, "dialect": dialect, "host": "h", "port": 1} for name, dialect in elements
+        ],
+        "groups": groups,
+    }
+    return Settings(**document)
 
 
 def test_the_only_one_of_its_dialect_has_the_part() -> None:
