@@ -130,6 +130,23 @@ class Endpoint:
     timeout_s: float = 15.0
 
 
+@dataclass(frozen=True, slots=True)
+class EndpointView:
+    """An endpoint as staff sees it: nothing secret."""
+
+    name: str
+    source: str
+    url: str  #: without what follows the path
+    is_default: bool
+    state: str  #: open, away, paused or gone
+    failing_since: float | None  #: seconds of the epoch
+    pending: int
+    dead: int
+    oldest_age_s: float
+    in_flight: int
+    cursor: int
+
+
 class Endpoints:
     """The registered ones, which a reload of the settings changes."""
 

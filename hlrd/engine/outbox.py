@@ -203,7 +203,7 @@ class Outbox:
             receipt
             for lane in self._lanes.values()
             for receipt in lane.waiting
-            if not lane.is_in_flight and now >= self._started(receipt) + GIVE_UP_S
+            if not lane.is_in_flight and now >= self._started(receipt, now) + GIVE_UP_S
         ]
         for receipt in old:
             self._give_up(receipt, "the endpoint was away")
@@ -223,9 +223,11 @@ class Outbox:
         self._due = [(head.due_at, head.seq, head.user_id) for head in heads]
         heapify(self._due)
 
-    def _started(self, receipt: Outgoing) -> float:
-        assert self.failing_since is not None
-        return receipt.since or max(receipt.closed_at, self.failing_since)
+    def _started(self, receipt: Outgoing, now: float) -> float:
+        """Its first failure; an endpoint that was away already would have failed it as it came."""
+        if receipt.since is not None:
+            return receipt.since
+        return now if self.failing_since is None else max(receipt.closed_at, self.failing_since)
 
     def _learn(self, reply: Reply, now: float) -> None:
         if reply.reception is Reception.TAKEN:
@@ -255,7 +257,7 @@ class Outbox:
 
     def _not_taken(self, receipt: Outgoing, reply: Reply, now: float) -> DeliveryState:
         receipt.failures += 1
-        receipt.since = receipt.since or now
+        receipt.since = self._started(receipt, now)
         wait_s = max(delay_s(receipt.failures, self._chance()), reply.retry_after_s)
         due_at = next_try(now, since=receipt.since, wait_s=wait_s)
         if due_at is None:

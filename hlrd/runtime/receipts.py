@@ -48,14 +48,13 @@ class ReceiptReader:
 
         Waits up to `wait_s` seconds for the first; empty when none came.
         """
-        fetched = min(cursor, self._durable_up_to())  # upstream may name a cursor that never was
-        self._cursors[source] = max(fetched, self._cursors.get(source, 0))
+        self.fetched(source, cursor)
         deadline = monotonic() + wait_s
         while True:
             waiter = asyncio.get_running_loop().create_future()
             self._waiting[source].add(waiter)  # before the read, so that none slips in between
             try:
-                found = await self._read(source, cursor, limit)
+                found = await self.read(source, cursor, self._durable_up_to(), limit)
                 left_s = deadline - monotonic()
                 if found or left_s <= 0:
                     return found
@@ -66,6 +65,22 @@ class ReceiptReader:
             finally:
                 self._forget(source, waiter)
 
+    def fetched(self, source: str, cursor: int) -> None:
+        """The source has everything up to `cursor`."""
+        fetched = min(cursor, self._durable_up_to())  # upstream may name a cursor that never was
+        self._cursors[source] = max(fetched, self._cursors.get(source, 0))
+
+    async def read(
+        self, source: str, cursor: int, mark: int, limit: int
+    ) -> list[tuple[int, bytes]]:
+        """Receipts of `source` past `cursor` and up to `mark`, no more than a page."""
+        if cursor >= mark:
+            return []
+        count = min(limit, limits.RECEIPTS_PAGE_MAX)
+        with translated():
+            rows = await self._pool.fetch(_AFTER, source, cursor, mark, count)
+        return [(row["seq"], row["body"]) for row in rows]
+
     async def run(self) -> None:
         """Keep the gauge of waiting receipts, and the cursors over a restart. Never ends."""
         while True:
@@ -74,15 +89,6 @@ class ReceiptReader:
             except StoreUnavailable as error:
                 _log.warning("receipts_not_counted", error=str(error))
             await asyncio.sleep(_COUNT_EVERY_S)
-
-    async def _read(self, source: str, cursor: int, limit: int) -> list[tuple[int, bytes]]:
-        mark = self._durable_up_to()
-        if cursor >= mark:
-            return []
-        count = min(limit, limits.RECEIPTS_PAGE_MAX)
-        with translated():
-            rows = await self._pool.fetch(_AFTER, source, cursor, mark, count)
-        return [(row["seq"], row["body"]) for row in rows]
 
     def _forget(self, source: str, waiter: "asyncio.Future[None]") -> None:
         waiting = self._waiting.get(source)

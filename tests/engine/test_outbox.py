@@ -5,7 +5,7 @@ from random import Random
 from typing import Final
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from hlrd import limits
@@ -134,7 +134,7 @@ REPLIES: Final = {
 }
 
 
-@settings(max_examples=300, deadline=None)
+@settings(max_examples=300, deadline=None, suppress_health_check=[HealthCheck.too_slow])
 @given(st.lists(st.integers(1, 4), min_size=1, max_size=30), STEPS, st.integers(0, 2**32))
 def test_every_receipt_arrives_in_the_order_of_its_user_whatever_happens(
     users: list[int], steps: list[tuple[str, int]], seed: int
@@ -161,7 +161,7 @@ def test_every_receipt_arrives_in_the_order_of_its_user_whatever_happens(
     assert world.durable.cursor == len(users)
 
 
-@settings(max_examples=200, deadline=None)
+@settings(max_examples=200, deadline=None, suppress_health_check=[HealthCheck.too_slow])
 @given(st.lists(st.integers(1, 4), min_size=1, max_size=30), STEPS, st.integers(0, 2**32))
 def test_without_a_kill_no_receipt_arrives_twice(
     users: list[int], steps: list[tuple[str, int]], seed: int

@@ -12,7 +12,7 @@ from urllib.parse import urlsplit
 import structlog
 
 from hlrd import limits, metrics
-from hlrd.domain.delivery import Endpoint, Endpoints
+from hlrd.domain.delivery import Endpoint, Endpoints, EndpointView
 from hlrd.domain.errors import Conflict, NotFound
 from hlrd.domain.lifecycle import DeliveryState
 from hlrd.engine.outbox import Outbox
@@ -33,23 +33,6 @@ _GAUGES: Final = (
     metrics.ENDPOINT_AWAY,
 )
 _log: Final = structlog.get_logger(__name__)
-
-
-@dataclass(frozen=True, slots=True)
-class EndpointView:
-    """An endpoint as staff sees it: nothing secret."""
-
-    name: str
-    source: str
-    url: str  #: without what follows the path
-    is_default: bool
-    state: str  #: open, away, paused or gone
-    failing_since: float | None  #: seconds of the epoch
-    pending: int
-    dead: int
-    oldest_age_s: float
-    in_flight: int
-    cursor: int
 
 
 @dataclass(slots=True, eq=False)

@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from email.utils import parsedate_to_datetime
 from ssl import SSLContext
+from time import time
 from typing import Final
 
 import aiohttp
@@ -54,12 +55,12 @@ class Sender:
     async def close(self) -> None:
         await self._http.close()
 
-    async def send(self, receipt: Outgoing, content: Content, epoch_s: float) -> Reply:
+    async def send(self, receipt: Outgoing, content: Content) -> Reply:
         """An idle connection that the endpoint closed just now is no failure of anybody."""
         endpoint = self.registration.endpoint
         body = webhook.encode(receipt.seq, receipt.user_id, content, node=self._node)
         id = webhook.event_id(receipt.seq)
-        headers = self.registration.signer.headers(id, epoch_s, body)
+        headers = self.registration.signer.headers(id, time(), body)
         try:
             with suppress(*_LOST):
                 return await self._post(body, headers)

@@ -151,7 +151,7 @@ class Worker:
         if content is None:
             return _NOT_THERE
         started = perf_counter()
-        reply = await self.sender.send(receipt, content, self._now())
+        reply = await self.sender.send(receipt, content)
         self._duration.observe(perf_counter() - started)
         return reply
 

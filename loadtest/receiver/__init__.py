@@ -1,0 +1,1 @@
+"""An emulated upstream system that takes receipts: its core, its HTTP port, its process."""
