@@ -269,13 +269,12 @@ class Stage:
     def open(self, n: int, user: str = "7", **changes: Any) -> UserOpen:
         one = card(n)
         named = {"msisdn": f"10647000{n:05d}", "imsi": one.imsi, "iccid": one.iccid}
-        key = {"ki": KI, "keyid": 1, "services": ["GPRS", "SMS"]}
+        key: dict[str, Any] = {"ki": KI, "keyid": 1, "services": ["GPRS", "SMS"]}
         return UserOpen(**self.header(user), **named | key | changes)
 
     def suspend(self, n: int = 1, user: str = "7", **changes: Any) -> ArrearsSuspend:
-        return ArrearsSuspend(
-            **self.header(user), **{"msisdn": f"10647000{n:05d}", "level": 2} | changes
-        )
+        fixed: dict[str, Any] = {"msisdn": f"10647000{n:05d}", "level": 2}
+        return ArrearsSuspend(**self.header(user), **fixed | changes)
 
     def resume(self, n: int = 1, user: str = "7", **changes: Any) -> PaymentResume:
         return PaymentResume(**self.header(user), **{"msisdn": f"10647000{n:05d}"} | changes)

@@ -34,9 +34,9 @@ def reasons_of(named: list[LeveledReason]) -> Reasons:
 def refuse_bad_word(order: object) -> None:
     """The whole set of reasons, where an order says it, has a version and agrees with what the
     order does."""
-    if not isinstance(order, OfStateMaster) or order.reasons is None:
+    named: list[LeveledReason] | None = getattr(order, "reasons", None)
+    if named is None:
         return
-    named = order.reasons
     if getattr(order, "state_version", None) is None:
         text = "reasons are the master's as of a state_version"
         raise BadRequest("STATE_VERSION_MISSING", text, "state_version")

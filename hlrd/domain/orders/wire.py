@@ -28,7 +28,7 @@ from hlrd.domain.orders.header import BEIJING, PROVINCES
 from hlrd.domain.orders.opening import UserOpen
 from hlrd.domain.orders.product import ProductPublish
 from hlrd.domain.orders.repair import NERepair
-from hlrd.domain.orders.standing import refuse_bad_word
+from hlrd.domain.orders.standing import OfStateMaster, refuse_bad_word
 from hlrd.domain.orders.work_order import Opening, WorkOrder
 
 _DECODER: Final[msgspec.json.Decoder[WorkOrder]] = msgspec.json.Decoder(WorkOrder)
@@ -167,7 +167,8 @@ def _normalize(order: WorkOrder) -> None:
         normalize_card(order)
     elif isinstance(order, NERepair) and order.services is not None:
         order.services = sorted(set(order.services))
-    refuse_bad_word(order)
+    if isinstance(order, OfStateMaster | NERepair):
+        refuse_bad_word(order)
 
 
 def _normalize_opening(order: Opening) -> None:
