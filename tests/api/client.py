@@ -20,6 +20,8 @@ from hlrd.api.public import public_app
 from hlrd.api.seam import Imports, NumberPools, SIMStock, Status
 from hlrd.domain.orders import Source
 from hlrd.domain.routing import RouteTable
+from tests.api.fake_deliveries import FakeDeliveries, FakeFeed
+from tests.api.fake_fallout import FakeBulks, FakeFalloutDesk
 from tests.api.fake_reservations import FakeReservations
 from tests.api.fakes import (
     Book,
@@ -62,6 +64,8 @@ class World:
     book: Book = field(default_factory=Book)
     status: Status = field(default_factory=lambda: Status(ready=True))
     receipts: FakeReceipts = field(default_factory=FakeReceipts)
+    feed: FakeFeed = field(default_factory=FakeFeed)
+    deliveries: FakeDeliveries = field(default_factory=FakeDeliveries)
     pools: FakePools = field(default_factory=FakePools)
     numbers: FakeNumberDesk = field(default_factory=FakeNumberDesk)
     stock: FakeStock = field(default_factory=FakeStock)
@@ -73,6 +77,8 @@ class World:
     element: FakeElement = field(default_factory=FakeElement)
     halts: FakeHalts = field(default_factory=FakeHalts)
     moves: FakeMoves = field(default_factory=FakeMoves)
+    fallout: FakeFalloutDesk = field(default_factory=FakeFalloutDesk)
+    bulks: FakeBulks = field(default_factory=FakeBulks)
     audit: FakeAudit = field(default_factory=FakeAudit)
     masters: FakeMasters = field(default_factory=FakeMasters)
     homes: RouteTable = field(default_factory=RouteTable)
@@ -136,6 +142,8 @@ async def a_world(
         recall=world.book,
         orders=world.book,
         receipts=world.receipts,
+        feed=world.feed,
+        deliveries=world.deliveries,
         pools=pools or world.pools,
         numbers=world.numbers,
         forecasts=FakeForecasts(),
@@ -148,6 +156,8 @@ async def a_world(
         elements=[world.element],
         halts=world.halts,
         moves=world.moves,
+        fallout=world.fallout,
+        bulks=world.bulks,
         homes=world.homes,
         masters=world.masters,
         reconciler=world.masters,

@@ -76,7 +76,6 @@ class Book:
     seen: list[Submission] = field(default_factory=list)
     records: dict[int, OrderRecord] = field(default_factory=dict)
     live: dict[int, dict[str, object]] = field(default_factory=dict)
-    resent: list[int] = field(default_factory=list)
     waiters: dict[int, Callable[[bytes], None]] = field(default_factory=dict)
     submitted: asyncio.Event = field(default_factory=asyncio.Event)
     held: Mapping[str, object] | None = None  #: why its orders are not started
@@ -155,12 +154,6 @@ class Book:
 
     def hold_of(self, binding: Binding | None, /) -> Mapping[str, object] | None:
         return self.held
-
-    def resend(self, order: int, /) -> None:
-        if self.records[order].state != "fallout":
-            raise NotFound("NOT_IN_FALLOUT", "no order of that id waits for a person", "id")
-        self.resent.append(order)
-        self.live[order] = {"state": "queued", "trail": trail.encode([])}
 
     def _judge(self, submission: Submission) -> Answer:
         order = submission.order

@@ -434,28 +434,3 @@ async def test_no_key_comes_back(world: World) -> None:
 
     assert (posted.status, shown.status) == (202, 200)
     assert ki.encode() not in posted.body + shown.body
-
-
-# Resending
-
-
-async def test_staff_send_a_fallout_order_again(world: World) -> None:
-    world.book.records[5] = an_order_record(5, state="fallout")
-    reply = await world.ask("POST", "/v1/work-orders/5/resend", source=Source.OPS)
-
-    assert reply.status == 202
-    assert reply.json["state"] == "queued"
-    assert world.book.resent == [5]
-
-
-async def test_only_a_fallout_order_is_sent_again_and_only_by_staff(world: World) -> None:
-    world.book.records[5] = an_order_record(5)
-
-    by_source = await world.ask("POST", "/v1/work-orders/5/resend", source=Source.ESOP)
-    queued = await world.ask("POST", "/v1/work-orders/5/resend", source=Source.OPS)
-    unknown = await world.ask("POST", "/v1/work-orders/6/resend", source=Source.OPS)
-
-    assert (by_source.status, by_source.json["code"]) == (403, "SOURCE_NOT_ALLOWED")
-    assert (queued.status, queued.json["code"]) == (404, "NOT_IN_FALLOUT")
-    assert (unknown.status, unknown.json["code"]) == (404, "ORDER_UNKNOWN")
-    assert world.book.resent == []
