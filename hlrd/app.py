@@ -52,6 +52,7 @@ from hlrd.runtime.delivery.registration import registrations
 from hlrd.runtime.desk import NumberDesk
 from hlrd.runtime.fallout.office import FalloutOffice
 from hlrd.runtime.fallout.turn import Turn
+from hlrd.runtime.feed import ReceiptFeed
 from hlrd.runtime.imports.desk import ImportDesk, Means
 from hlrd.runtime.imports.spool import Spool
 from hlrd.runtime.journal import JournalWriter
@@ -312,6 +313,7 @@ class Daemon:
         await self._halt_standing(halts)
         moves = await self._moves(epoch, MoveBook(pool), engine, leases)
         receipts = ReceiptReader(pool, journal.durable_up_to)
+        feed = ReceiptFeed(receipts, journal.durable_up_to)
         deliveries = self._deliveries = DeliveryDesk(
             self._dsn,
             pool,
@@ -326,6 +328,7 @@ class Daemon:
 
         def on_receipts(sources: set[str]) -> None:
             receipts.arrived(sources)
+            feed.arrived(sources)
             deliveries.arrived(sources)
 
         journal.attach(engine, on_receipts=on_receipts, on_freed=leases.freed)
@@ -383,6 +386,8 @@ class Daemon:
             recall=calendar,
             orders=OrderReader(pool),
             receipts=receipts,
+            feed=feed,
+            deliveries=deliveries,
             pools=pools,
             numbers=numbers,
             forecasts=daybook,

@@ -11,6 +11,7 @@ from hlrd.api.audit import AuditRoutes
 from hlrd.api.auth import Tokens, authenticate
 from hlrd.api.batches import BatchRoutes
 from hlrd.api.body import Bodies
+from hlrd.api.deliveries import DeliveryRoutes
 from hlrd.api.edge import edge
 from hlrd.api.elements import Elements
 from hlrd.api.fallout import FalloutRoutes
@@ -30,9 +31,11 @@ from hlrd.api.seam import (
     Batches,
     BulkActs,
     CardDesk,
+    Deliveries,
     Desk,
     Element,
     FalloutDesk,
+    Feed,
     Forecasts,
     GroupShelf,
     Halts,
@@ -53,6 +56,7 @@ from hlrd.api.seam import (
     Trail,
 )
 from hlrd.api.sims import SIMRoutes
+from hlrd.api.stream import StreamRoutes
 from hlrd.domain.routing import RouteTable
 
 
@@ -65,6 +69,8 @@ def public_app(
     recall: Recall,
     orders: Orders,
     receipts: Receipts,
+    feed: Feed,
+    deliveries: Deliveries,
     pools: NumberPools,
     numbers: NumberDesk,
     forecasts: Forecasts,
@@ -109,6 +115,8 @@ def public_app(
                 patience=patience,
             ).routes(),
             *ReceiptRoutes(receipts, patience).routes(),
+            *StreamRoutes(feed, patience).routes(),
+            *DeliveryRoutes(deliveries, orders=orders, bodies=bodies).routes(),
             *PoolRoutes(
                 pools=pools,
                 numbers=numbers,

@@ -4,7 +4,7 @@ Whatever is read here may already be out of date when the client sees it, except
 `Intake` answered without a refusal is durable.
 """
 
-from collections.abc import AsyncIterator, Callable, Mapping, Sequence
+from collections.abc import AsyncGenerator, AsyncIterator, Callable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
@@ -110,7 +110,7 @@ class Receipts(Protocol):
 class Feed(Protocol):
     """Receipts as they come; implemented by `runtime.feed`."""
 
-    def follow(self, source: str, cursor: int) -> AsyncIterator[Sequence[tuple[int, bytes]]]:
+    def follow(self, source: str, cursor: int) -> AsyncGenerator[Sequence[tuple[int, bytes]], None]:
         """Receipts of `source` past `cursor` for ever, each with its cursor; nothing now and then,
         as a sign of life. To be closed by who follows."""
         ...
