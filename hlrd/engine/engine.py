@@ -41,7 +41,7 @@ from hlrd.engine.punctuality import Punctuality
 from hlrd.engine.recall import Recall
 from hlrd.engine.segments import HELD_LINE, Segments
 from hlrd.engine.state_orders import StateOrders
-from hlrd.engine.turns import BEHIND_FALLOUT, Turns, wait_of
+from hlrd.engine.turns import BEHIND_FALLOUT, Turns, goes_before_another, wait_of
 from hlrd.pool.allocator import Allocator
 from hlrd.ports import (
     NE,
@@ -491,11 +491,9 @@ class Engine:
 
     def _must_park(self, order: OpenOrder) -> bool:
         """While orders are parked, the room that a read needs is left to them. One that orders wait
-        behind (its number clashed, so it was durable after them) stays before them."""
+        behind (upstream has it earlier, or it was durable late) stays before them."""
         queue = self._book.lanes[order.user_id].queue
-        if len(queue) > 1 and any(
-            behind.id > order.id and behind.state is OrderState.QUEUED for behind in queue
-        ):
+        if len(queue) > 1 and goes_before_another(order, queue):
             return False
         kept = limits.UNPARK_ORDERS if len(self._parking) and self._parking.has_line else 0
         is_full = len(self._book) > limits.ORDERS_IN_MEMORY_MAX - kept

@@ -6,7 +6,6 @@ resources; then, and only then, a number is drawn. Whatever is refused holds not
 
 from collections import deque
 from collections.abc import Callable, Iterator, Sequence
-from functools import partial
 from typing import Final
 
 from msgspec import Struct, structs
@@ -14,27 +13,23 @@ from msgspec import Struct, structs
 from hlrd import metrics
 from hlrd.domain import orders
 from hlrd.domain.catalogue import BY_SHAPE
-from hlrd.domain.claim import card_of, number_of, target_of
+from hlrd.domain.claim import target_of
 from hlrd.domain.delivery import Endpoints
 from hlrd.domain.errors import Conflict, Refusal
-from hlrd.domain.identity import ICCID, IMSI, MSISDN, Binding, CardKey, SealedKey, UserId
+from hlrd.domain.identity import UserId
 from hlrd.domain.lifecycle import OrderState, UserState
 from hlrd.domain.master import Masters
 from hlrd.domain.orders import (
     Change,
-    MemberActivate,
-    NumberChange,
     OfUser,
     Opening,
     ProductPublish,
     ProductSubscribe,
     ProductUnsubscribe,
-    SimReplace,
-    UserOpen,
     WorkOrder,
 )
 from hlrd.domain.orders.batch import FanOut
-from hlrd.domain.orders.group import ECProductCancel, MemberProductSubscribe, OfMember
+from hlrd.domain.orders.group import MemberProductSubscribe, OfMember
 from hlrd.domain.orders.repair import NERepair
 from hlrd.domain.orders.work_order import OfGroup
 from hlrd.domain.plans.plan import Routes
@@ -47,12 +42,14 @@ from hlrd.engine.admission import DrainRate, judge
 from hlrd.engine.book import Book, Lane, OpenOrder
 from hlrd.engine.execution import Execution
 from hlrd.engine.groups import Groups
+from hlrd.engine.hand import Hand
 from hlrd.engine.parking import Parking
 from hlrd.engine.products import ProductRules
 from hlrd.engine.segments import Segments
 from hlrd.engine.state_orders import province_of
 from hlrd.engine.turns import Turns
-from hlrd.pool.allocator import Allocator, Drawn, Exhausted, Pending
+from hlrd.engine.wants import names_what_may_be_held, wanted, was_drawn
+from hlrd.pool.allocator import Allocator, Pending
 from hlrd.ports import (
     Acceptance,
     Answer,
@@ -128,7 +125,7 @@ class Intake:
         self._allocator = allocator
         self._journal = journal
         self._lookup = lookup
-        self._vault = vault
+        self._hand = Hand(allocator=allocator, vault=vault, routes=routes, segments=segments)
         self._routes = routes
         self._homes = homes
         self._segments = segments
@@ -144,7 +141,6 @@ class Intake:
         # order that the journal refused and that is judged again; the others behind it.
         self._waiting: dict[UserId, deque[tuple[_Arrival, Facts]]] = {}
         self._clashed: dict[UserId, int] = {}  #: orders that are judged again
-        self._keys: dict[int, CardKey] = {}  #: of arriving USER_OPEN orders, until sealed
         self._unanswered = 0
         self._read_at, self._read_s = clock.wall(), clock.monotonic()  #: the last batch was read
         self.rate = DrainRate(self._read_s)
@@ -204,18 +200,12 @@ class Intake:
             received=self._read_s,
             operator_id=order.operator_id,
         )
-        if (
-            isinstance(order, UserOpen | SimReplace)
-            and order.ki is not None
-            and order.keyid is not None
-        ):
-            self._keys[entry.id] = CardKey(order.ki, order.keyid, order.algorithm, order.card_type)
-            order.ki = None
+        self._hand.keep_key(entry)
         lane = self._book.add(entry)
         lane.arriving += 1
         self._unanswered += 1
         self._arriving[entry.id] = _Arrival(entry, batch, index)
-        self._lookup.resolve(self._turns.wanted(entry, _wanted(entry)))
+        self._lookup.resolve(self._turns.wanted(entry, wanted(entry)))
 
     # Judging.
 
@@ -269,17 +259,19 @@ class Intake:
         if facts.repeat is not None:
             self._settle_repeat(entry, facts.repeat)
             return True
-        if facts.as_of != self._allocator.holds_made and _names_what_may_be_held(entry.order):
+        if facts.as_of != self._allocator.holds_made and names_what_may_be_held(entry.order):
             self._judge_again(arrival)
             return True
         try:
             self._check(entry, lane, facts)
             if self._turns.is_before_opening(entry, lane) and not self._put_behind(arrival, facts):
                 return True
-            if isinstance(entry.order, Change) and not self._claim(entry, entry.order, lane, facts):
-                return False
+            if isinstance(entry.order, Change) and lane.user is not None:
+                changes.check(entry, entry.order, lane.user, facts, self._homes.routing)
+                if not self._hand.claim(entry, entry.order, lane.user, facts):
+                    return False
             if entry.kind.opens_user:
-                binding = self._reserve(entry, facts)
+                binding = self._hand.reserve(entry, facts)
                 if isinstance(binding, Pending):
                     return False
                 binding = self._segments.binding(binding)
@@ -294,12 +286,13 @@ class Intake:
     def _put_behind(self, arrival: _Arrival, facts: Facts) -> bool:
         """Date the order as the opening of its user is; False: that must be read first."""
         entry = arrival.order
-        if not entry.waits_for_opening:
+        opens_at = self._turns.opens_at(self._book.lanes[entry.user_id], facts)
+        if opens_at is None and not entry.waits_for_opening:
             entry.waits_for_opening = True
             self._judge_again(arrival)
             return False
-        if facts.opens_at is not None:
-            entry.due_at = max(facts.opens_at, entry.due_at or facts.opens_at)
+        if opens_at is not None:
+            entry.due_at = max(opens_at, entry.due_at or opens_at)
         return True
 
     def _learn(self, lane: Lane, facts: Facts) -> None:
@@ -347,97 +340,6 @@ class Intake:
 
     # Reserving and accepting.
 
-    def _claim(self, entry: OpenOrder, order: Change, lane: Lane, facts: Facts) -> bool:
-        """Take the new card or number in hand; False: it must wait for one."""
-        assert lane.user is not None, "checked before"
-        changes.check(order, lane.user, facts, self._homes.routing, entry.source)
-        assert lane.user.binding is not None, "checked before"
-        claim = changes.claim(
-            order, lane.user.binding, facts, self._allocator, partial(self._seal, entry)
-        )
-        if isinstance(claim, Pending):
-            return False
-        entry.claim, entry.is_in_hand = self._segments.binding(claim), True
-        return True
-
-    def _seal(self, entry: OpenOrder, imsi: IMSI) -> SealedKey:
-        """The key that came with the order."""
-        return self._vault.seal(imsi, self._keys[entry.id])
-
-    def _reserve(self, entry: OpenOrder, facts: Facts) -> Binding | Pending:
-        """Take number and card in hand: drawn, or those that the order names."""
-        if isinstance(entry.order, UserOpen):
-            return self._take(entry, entry.order, facts)
-        assert isinstance(entry.order, MemberActivate)
-        drawn = self._draw(entry.order, facts)
-        if isinstance(drawn, Pending):
-            return drawn
-        if isinstance(drawn, Exhausted):
-            metrics.POOL_EXHAUSTED.labels(drawn.what).inc()
-            raise eligibility.exhausted(drawn, entry.order)
-        card = drawn.card
-        try:
-            eligibility.check_services(card.hlr, entry.order.services, self._routes)
-        except Refusal:
-            self._allocator.put_back(msisdn=drawn.msisdn, iccid=card.iccid)
-            raise
-        return Binding(
-            entry.user_id, drawn.msisdn, card.imsi, card.iccid, card.hlr, card.province, card.key
-        )
-
-    def _draw(self, order: MemberActivate, facts: Facts) -> Drawn | Pending | Exhausted:
-        if order.msisdn is not None:
-            return self._draw_card_for(MSISDN(order.msisdn), order, facts)
-        if order.reservation is not None:
-            return self._draw_reserved(int(order.reservation), order, facts)
-        if order.iccid is None:
-            return self._allocator.draw(
-                pool=order.pool, province=order.province, digits=order.digits, lot=order.lot
-            )
-        assert facts.card is not None, "checked before"
-        return self._allocator.draw_for(facts.card, pool=order.pool, digits=order.digits)
-
-    def _draw_card_for(
-        self, msisdn: MSISDN, order: MemberActivate, facts: Facts
-    ) -> Drawn | Pending | Exhausted:
-        if order.iccid is not None:
-            assert facts.card is not None, "checked before"
-            if self._allocator.take(msisdn=msisdn, iccid=facts.card.iccid):
-                return Drawn(msisdn, facts.card)
-            raise _taken()
-        assert facts.number is not None, "checked before"
-        has_cards = facts.reservation is not None and facts.reservation.has_cards
-        return self._allocator.draw_card_for(
-            msisdn,
-            province=order.province,
-            hlr=facts.number.hlr,
-            lot=order.lot,
-            reservation=int(order.reservation) if order.reservation and has_cards else None,
-        )
-
-    def _draw_reserved(
-        self, reservation: int, order: MemberActivate, facts: Facts
-    ) -> Drawn | Pending | Exhausted:
-        assert facts.reservation is not None, "checked before"
-        return self._allocator.draw_reserved(
-            reservation,
-            province=order.province,
-            has_cards=facts.reservation.has_cards,
-            lot=order.lot,
-            card=facts.card,
-        )
-
-    def _take(self, entry: OpenOrder, order: UserOpen, facts: Facts) -> Binding:
-        assert facts.number is not None, "checked before"
-        msisdn, iccid, imsi = MSISDN(order.msisdn), ICCID(order.iccid), IMSI(order.imsi)
-        if not self._allocator.take(msisdn=msisdn, iccid=iccid):
-            raise _taken()
-        if facts.card is not None:
-            sealed = facts.card.key
-        else:
-            sealed = self._seal(entry, imsi)
-        return Binding(entry.user_id, msisdn, imsi, iccid, facts.number.hlr, order.province, sealed)
-
     def _accept(self, entry: OpenOrder, lane: Lane) -> None:
         note = self._turns.note(entry, lane)
         self._book.enqueue(lane, entry)
@@ -466,9 +368,7 @@ class Intake:
     def on_accepted(self, entry: OpenOrder) -> None:
         """The accept record is durable: the number is ours for good, upstream may know."""
         if entry.is_in_hand:
-            msisdn, iccid = _in_hand(entry)
-            self._allocator.bound(msisdn=msisdn, iccid=iccid)
-            entry.is_in_hand = False
+            self._hand.durable(entry)
             metrics.POOL_ALLOCATION_DURATION.observe(self._clock.monotonic() - entry.received)
         staged = _staged(entry.order)
         if staged is not None:
@@ -482,12 +382,12 @@ class Intake:
         self._groups.refused(entry.id)
         lane = self._book.lanes[entry.user_id]
         if entry.is_in_hand:
-            self._let_go(entry, clash)
+            self._hand.let_go(entry, clash)
             if entry.kind.opens_user:
                 lane.user = None
         if clash is Clash.ORDER:
             lane.is_known = False  # what we believed of this user is not what the journal holds
-        if clash is Clash.ORDER or _was_drawn(clash, entry.order):
+        if clash is Clash.ORDER or was_drawn(clash, entry.order):
             self._judge_again(self._arriving[entry.id])
             return
         if lane.arriving > 1 or len(lane.queue) > 1:
@@ -498,7 +398,7 @@ class Intake:
         """By new facts; those of its user behind it wait."""
         arrival.is_again = True
         self._count_clashed(arrival.order.user_id, 1)
-        self._lookup.resolve(self._turns.wanted(arrival.order, _wanted(arrival.order)))
+        self._lookup.resolve(self._turns.wanted(arrival.order, wanted(arrival.order)))
 
     def _count_clashed(self, user_id: UserId, change: int) -> None:
         count = self._clashed.pop(user_id, 0) + change
@@ -513,25 +413,12 @@ class Intake:
         self._reading_again[token] = lane
         self._lookup.resolve(Wanted(token, "", "", lane.user_id))
 
-    def _let_go(self, entry: OpenOrder, clash: Clash) -> None:
-        """Give number and card back, but never again offer the one that another has."""
-        msisdn, iccid = _in_hand(entry)
-        if clash is Clash.NUMBER:
-            self._allocator.drop(msisdn=msisdn)
-        else:
-            self._allocator.put_back(msisdn=msisdn)
-        if clash is Clash.CARD:
-            self._allocator.drop(iccid=iccid)
-        else:
-            self._allocator.put_back(iccid=iccid)
-        entry.binding, entry.claim, entry.is_in_hand = None, None, False
-
     # Answering.
 
     def _settle(self, entry: OpenOrder, answer: Answer) -> None:
         """Answer the order, and the repeats of it that came before this was known."""
         arrival = self._arriving.pop(entry.id)
-        self._keys.pop(entry.id, None)
+        self._hand.forget_key(entry)
         self._unanswered -= 1
         self._book.lanes[entry.user_id].arriving -= 1
         if entry.state is OrderState.RECEIVED:
@@ -589,101 +476,11 @@ def _staged(order: WorkOrder) -> Product | None:
     return order.content() if isinstance(order, ProductPublish) else None
 
 
-def _wanted(entry: OpenOrder) -> Wanted:
-    order = entry.order
-    if isinstance(order, UserOpen):
-        return Wanted(
-            entry.id, entry.source, order.order_id, entry.user_id,
-            MSISDN(order.msisdn), IMSI(order.imsi), ICCID(order.iccid), _reservation_of(order),
-        )  # fmt: skip
-    if isinstance(order, Change):
-        return _wanted_for_change(entry, order)
-    if isinstance(order, NERepair):
-        return _wanted_for_repair(entry, order)
-    if isinstance(order, MemberActivate) and (order.iccid or order.msisdn or order.reservation):
-        return Wanted(
-            entry.id,
-            entry.source,
-            order.order_id,
-            entry.user_id,
-            msisdn=MSISDN(order.msisdn) if order.msisdn else None,
-            iccid=ICCID(order.iccid) if order.iccid else None,
-            reservation=_reservation_of(order),
-        )
-    if isinstance(order, ECProductCancel):
-        return Wanted(
-            entry.id,
-            entry.source,
-            order.order_id,
-            entry.user_id,
-            ec_product=(order.ec_code, order.product),
-        )
-    return Wanted(entry.id, entry.source, order.order_id, entry.user_id)
-
-
-def _wanted_for_repair(entry: OpenOrder, order: NERepair) -> Wanted:
-    return Wanted(
-        entry.id,
-        entry.source,
-        order.order_id,
-        entry.user_id,
-        msisdn=MSISDN(order.msisdn),
-        imsi=None if order.imsi is None else IMSI(order.imsi),
-        opened_with=order.services is None,
-    )
-
-
-def _wanted_for_change(entry: OpenOrder, order: Change) -> Wanted:
-    wanted = Wanted(entry.id, entry.source, order.order_id, entry.user_id)
-    if isinstance(order, NumberChange):
-        msisdn = MSISDN(order.new_msisdn) if order.new_msisdn else None
-        return structs.replace(wanted, msisdn=msisdn, reservation=_reservation_of(order))
-    imsi = IMSI(order.imsi) if order.imsi else None
-    return structs.replace(wanted, imsi=imsi, iccid=ICCID(order.iccid) if order.iccid else None)
-
-
-def _in_hand(entry: OpenOrder) -> tuple[MSISDN | None, ICCID | None]:
-    if entry.claim is not None:
-        return number_of(entry.claim), card_of(entry.claim)
-    assert entry.binding is not None, "something is in hand"
-    return entry.binding.msisdn, entry.binding.iccid
-
-
 def _refusal_of(clash: Clash, order: WorkOrder) -> Conflict:
     if clash is Clash.USER and isinstance(order, Change):
         text = "another change of card or number of this user is not closed"
         return Conflict("CONFLICT_IN_FLIGHT", text, "user_id")
     return Conflict(*REFUSAL_OF_CLASH[clash])
-
-
-def _reservation_of(order: Opening | NumberChange) -> int | None:
-    return None if order.reservation is None else int(order.reservation)
-
-
-def _was_drawn(clash: Clash, order: WorkOrder) -> bool:
-    """What another has, so that it may be drawn again."""
-    if isinstance(order, NumberChange):
-        return clash is Clash.NUMBER and order.new_msisdn is None
-    if not isinstance(order, MemberActivate | SimReplace):
-        return False
-    if clash is Clash.NUMBER:
-        return order.msisdn is None
-    return clash is Clash.CARD and order.iccid is None
-
-
-def _names_what_may_be_held(order: WorkOrder) -> bool:
-    """Number or card: a reservation or a lock may be younger than the facts. What is drawn from
-    memory is safe, since whoever holds it takes it from there first.
-    """
-    if isinstance(order, Opening):
-        return order.msisdn is not None or order.iccid is not None
-    if isinstance(order, NumberChange):
-        return order.new_msisdn is not None
-    return isinstance(order, SimReplace) and order.iccid is not None
-
-
-def _taken() -> Conflict:
-    return Conflict("NUMBER_OR_CARD_TAKEN", "another order is opening with it", "msisdn")
 
 
 def _other_content() -> Conflict:

@@ -62,7 +62,7 @@ class Recall:
             raise _begun()
         if order.id in self._parking:
             self._parking.remove(order.id, order.priority)
-        self._book.add(order)
+        self._book.enqueue(self._book.add(order), order)
         self._end(order)
 
     def _end(self, order: OpenOrder) -> None:

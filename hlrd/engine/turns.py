@@ -1,6 +1,6 @@
 """What intake and the engine know of the turns of orders: read with them, kept with them."""
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from datetime import datetime
 from typing import Final
 
@@ -47,15 +47,20 @@ class Turns:
             entry.repeat_of = (lane.done or {}).get(entry.business_key) or facts.repeat_of
 
     def is_before_opening(self, entry: OpenOrder, lane: Lane) -> bool:
-        """Whether the opening of its user is dated ahead: it is neither here nor parked."""
+        """Whether the opening of its user is dated ahead. Then so is the order."""
         user = lane.user
-        return (
-            user is not None
-            and user.state is UserState.PROVISIONING
-            and not entry.kind.opens_user
-            and not self._parking.has(entry.user_id)
-            and not any(earlier.kind.opens_user for earlier in lane.queue)
-        )
+        if user is None or user.state is not UserState.PROVISIONING or entry.kind.opens_user:
+            return False
+        opening = _opening_of(lane)
+        if opening is None:
+            return not self._parking.has(entry.user_id)
+        return opening.due_at is not None
+
+    @staticmethod
+    def opens_at(lane: Lane, facts: Facts) -> datetime | None:
+        """When the opening of the user falls due: it is on its way to the journal, or there."""
+        opening = _opening_of(lane)
+        return facts.opens_at if opening is None else opening.due_at
 
     def note(self, entry: OpenOrder, lane: Lane) -> Note | None:
         """What the journal is to keep of the order's turn."""
@@ -81,9 +86,20 @@ class Turns:
         return max(begun, default=0)
 
 
+def _opening_of(lane: Lane) -> OpenOrder | None:
+    return next((order for order in lane.queue if order.kind.opens_user), None)
+
+
 def _is_later(other: OpenOrder, seq: int) -> bool:
     others = sequence_of(other)
     return others is not None and others > seq
+
+
+def goes_before_another(order: OpenOrder, queue: Sequence[OpenOrder]) -> bool:
+    """Whether an order that may begin at any time waits behind this one."""
+    line = in_order(queue)
+    behind = line[line.index(order) + 1 :]
+    return any(other.state is OrderState.QUEUED for other in behind)
 
 
 def wait_of(

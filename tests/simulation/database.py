@@ -1,10 +1,12 @@
 """What survives a crash: journal, bindings, users, pool and stock, with their unique keys."""
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, field
+from datetime import datetime
 
 from msgspec import structs
 
+from hlrd import limits
 from hlrd.domain import orders
 from hlrd.domain.identity import ICCID, IMSI, MSISDN, Binding, Card, SealedKey, UserId
 from hlrd.domain.lifecycle import NumberState, OrderState, ProductState, UserState
@@ -27,6 +29,7 @@ from hlrd.ports import (
     StoredOrder,
     Wanted,
 )
+from hlrd.store.turns import Due
 from tests.simulation.world import promise
 
 HLRS = ("hlr1", "hlr2")
@@ -99,6 +102,9 @@ class Database:
     products: dict[tuple[str, int], Product] = field(default_factory=dict)
     product_states: dict[tuple[str, int], ProductState] = field(default_factory=dict)
     holdings: dict[UserId, tuple[Holding, ...]] = field(default_factory=dict)
+    applied: dict[UserId, dict[str, int]] = field(default_factory=dict)
+    places: dict[int, int] = field(default_factory=dict)  #: of orders dated ahead that fell due
+    told_due: set[int] = field(default_factory=set)  #: that the daemon knows of
 
     # Setting up.
 
@@ -129,8 +135,15 @@ class Database:
             self.bind(record.binding, record.id)
         if record.product is not None:
             self._stage(record.product)
+        if record.turn is not None:
+            self._apply(record.user_id, record.turn.used_up)
         self._check_offer(record)
         return None
+
+    def _apply(self, user_id: UserId, steps: Sequence[tuple[str, int]]) -> None:
+        applied = self.applied.setdefault(user_id, {})
+        for subject, seq in steps:
+            applied[subject] = max(seq, applied.get(subject, seq))
 
     def _stage(self, product: Product) -> None:
         key = product.id, product.version
@@ -186,6 +199,11 @@ class Database:
         if not record.is_final:
             return
         self.final[record.order_id] = record
+        self._apply(record.user_id, record.applied)
+        promise(
+            record.was_dated == self.is_dated(record.order_id),
+            f"{record.order_id} does not know that it was dated ahead",
+        )
         if record.user is not None:
             self.users[record.user_id] = record.user
         if record.products is not None:
@@ -233,7 +251,62 @@ class Database:
         msisdn = self.by_user.get(user_id)
         if msisdn is None:
             return None
-        return User(UserState.ACTIVE, self.bindings[msisdn], NO_REASONS, held)
+        is_opened = self.made_by[msisdn] in self.final
+        state = UserState.ACTIVE if is_opened else UserState.PROVISIONING
+        return User(state, self.bindings[msisdn], NO_REASONS, held)
+
+    # Turns.
+
+    def is_dated(self, order_id: int) -> bool:
+        turn = self.orders[order_id].turn
+        return turn is not None and turn.due_at is not None
+
+    def is_scheduled(self, order_id: int) -> bool:
+        """Its time has not come."""
+        return (
+            self.is_dated(order_id) and order_id not in self.places and order_id not in self.final
+        )
+
+    def fall_due(self, now: datetime, next_id: Callable[[], int]) -> list[Due]:
+        due = [
+            (turn.due_at, record)
+            for record in self.orders.values()
+            if (turn := record.turn) is not None
+            and turn.due_at is not None
+            and turn.due_at <= now
+            and self.is_scheduled(record.id)
+        ]
+        due.sort(key=lambda found: (found[0], found[1].id))
+        for _, record in due:
+            self.places[record.id] = next_id()
+        return [Due(one.id, one.user_id, one.priority, one.kind) for _, one in due]
+
+    def chase(self, order_id: int) -> int:
+        """As urgent as may be from now on; how urgent it was."""
+        record = self.orders[order_id]
+        before = record.priority
+        priority = min(before, limits.PRIORITY_CHASED)
+        self.orders[order_id] = structs.replace(record, priority=priority)
+        return before
+
+    def _repeat_of(self, user_id: UserId, key: str | None) -> int | None:
+        """The order that first did what the key names."""
+        if key is None:
+            return None
+        for order_id, closing in self.final.items():
+            turn = self.orders[order_id].turn
+            is_it = turn is not None and turn.business_key == key and closing.user_id == user_id
+            if is_it and closing.state == OrderState.SUCCEEDED:
+                return order_id
+        return None
+
+    def _opens_at(self, user_id: UserId) -> datetime | None:
+        msisdn = self.by_user.get(user_id)
+        made_by = None if msisdn is None else self.made_by[msisdn]
+        if made_by is None or made_by not in self.orders or made_by in self.final:
+            return None
+        turn = self.orders[made_by].turn
+        return None if turn is None else turn.due_at
 
     def facts(self, wanted: Wanted) -> Facts:
         order_id = self.by_key.get((wanted.source, wanted.order_id))
@@ -246,6 +319,9 @@ class Database:
             card,
             card_is_free=wanted.iccid is not None and self._card_is_free(wanted.iccid),
             imsi_is_free=wanted.imsi not in self.by_imsi,
+            applied=dict(self.applied.get(wanted.user_id, {})) if wanted.has_seq else {},
+            repeat_of=self._repeat_of(wanted.user_id, wanted.business_key),
+            opens_at=self._opens_at(wanted.user_id) if wanted.opening_due else None,
         )
 
     def _repeat(self, order_id: int) -> Repeat:
@@ -292,13 +368,22 @@ class Database:
             self._stored(record)
             for order_id, record in sorted(self.orders.items())
             if record.user_id in wanted and order_id not in self.final
+            if not self.is_scheduled(order_id)
         ]
 
+    def stored_one(self, order_id: int) -> StoredOrder | None:
+        return None if order_id in self.final else self._stored(self.orders[order_id])
+
     def _stored(self, record: Acceptance) -> StoredOrder:
+        turn = record.turn
+        if turn is not None:
+            turn = structs.replace(turn, place=self.places.get(record.id))
         return StoredOrder(
             record.id, record.source, record.order_id, record.kind, record.user_id,
             record.priority, record.content_hash, record.payload, record.accepted_at,
             self.binding_of(record.id), self.user(record.user_id),
+            turn=turn, applied=dict(self.applied.get(record.user_id, {})),
+            repeat_of=self._repeat_of(record.user_id, turn and turn.business_key),
         )  # fmt: skip
 
     def open_orders(self) -> list[tuple[int, UserId, int, bool, str]]:
@@ -307,6 +392,7 @@ class Database:
             (record.id, record.user_id, record.priority, record.id in interim, record.kind)
             for record in sorted(self.orders.values(), key=lambda record: record.id)
             if record.id not in self.final
+            if not self.is_scheduled(record.id)
         ]
 
     # Pool and stock.

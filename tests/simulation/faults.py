@@ -28,6 +28,12 @@ class Faults:
     steal: float = 0.0  #: another node binds a number or card that this one has leased
     repost: float = 0.0  #: an order is posted again, as it was or with other content
     named: float = 0.0  #: an opening names its number or card
+    sequence: float = 0.0  #: an order has a number in its user's sequence
+    late: float = 0.0  #: … and is posted after some that come later
+    missing: float = 0.0  #: a number of a sequence is left out
+    twin: float = 0.0  #: an order comes once more, under another id
+    dated: float = 0.0  #: an order is dated ahead
+    recall: float = 0.0  #: somebody calls an order off, or urges one on
 
 
 MOST = Faults(
@@ -51,6 +57,12 @@ MOST = Faults(
     steal=0.15,
     repost=0.4,
     named=0.5,
+    sequence=0.9,
+    late=0.3,
+    missing=0.1,
+    twin=0.3,
+    dated=0.15,
+    recall=0.6,
 )
 NONE = Faults()
 

@@ -1,12 +1,14 @@
 """What the network must hold, by a model that shares nothing with the engine: the accepted orders
-of each user in order of id, their results, and three rules of arithmetic.
+of each user in the order they ended, their results, and three rules of arithmetic.
 """
 
 from collections.abc import Callable
 from dataclasses import dataclass, field
 
-from hlrd.domain import orders
+import orjson
+
 from hlrd.domain.identity import Binding
+from hlrd.domain.lifecycle import OrderState
 from hlrd.domain.orders import (
     ArrearsSuspend,
     MemberActivate,
@@ -27,6 +29,7 @@ from hlrd.domain.orders import (
 )
 from hlrd.domain.product import Product, ProductService, ServiceKind
 from tests.simulation.database import Database
+from tests.simulation.turns import Progress, order_of_id, seq_of
 from tests.simulation.world import promise
 
 
@@ -39,6 +42,7 @@ class Wanted:
     is_closing: bool = False  #: pre-terminated
     was_opened: bool = False
     products: dict[str, int] = field(default_factory=dict)  #: id to version
+    progress: Progress = field(default_factory=Progress)
 
     @property
     def level(self) -> int:
@@ -62,14 +66,20 @@ def replay(database: Database, may_fail: Callable[[int], bool]) -> dict[str, Wan
     """
     users: dict[str, Wanted] = {}
     active: dict[str, int] = {}
-    for order_id, record in sorted(database.orders.items()):
+    for order_id, closing in database.final.items():
+        record = database.orders[order_id]
+        if closing.state == OrderState.CANCELLED:
+            continue
         published = record.product
         if published is not None:
-            _publish(active, published, database.final[order_id].state, may_fail(order_id))
+            _publish(active, published, closing.state, may_fail(order_id))
             continue
         user = users.setdefault(record.user_id, Wanted())
-        closing = database.final[order_id]
-        order = orders.decode_stored(record.payload)
+        order = order_of_id(database, order_id)
+        if closing.state == OrderState.SUCCEEDED:
+            told = orjson.loads(closing.receipt)
+            if user.progress.check(order_id, order, seq_of(database, order_id), told):
+                continue
         if isinstance(order, MemberActivate | UserOpen):
             promise(user.binding is None and not user.was_opened, f"{order_id} opens twice")
             if closing.state == "succeeded":

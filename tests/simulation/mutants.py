@@ -6,9 +6,9 @@ from typing import Any, Final
 from msgspec.structs import replace
 from pytest import MonkeyPatch  # noqa: PT013
 
-from hlrd.domain import subscription
+from hlrd.domain import subscription, turn
 from hlrd.domain.catalogue import OrderKind
-from hlrd.domain.lifecycle import ProductState, TaskState
+from hlrd.domain.lifecycle import OrderState, ProductState, TaskState
 from hlrd.domain.operation import Operation
 from hlrd.domain.orders import ArrearsSuspend, UserTerminate, WorkOrder
 from hlrd.domain.outcome import Decision, Step, Verdict, decide
@@ -16,8 +16,7 @@ from hlrd.domain.plans.plan import Ground, Plan
 from hlrd.domain.product import Product
 from hlrd.domain.publication import Products
 from hlrd.domain.user import User
-from hlrd.engine import execution
-from hlrd.engine.book import Book
+from hlrd.engine import execution, turns
 from hlrd.engine.engine import Engine
 from hlrd.engine.execution import Execution
 from hlrd.engine.intake import Intake
@@ -123,8 +122,37 @@ def loads_what_was_closed_meanwhile(patch: MonkeyPatch) -> None:
     )
 
 
-def queues_as_it_comes(patch: MonkeyPatch) -> None:
-    patch.setattr(Book, "enqueue", lambda self, lane, order: lane.queue.append(order))
+def runs_as_it_came(patch: MonkeyPatch) -> None:
+    patch.setattr(execution, "in_order", lambda queue: queue)
+
+
+def forgets_what_was_applied(patch: MonkeyPatch) -> None:
+    patch.setattr(turn, "_is_late", lambda one, seq, applied: False)
+
+
+def forgets_what_was_done(patch: MonkeyPatch) -> None:
+    patch.setattr(turn, "business_key", lambda kind, order: None)
+    patch.setattr(turns, "business_key", lambda kind, order: None)
+
+
+def coalesces_with_what_stood_before(patch: MonkeyPatch) -> None:
+    coalescing = turn.coalescing
+
+    def careless(line: Any, user: Any, applied: Any) -> Any:
+        return coalescing(line, replace(user, reasons={}), applied)
+
+    patch.setattr(turn, "coalescing", careless)
+
+
+def coalesces_what_was_sent(patch: MonkeyPatch) -> None:
+    def is_unsent(order: Any) -> bool:
+        return order.state is OrderState.EXECUTING and order.release is None
+
+    patch.setattr(Execution, "is_unsent", staticmethod(is_unsent))
+
+
+def takes_up_what_is_not_due(patch: MonkeyPatch) -> None:
+    patch.setattr(Engine, "_put_off", lambda self, order: None)
 
 
 def does_not_block_behind_fallout(patch: MonkeyPatch) -> None:
@@ -203,7 +231,12 @@ MUTANTS: Final[dict[str, Callable[[MonkeyPatch], None]]] = {
         trusts_the_run_before,
         believes_an_old_read,
         loads_what_was_closed_meanwhile,
-        queues_as_it_comes,
+        runs_as_it_came,
+        forgets_what_was_applied,
+        forgets_what_was_done,
+        coalesces_with_what_stood_before,
+        coalesces_what_was_sent,
+        takes_up_what_is_not_due,
         does_not_block_behind_fallout,
         forgets_the_relation,
         lifts_every_reason,

@@ -2,17 +2,21 @@
 
 from collections import Counter, defaultdict
 
+import orjson
+
 from hlrd import limits
 from hlrd.domain.lifecycle import OrderState, ProductState, UserState
 from hlrd.domain.operation import Operation
+from hlrd.domain.orders import MemberActivate, UserOpen
 from hlrd.domain.outcome import Outcome, Verdict
 from hlrd.engine.completion import FOLLOW_UP_MISSING
 from hlrd.pool.lease import What
-from hlrd.ports import Command, Intent
+from hlrd.ports import Closing, Command, Intent
 from tests.simulation.database import Database
 from tests.simulation.intent import Wanted, replay
 from tests.simulation.network import DSMP, HLR, SimNE
 from tests.simulation.shells import Daemon
+from tests.simulation.turns import NEEDLESS, must_precede, order_of_id
 from tests.simulation.world import World, promise
 
 _SILENT = frozenset({Verdict.IN_DOUBT})
@@ -28,7 +32,6 @@ class Promises:
         self._database = database
         self._doubted: dict[tuple[str, Operation], str] = {}
         self._lost_at: dict[tuple[str, Operation], float] = {}
-        self._last_started: dict[str, int] = {}
         self._started: set[int] = set()
         self._changes: Counter[tuple[str, Operation]] = Counter()
         self.refused: Counter[int] = Counter()  #: by order, answers that may make it fail
@@ -61,12 +64,15 @@ class Promises:
             return
         self._started.add(order_id)
         user = self._database.orders[order_id].user_id
-        before = self._last_started.get(user, 0)
-        promise(before < order_id, f"{order_id} starts after {before} of the same user")
-        self._last_started[user] = order_id
         for other_id, record in self._database.orders.items():
-            if record.user_id == user and other_id < order_id:
-                promise(other_id in self._database.final, f"{order_id} overtakes {other_id}")
+            if record.user_id == user and other_id != order_id and self._waits(other_id):
+                goes_first = must_precede(self._database, other_id, order_id)
+                promise(not goes_first, f"{order_id} overtakes {other_id}")
+
+    def _waits(self, order_id: int) -> bool:
+        database = self._database
+        is_known = not database.is_dated(order_id) or order_id in database.told_due
+        return is_known and order_id not in database.final
 
     def executed(self, command: Command, outcome: Outcome) -> None:
         """2: nothing comes to an HLR that is not bound."""
@@ -138,8 +144,13 @@ class Promises:
         promise(not still_open, f"{sorted(still_open)} never closed")
         last: defaultdict[str, int] = defaultdict(int)
         for closing in database.receipts:
-            promise(last[closing.user_id] <= closing.order_id, f"receipt {closing.order_id} late")
-            last[closing.user_id] = closing.order_id
+            marks = set(orjson.loads(closing.receipt).get("marks", ()))
+            if closing.state == OrderState.CANCELLED or marks & NEEDLESS:
+                self.seen.update(marks or ["cancelled"])
+                promise(closing.order_id not in self._started, f"{closing.order_id} was sent")
+            elif _keeps_its_place(database, closing):
+                promise(last[closing.user_id] <= closing.order_id, f"{closing.order_id} is late")
+                last[closing.user_id] = closing.order_id
 
     def _check_failures(self) -> None:
         """An opening fails only for a reason that the network gave."""
@@ -243,6 +254,12 @@ class Promises:
                 promise(empty, f"{type(part).__name__}.{name} keeps {value!r}")
         promise(not daemon.allocator._numbers.in_hand, "a number stays in hand")
         promise(not daemon.allocator._cards.in_hand, "a card stays in hand")
+
+
+def _keeps_its_place(database: Database, closing: Closing) -> bool:
+    order = order_of_id(database, closing.order_id)
+    is_moved = database.is_dated(closing.order_id) or isinstance(order, MemberActivate | UserOpen)
+    return order.seq is None and not is_moved
 
 
 def _state_of(part: object) -> dict[str, object]:

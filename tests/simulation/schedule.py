@@ -129,6 +129,7 @@ class Schedule:
         for step in range(10):
             world.after(step * HORIZON_S / 10, self._staff)
             world.after(span * world.rng.random(), self._steal)
+            world.after(span * world.rng.random(), self._recall)
 
     def _submit(self) -> None:
         if not self.upstream.is_done:
@@ -138,10 +139,19 @@ class Schedule:
         """Recycle what left quarantine, and resend fallouts."""
         self.database.recycle(self.world.now)
         self.daemon.recount()
-        for order_id in list(self.daemon.engine._fallout):
-            if order_id not in self.daemon.engine._resending and self.world.happens(0.7):
-                self.daemon.call(lambda order_id=order_id: self.daemon.engine.resend(order_id))
+        for order_id in list(self.daemon.engine.fallout):
+            if not self.daemon.engine.fallout.is_leaving(order_id) and self.world.happens(0.7):
+                self.daemon.call(lambda order_id=order_id: self.daemon.engine.release(order_id))
                 self.promises.seen["resent"] += 1
+
+    def _recall(self) -> None:
+        """Somebody calls an order off, or urges one on."""
+        open_ids = [one for one in self.database.orders if one not in self.database.final]
+        if not open_ids or not self.world.happens(self.faults.recall):
+            return
+        order_id = self.world.rng.choice(open_ids)
+        act = self.daemon.cancel if self.world.happens(0.5) else self.daemon.chase
+        self.daemon.call(lambda: act(order_id))
 
     def _steal(self) -> None:
         """Another node binds a number and a card that were leased to this one."""
@@ -233,9 +243,9 @@ class Schedule:
         """No more faults: repeat what upstream has no answer to, resend what fell out."""
         for _ in range(12):
             self._run_until(self.world.now + REST_S)
-            fallout = list(self.daemon.engine._fallout)
+            fallout = list(self.daemon.engine.fallout)
             for order_id in fallout:
-                self.daemon.call(lambda order_id=order_id: self.daemon.engine.resend(order_id))
+                self.daemon.call(lambda order_id=order_id: self.daemon.engine.release(order_id))
             self.upstream.repeat_unanswered(self.daemon)
             if not fallout and all(post.is_answered for post in self.upstream.posts):
                 break

@@ -6,6 +6,7 @@ from dataclasses import replace
 from itertools import count
 from typing import Protocol
 
+from hlrd.domain.errors import Refusal
 from hlrd.domain.identity import IMSI, CardKey, SealedKey, UserId
 from hlrd.domain.master import Master, Masters
 from hlrd.domain.outcome import Outcome
@@ -15,6 +16,7 @@ from hlrd.engine.engine import Engine
 from hlrd.pool.allocator import Allocator
 from hlrd.pool.lease import What, Wish
 from hlrd.ports import Acceptance, Clash, Closing, Command, StoredOrder, Wanted
+from hlrd.store.turns import Due
 from tests.simulation.database import HLRS, Database
 from tests.simulation.faults import Faults
 from tests.simulation.network import SimNE
@@ -85,7 +87,11 @@ class Daemon:
         )
         for ne in nes.values():
             ne.listener = self
+        self._calendar_is_busy = False
+        database.told_due = set(database.places)
         self.call(lambda: self.engine.recover(database.open_orders()))
+        for record in database.orders.values():
+            self.expect(record)
 
     def call(self, event: Callable[[], None]) -> None:
         """Let something happen to the engine, then do what its shells do after every event."""
@@ -110,6 +116,58 @@ class Daemon:
     def drain(self) -> None:
         self.is_draining = True
         self.call(self.engine.drain)
+
+    # Falling due, and being called off: one at a time.
+
+    def expect(self, record: Acceptance) -> None:
+        """Look for it when its time has come."""
+        turn = record.turn
+        if turn is not None and turn.due_at is not None and self.database.is_scheduled(record.id):
+            delay_s = (turn.due_at - self.world.wall()).total_seconds()
+            self.soon(max(0.0, delay_s) + self.world.brief(), self._look)
+
+    def _look(self) -> None:
+        if self._calendar_is_busy:
+            self.soon(self.world.brief(), self._look)
+        elif self.engine.has_room_for_due():
+            due = self.database.fall_due(self.world.wall(), self.engine.next_place)
+            self._calendar_is_busy = True
+            self.soon(self.world.brief(), lambda: self._tell_due(due))
+
+    def _tell_due(self, due: Sequence[Due]) -> None:
+        self._calendar_is_busy = False
+        self.database.told_due.update(one.id for one in due)
+        self.seen["fallen due"] += len(due)
+        self.engine.on_due(due)
+
+    def cancel(self, order_id: int) -> None:
+        if self._calendar_is_busy:
+            return
+        self._calendar_is_busy = True
+        stored = None
+        if not self.engine.is_in_memory(order_id):
+            stored = self.database.stored_one(order_id)
+        self.soon(self.world.brief(), lambda: self._cancel(order_id, stored))
+
+    def _cancel(self, order_id: int, stored: StoredOrder | None) -> None:
+        def closed(receipt: bytes) -> None:
+            self._calendar_is_busy = False
+
+        forget = self.engine.when_closed(order_id, closed)
+        try:
+            self.engine.cancel(order_id, stored)
+            self.seen["cancelled"] += 1
+        except Refusal as refusal:
+            forget()
+            closed(b"")
+            self.seen[refusal.code] += 1
+
+    def chase(self, order_id: int) -> None:
+        try:
+            self.engine.chase(order_id, self.database.chase(order_id))
+            self.seen["chased"] += 1
+        except Refusal as refusal:
+            self.seen[refusal.code] += 1
 
     # Leasing.
 
@@ -237,6 +295,8 @@ class SimJournal:
             engine.on_closed([record.order_id for record in final])
         accepts = [record.id for record in batch if isinstance(record, Acceptance)]
         good = [order_id for order_id in accepts if order_id not in clashes]
+        for order_id in good:
+            self._daemon.expect(self._daemon.database.orders[order_id])
         if good:
             engine.on_accepted(good)
         for order_id, clash in clashes.items():

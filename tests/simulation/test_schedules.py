@@ -72,7 +72,8 @@ def test_the_schedules_meet_what_they_are_meant_to() -> None:
         "prerequisite", "followUp", "clash of number", "clash of card", "nothing left", "repeated",
         "an order waits for a number",
         "DUPLICATE_CONFLICT", "POOL_EXHAUSTED", "JOURNAL_BEHIND", "QUEUE_FULL", "USER_QUEUE_FULL",
-        "CONFLICT_IN_FLIGHT", "USER_NUMBER_MISMATCH", "DRAINING", "NUMBER_TAKEN",
+        "SUPERSEDED", "COALESCED", "DUPLICATE_OF", "fallen due", "cancelled", "chased",
+        "ORDER_BEGUN", "CONFLICT_IN_FLIGHT", "USER_NUMBER_MISMATCH", "DRAINING", "NUMBER_TAKEN",
     ):  # fmt: skip
         assert met[event], f"{event} never happens"
 

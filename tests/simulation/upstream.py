@@ -1,13 +1,16 @@
 """Upstream systems: random orders on a few users, posted again and again until answered."""
 
+from collections import Counter
 from collections.abc import Callable
 from dataclasses import dataclass
+from datetime import timedelta
 from typing import Any
 
 import msgspec
 
 from hlrd.domain.errors import Refusal
 from hlrd.domain.orders import (
+    BEIJING,
     ArrearsSuspend,
     LeveledReason,
     MemberActivate,
@@ -94,6 +97,8 @@ class Upstream:
         self._bound = bound
         self._faults = faults
         self._count = 0
+        self._seqs: Counter[str] = Counter()
+        self._late: list[Post] = []
 
     # Orders.
 
@@ -101,7 +106,7 @@ class Upstream:
         """One call of submit with a few orders."""
         size = min(self._left, self.world.rng.choice((1, 1, 2, 4)))
         self._left -= size
-        posts = [self._post_again() or self._new() for _ in range(size)]
+        posts = [self._post_again() or self._post_late() or self._new() for _ in range(size)]
         self._submit(daemon, posts)
 
     @property
@@ -118,9 +123,44 @@ class Upstream:
             return None
         return self.world.rng.choice(self.posts[-8:])
 
+    def _post_late(self) -> Post | None:
+        """One that was held back."""
+        if not self._late or not self.world.happens(0.3):
+            return None
+        post = self._late.pop(0)
+        self.posts.append(post)
+        return post
+
+    def _twin(self) -> Post | None:
+        """The same by another id, as when two systems send it."""
+        twins = [post for post in self.posts if post.order.root_order_id is not None]
+        if not twins or not self.world.happens(self._faults().twin):
+            return None
+        first = self.world.rng.choice(twins)
+        order = msgspec.structs.replace(first.order, order_id=f"A{self._count}")
+        is_of_boss = isinstance(order, ArrearsSuspend | PaymentResume) and self.world.happens(0.5)
+        return Post("BOSS" if is_of_boss else "OPS", order)
+
+    def _turn(self, user: str) -> dict[str, Any]:
+        """What an order says of its turn."""
+        faults, world, told = self._faults(), self.world, dict[str, Any]()
+        if world.happens(faults.sequence):
+            self._seqs[user] += 1 + world.happens(faults.missing)
+            told["seq"] = self._seqs[user]
+        if world.happens(faults.twin):
+            told["root_order_id"] = f"R{self._count}"
+        if world.happens(faults.dated):
+            due = world.wall() + timedelta(seconds=world.rng.randint(1, 12))
+            told["effective_time"] = due.astimezone(BEIJING).strftime("%Y%m%d%H%M%S")
+        return told
+
     def _new(self) -> Post:
         rng = self.world.rng
         self._count += 1
+        twin = self._twin()
+        if twin is not None:
+            self.posts.append(twin)
+            return twin
         if self._count <= len(_PRODUCTS) or rng.random() < _PUBLICATIONS:
             return self._publication()
         user = rng.choice(self._users)
@@ -129,6 +169,7 @@ class Upstream:
             "province": PROVINCE,
             "operator_id": "op",
             "user_id": user,
+            **self._turn(user),
         }
         if rng.random() < 0.3:
             fixed["priority"] = rng.randrange(6)
@@ -137,6 +178,9 @@ class Upstream:
         kind = rng.choices(_KINDS, weights)[0]
         source = "OPS" if rng.random() < 0.95 else rng.choice(("BOSS", "CRM", "ESOP"))
         post = Post(source, self._order(kind, fixed))
+        if post.order.seq is not None and self.world.happens(self._faults().late):
+            self._late.append(post)
+            return self._new()
         self.posts.append(post)
         return post
 
