@@ -1,4 +1,4 @@
-"""A new card, or a new number, for a user: whether he may have it, and taking it in hand. No I/O."""
+"""A new card, or a new number, for a user: whether he may have it, and taking it. No I/O."""
 
 from collections.abc import Callable
 from typing import Final
@@ -13,6 +13,7 @@ from hlrd.domain.orders.change import Change, NumberChange, SimReplace
 from hlrd.domain.routing import Routing
 from hlrd.domain.user import User
 from hlrd.engine import eligibility
+from hlrd.engine.book import OpenOrder
 from hlrd.pool.allocator import Allocator, Exhausted, Lack, Pending
 from hlrd.ports import Facts
 
@@ -23,7 +24,7 @@ OF_THE_CARD: Final = "iccid"
 OF_THE_NUMBER: Final = "new_msisdn"
 
 
-def check(order: Change, user: User, facts: Facts, routing: Routing, source: str) -> None:
+def check(entry: OpenOrder, order: Change, user: User, facts: Facts, routing: Routing) -> None:
     """Raises the Refusal that upstream is told."""
     if user.binding is None:
         raise Conflict("USER_TERMINATED", "the user is terminated", "user_id")
@@ -31,7 +32,7 @@ def check(order: Change, user: User, facts: Facts, routing: Routing, source: str
         if order.iccid is not None:
             _check_card(order, user.binding, facts, routing)
     elif order.new_msisdn is not None:
-        _check_number(order, user.binding, facts, source)
+        _check_number(order, user.binding, facts, entry.source)
 
 
 def claim(

@@ -22,7 +22,7 @@ def holds_nothing(stage: Stage) -> bool:
         or stage.journal.accepts
         or engine._book.orders
         or engine._book.lanes
-        or engine._intake._keys
+        or engine._intake._hand._keys
         or engine._intake._arriving
     )
 
@@ -187,14 +187,14 @@ def test_a_ki_is_kept_until_the_answer_and_never_stored() -> None:
     stage = Stage()
 
     stage.submit(stage.open(1))
-    assert stage.engine._intake._keys
+    assert stage.engine._intake._hand._keys
     stage.resolve()
     (record,) = stage.journal.accepts
     stage.accept()
 
     assert KI.encode() not in record.payload
     assert KI not in repr(stage.engine._book.orders)
-    assert not stage.engine._intake._keys
+    assert not stage.engine._intake._hand._keys
 
 
 # Repeats.
