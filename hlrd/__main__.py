@@ -10,7 +10,19 @@ from typing import Annotated
 import typer
 
 from hlrd import __version__
-from hlrd.cli import audit, ec, move, orders, pool, product, reservations, simimport
+from hlrd.cli import (
+    audit,
+    batch,
+    ec,
+    fallout,
+    master,
+    move,
+    orders,
+    pool,
+    product,
+    reservations,
+    simimport,
+)
 from hlrd.config import ConfigError, Settings, load
 from hlrd.domain.errors import HlrdError
 
@@ -24,9 +36,12 @@ pool.pool.add_typer(reservations.reservation)  # without a name: commands of `hl
 cli.add_typer(pool.pool, name="pool")
 cli.add_typer(simimport.sim, name="sim")
 cli.add_typer(orders.order, name="order")
+cli.add_typer(batch.batch, name="batch")
 cli.add_typer(move.ne, name="ne")
 cli.add_typer(product.product, name="product")
 cli.add_typer(ec.ec, name="ec")
+cli.add_typer(fallout.fallout, name="fallout")
+cli.add_typer(master.master, name="master")
 cli.add_typer(audit.audit, name="audit")
 
 Config = Annotated[Path, typer.Option("--config", help="As hlrd.example.toml.")]

@@ -66,6 +66,11 @@ class Client:
         headers: dict[str, str] = {hdrs.CONTENT_TYPE: "application/json", "Idempotency-Key": key}
         return asyncio.run(self._call("POST", path, body=_json(body), headers=headers))
 
+    def post_lines(self, path: str, query: Mapping[str, str], lines: bytes) -> Any:
+        """POST NDJSON."""
+        headers: dict[str, str] = {hdrs.CONTENT_TYPE: "application/x-ndjson"}
+        return asyncio.run(self._call("POST", path, query, body=lines, headers=headers))
+
     def put(self, path: str, body: Mapping[str, Any]) -> Any:
         return self._send("PUT", path, body)
 
@@ -83,10 +88,17 @@ class Client:
         return asyncio.run(self._call("DELETE", path, query))
 
     def upload(
-        self, path: str, query: Mapping[str, str], file: Path, on_sent: Callable[[int], None]
+        self,
+        path: str,
+        query: Mapping[str, str],
+        file: Path,
+        on_sent: Callable[[int], None],
+        *,
+        content_type: str = "text/csv",
     ) -> Any:
-        """POST a CSV of any size, without waiting for what comes of it. `on_sent`: bytes so far."""
-        headers: dict[str, str] = {hdrs.CONTENT_TYPE: "text/csv", "Prefer": "wait=0"}
+        """POST a file of any size, without waiting for what comes of it. `on_sent`: bytes so
+        far."""
+        headers: dict[str, str] = {hdrs.CONTENT_TYPE: content_type, "Prefer": "wait=0"}
         try:
             with _Watched(file, on_sent) as content:
                 return asyncio.run(

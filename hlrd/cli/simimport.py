@@ -87,7 +87,7 @@ def _upload(client: Client, file: Path, query: Mapping[str, str], console: Conso
         TextColumn("upload"), BarColumn(), DownloadColumn(), console=console, transient=True
     )
     with bar:
-        task = bar.add_task("upload", total=_size(file))
+        task = bar.add_task("upload", total=size_of(file))
         answer = client.upload(
             "/v1/sim-lots", query, file, lambda sent: bar.update(task, completed=sent)
         )
@@ -145,7 +145,8 @@ def _write_errors(client: Client, id: str, file: Path | None) -> Path:
     return errors
 
 
-def _size(file: Path) -> int:
+def size_of(file: Path) -> int:
+    """Of a file that is to be uploaded."""
     try:
         size = file.stat().st_size
     except OSError as error:
