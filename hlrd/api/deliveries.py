@@ -172,7 +172,7 @@ class DeliveryRoutes:
 
     async def _order(self, request: web.Request) -> OrderRecord:
         text = request.match_info["id"]
-        is_id = text.isascii() and text.isdigit() and len(text) <= 18
+        is_id = text.isascii() and text.isdigit() and len(text) <= 19 and int(text) <= _SEQ_MAX
         record = await self._orders.by_id(int(text)) if is_id else None
         if record is None or request[SOURCE] not in (Source.OPS, record.source):
             raise NotFound("ORDER_UNKNOWN", "no order of yours has this id")
