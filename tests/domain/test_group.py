@@ -16,9 +16,17 @@ from hlrd.domain.group import (
     Standing,
     Subscription,
 )
+from hlrd.domain.identity import IMSI, MSISDN
 from hlrd.domain.lifecycle import ECEvent, ECState, UserState
 from hlrd.domain.operation import Task
-from hlrd.domain.orders import ArrearsSuspend, MemberActivate, UserTerminate, WorkOrder
+from hlrd.domain.orders import (
+    ArrearsSuspend,
+    MemberActivate,
+    NumberChange,
+    SimReplace,
+    UserTerminate,
+    WorkOrder,
+)
 from hlrd.domain.orders.group import (
     ECProductCancel,
     ECProductSubscribe,
@@ -377,6 +385,32 @@ def test_a_member_may_leave_and_be_closed_by_one_order() -> None:
     assert plan.leaves_ec
     assert plan.user is not None
     assert plan.user.state is UserState.TERMINATED
+
+
+@pytest.mark.parametrize(
+    "order",
+    [SimReplace(**HEADER, msisdn=BINDING.msisdn), NumberChange(**HEADER, msisdn=BINDING.msisdn)],
+)
+def test_headquarters_learns_of_another_card_or_number(order: SimReplace | NumberChange) -> None:
+    new = replace(BINDING, imsi=IMSI("460040000000002"), msisdn=MSISDN("1064700000002"))
+    ground = Ground(routes(), PRODUCTS, "55", target=new)
+
+    plan = plan_of(order, a_member(), ground)
+
+    assert isinstance(plan, Plan)
+    told = [
+        (task.operation, task.binding.msisdn, task.binding.imsi)
+        for stage in plan.stages
+        for task in stage
+        if task.ne == "boss1"
+    ]
+    if isinstance(order, SimReplace):
+        assert told == [("reportMember", BINDING.msisdn, new.imsi)]
+    else:
+        assert told == [
+            ("cancelReport", BINDING.msisdn, BINDING.imsi),
+            ("reportMember", new.msisdn, BINDING.imsi),
+        ]
 
 
 def test_who_is_no_member_has_nothing_to_leave() -> None:

@@ -10,6 +10,7 @@ from hlrd.domain import subscription, suspension
 from hlrd.domain.identity import Binding
 from hlrd.domain.operation import Cause, Details, Operation
 from hlrd.domain.orders.change import NumberChange, SimReplace
+from hlrd.domain.plans import membership
 from hlrd.domain.plans.plan import TERMINATED_USER, Ground, Impossible, Plan
 from hlrd.domain.plans.stages import Stages
 from hlrd.domain.plans.standing import tell_of_line
@@ -40,6 +41,8 @@ def replace_card(order: SimReplace, user: User, ground: Ground) -> Plan | Imposs
     stages.hlr(Operation.REMOVE_KEY, Cause.CLOSED)
     if after.level is Level.NONE and user.level is not Level.NONE:
         tell_of_line(stages, after, ground, Cause.RESUMED)
+    stages.act_on(target)
+    membership.report(user.member, stages, ground)
     return stages.leading_to(after, turning_point=turning_point)
 
 
@@ -68,9 +71,11 @@ def _leave(stages: Stages, user: User, ground: Ground) -> None:
     for step in subscription.under_number_ended(user.products, ground.products, stages.places):
         stages.steps([step], Cause.CLOSED)
     stages.dsmp(Operation.CLOSE_RELATION, Cause.CLOSED)
+    membership.withdraw(user.member, stages, ground)
 
 
 def _enter(stages: Stages, user: User, target: Binding, ground: Ground) -> None:
+    membership.report(user.member, stages, ground)
     stages.dsmp(Operation.OPEN_RELATION, Cause.ORDERED)
     if user.level:
         stages.dsmp(Operation.PAUSE_RELATION, Cause.STOPPED)

@@ -164,7 +164,7 @@ def remove_member(order: MemberRemove, user: User, ground: Ground) -> Plan | Imp
     for old in reversed(_held_of(user, order.ec_code)):
         left = tuple(one for one in left if one is not old)
         stages.steps(subscription.leaving(old, left, ground.products, stages.places), Cause.CLOSED)
-    membership.leave(user.member, stages, ground)
+    membership.withdraw(user.member, stages, ground)
     after = replace(user, products=left, member=None)
     return replace(stages.leading_to(after), leaves_ec=True)
 

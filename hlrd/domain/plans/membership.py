@@ -18,23 +18,31 @@ def lacks_ground(order: MemberActivate, enterprises: Enterprises, policy: Policy
 
 def join(order: MemberActivate, stages: Stages, ground: Ground) -> Membership | None:
     """Adds the report, if there is somebody to report to. None: hlrd knows nothing of the
-    enterprise, and nobody was told of the member."""
+    enterprise, and nobody is told of the member."""
     upward = ground.routes.groups.upward(order.route)
     if not upward and not ground.enterprises.is_known(order.ec_code):
         return None
     held = ground.enterprises.active_of_class(order.ec_code, order.product_class)
     member = Membership(order.ec_code, order.route, held.product if held else "")
-    if upward:
-        stages.steps([_told(Operation.REPORT_MEMBER, upward, member)], Cause.ORDERED)
+    report(member, stages, ground)
     return member
 
 
-def leave(member: Membership | None, stages: Stages, ground: Ground) -> None:
+def report(member: Membership | None, stages: Stages, ground: Ground) -> None:
+    """Number and card as they are; once more when the user has another."""
+    _tell(Operation.REPORT_MEMBER, member, stages, ground)
+
+
+def withdraw(member: Membership | None, stages: Stages, ground: Ground) -> None:
     """Last of all: a number that is still reported cannot be reported for its next user."""
-    upward = "" if member is None else ground.routes.groups.upward(member.route)
-    if member is not None and upward:
-        stages.steps([_told(Operation.CANCEL_REPORT, upward, member)], Cause.CLOSED)
+    _tell(Operation.CANCEL_REPORT, member, stages, ground)
 
 
-def _told(operation: Operation, ne: str, member: Membership) -> Step:
-    return Step(operation, ne, Details(ec_code=member.ec_code, product=member.product))
+def _tell(operation: Operation, member: Membership | None, stages: Stages, ground: Ground) -> None:
+    if member is None:
+        return
+    upward = ground.routes.groups.upward(member.route)
+    if upward:
+        details = Details(ec_code=member.ec_code, product=member.product)
+        cause = Cause.ORDERED if operation is Operation.REPORT_MEMBER else Cause.CLOSED
+        stages.steps([Step(operation, upward, details)], cause)

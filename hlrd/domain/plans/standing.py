@@ -80,7 +80,7 @@ def terminate(order: UserTerminate | MemberRemove, user: User, ground: Ground) -
     stages.dsmp(Operation.CLOSE_RELATION, Cause.CLOSED)
     stages.hlr(Operation.REMOVE_SUBSCRIBER, Cause.CLOSED)
     stages.hlr(Operation.REMOVE_KEY, Cause.CLOSED)
-    membership.leave(user.member, stages, ground)
+    membership.withdraw(user.member, stages, ground)
     plan = stages.leading_to(User(UserState.TERMINATED, None, suspension.NO_REASONS))
     return plan if user.member is None else replace(plan, leaves_ec=True)
 
