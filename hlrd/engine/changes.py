@@ -100,7 +100,7 @@ def _take_card(
     order: SimReplace, now: Binding, facts: Facts, allocator: Allocator, seal: Seal
 ) -> Card | Pending:
     if order.iccid is None:
-        drawn = allocator.draw_card(province=now.province, hlr=now.hlr, lot=order.lot)
+        drawn = allocator.draw_card(now.province, now.hlr, order.lot)
         if isinstance(drawn, Exhausted):
             raise _lacking(drawn, now)
         return drawn

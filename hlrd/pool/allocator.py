@@ -216,15 +216,11 @@ class Allocator:
         """A random idle number of the named card's HLR and province; takes the card as well."""
         if card.iccid in self._cards.in_hand:
             return Exhausted(Lack.CARD_TAKEN)
-        key = (pool, card.province, digits)
-        numbers = self._shelves.get(key, {}).get(card.hlr)
-        if numbers is None or not numbers.tally.idle:
-            return self._lack_of_numbers(key)
-        numbers.want()
-        if not numbers.idle:
-            return Pending.PENDING
+        drawn = self.draw_number(pool=pool, province=card.province, digits=digits, hlr=card.hlr)
+        if isinstance(drawn, Pending | Exhausted):
+            return drawn
         self._take_card(card.iccid)
-        return Drawn(MSISDN(str(numbers.draw(self._chance))), card)
+        return Drawn(drawn, card)
 
     def draw_card_for(
         self,
@@ -241,7 +237,7 @@ class Allocator:
         if int(msisdn) in self._numbers.in_hand:
             return Exhausted(Lack.NUMBER_TAKEN)
         kept = None if reservation is None else self._keep.open(reservation)
-        card = self._draw_card(province, hlr, lot, kept)
+        card = self.draw_card(province, hlr, lot, kept)
         if isinstance(card, Card):
             self.take(msisdn=msisdn)
             return Drawn(msisdn, card)
@@ -259,12 +255,6 @@ class Allocator:
         if not numbers.idle:
             return Pending.PENDING
         return MSISDN(str(numbers.draw(self._chance)))
-
-    def draw_card(
-        self, *, province: str, hlr: str, lot: str | None = None
-    ) -> Card | Pending | Exhausted:
-        """A card alone, for a user who keeps his number."""
-        return self._draw_card(province, hlr, lot, None)
 
     def draw_reserved(
         self,
@@ -290,7 +280,7 @@ class Allocator:
         hlr = self._choose_home(weights)
         if hlr is None:
             return self._lack_of_reserved(kept, lot)
-        drawn = card or self._draw_card(province, hlr, lot, kept if has_cards else None)
+        drawn = card or self.draw_card(province, hlr, lot, kept if has_cards else None)
         if not isinstance(drawn, Card):
             return drawn
         number = kept.numbers[hlr].draw(self._chance)
@@ -306,9 +296,10 @@ class Allocator:
             return Exhausted(Lack.RESERVATION)
         return Exhausted(Lack.CARDS if lot is None or lot in self._lots else Lack.LOT)
 
-    def _draw_card(
-        self, province: str, hlr: str, lot: str | None, kept: Kept | None
+    def draw_card(
+        self, province: str, hlr: str, lot: str | None = None, kept: Kept | None = None
     ) -> Card | Pending | Exhausted:
+        """A card alone: of `lot`, of a reservation, or any."""
         if kept is not None:
             return self._draw_kept_card(kept, hlr)
         if not self._cards_left(province, hlr, lot, None):
@@ -425,7 +416,7 @@ class Allocator:
             shelf = self._lots[lot][1]
         if shelf is not None and not self._can_spare(shelf):
             return Pending.PENDING
-        return self._draw_card(province, hlr, lot, None)
+        return self.draw_card(province, hlr, lot)
 
     @staticmethod
     def _can_spare(shelf: Shelf[Any]) -> bool:

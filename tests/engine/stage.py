@@ -169,7 +169,7 @@ class FakeAllocator:
         self.held.append(msisdn)
         return msisdn
 
-    def draw_card(self, **_: object) -> Card | Pending | Exhausted:
+    def draw_card(self, *_: object) -> Card | Pending | Exhausted:
         if self.script:
             return self.script.pop(0)
         self._count += 1

@@ -156,6 +156,33 @@ class Pool(RuleBasedStateMachine):
         else:
             self.refused(drawn)
 
+    @rule(hlr=st.sampled_from(["hlr1", "hlr2"]))
+    def draw_a_number_alone(self, hlr: str) -> None:
+        before = self.items_in_hand()
+        drawn = self.node.allocator.draw_number(pool="iot", province="200", digits=13, hlr=hlr)
+        if isinstance(drawn, Pending | Exhausted):
+            self.refused(drawn)
+            return
+        assert self.range_of(int(drawn)).hlr == hlr
+        self.receive_alone(Order(drawn, None, hlr), before)
+
+    @rule(hlr=st.sampled_from(["hlr1", "hlr2"]), lot=st.sampled_from([None, "lot1", "lot3"]))
+    def draw_a_card_alone(self, hlr: str, lot: str | None) -> None:
+        before = self.items_in_hand()
+        drawn = self.node.allocator.draw_card("200", hlr, lot)
+        if isinstance(drawn, Pending | Exhausted):
+            self.refused(drawn)
+            return
+        assert drawn.hlr == hlr
+        assert lot is None or self.lot_of(drawn.iccid) == lot
+        self.receive_alone(Order(None, drawn.iccid, hlr), before)
+
+    def receive_alone(self, order: Order, before: set[int | ICCID]) -> None:
+        assert before.isdisjoint(order.items), "drawn twice"
+        in_use = self.database.bound - self.foreign
+        assert in_use.isdisjoint(order.items), "drawn although it is in use"
+        self.node.in_hand.append(order)
+
     @rule(data=st.data())
     def take_what_an_order_names(self, data: st.DataObject) -> None:
         numbers = [item for row in self.database.ranges for item in range(row.first, row.last + 1)]
