@@ -2,11 +2,14 @@
 the HLR, the state that HLR and DSMP are left in, and the receipts.
 """
 
+import asyncio
 from collections.abc import AsyncIterator, Mapping
+from contextlib import asynccontextmanager
 from dataclasses import dataclass, field, replace
-from itertools import count
+from itertools import count, permutations
 from typing import Any, Final
 
+import asyncpg
 import pytest
 import pytest_asyncio
 
@@ -60,11 +63,25 @@ class Line:
             self.receipts.append(answer["receipt"])
         return answer
 
-    async def commands(self) -> list[str]:
-        """The HLR's log since the user was opened, without queries."""
+    async def post_all(self, *orders: tuple[str, dict[str, Any]]) -> None:
+        """In this order, without waiting in between; the receipts come as they come."""
+        user = {"user_id": self.user_id, "msisdn": self.msisdn}
+        answers = [await post(self.system, kind, **user, **fields) for kind, fields in orders]
+        async with asyncio.timeout(DEADLINE_S):
+            for answer in answers:
+                self.receipts.append(await receipt_of(self.system, answer["id"]))
+
+    @property
+    def marks(self) -> list[str]:
+        return [mark for receipt in self.receipts for mark in receipt.get("marks", [])]
+
+    async def commands(self, *, of_its_own: bool = False) -> list[str]:
+        """The HLR's log since the user was opened, but for what changes nothing; of all users, or
+        of its own."""
         rows = await self.system.stack.control("hlr1", "GET", f"/log?after={self.opened}")
+        rows = [row for row in rows if not of_its_own or self.imsi in row["command"]]
         assert {row["code"] for row in rows} <= {"0"}
-        return [short(row["command"]) for row in rows if not row["command"].startswith("LST ")]
+        return [short(row["command"]) for row in rows if not row["command"].startswith(NO_CHANGE)]
 
     async def level(self) -> int | None:
         """By the locks of the record at the HLR; None if it has none."""
@@ -82,6 +99,7 @@ class Line:
         return str(state)
 
 
+NO_CHANGE: Final = ("LST ", "LGI", "LGO")
 LOCKS: Final = ("IC", "OC", "GPRSLOCK", "EPSLOCK")
 
 
@@ -105,6 +123,33 @@ async def post(
         return answer
 
 
+async def receipt_of(made: System, order: str) -> Mapping[str, Any]:
+    while True:
+        found: Mapping[str, Any] = await made.staff.get(f"/v1/work-orders/{order}")
+        receipts: list[Mapping[str, Any]] = found["receipts"]
+        if receipts:
+            return receipts[-1]
+        await asyncio.sleep(0.01)
+
+
+@asynccontextmanager
+async def kept_from(made: System, ne: str) -> AsyncIterator[None]:
+    """Nothing is sent to the element meanwhile."""
+    stack = made.stack
+    url = f"{stack.url}/v1/network-elements/{ne}"
+    headers = {"Authorization": f"Bearer {stack.token(Source.OPS)}", "Operator-Id": "li4"}
+
+    async def say(verb: str, body: dict[str, str]) -> None:
+        async with stack.http.post(f"{url}/{verb}", json=body, headers=headers) as response:
+            assert response.status == 200, await response.text()
+
+    await say("drain", {"cause": "the case wants its orders queued"})
+    try:
+        yield
+    finally:
+        await say("release", {})
+
+
 def number_and_card(made: System) -> dict[str, str]:
     """Of the stock, the last of all: what is drawn is hardly ever these."""
     iccid, imsi, _ = made.stock.lots[-1].csv().decode().split()[-1].split(",")
@@ -119,13 +164,17 @@ async def made() -> AsyncIterator[System]:
 
 @pytest_asyncio.fixture(loop_scope="module")
 async def line(made: System) -> Line:
+    return await opened(made)
+
+
+async def opened(made: System, ec_code: str = "EC1") -> Line:
     user_id = str(next(_users))
-    opened = await post(
+    answer = await post(
         made, "MEMBER_ACTIVATE", source=Source.ESOP, wait_s=DEADLINE_S, user_id=user_id,
-        ec_code="EC1",
+        ec_code=ec_code,
     )  # fmt: skip
     log = await made.stack.control("hlr1", "GET", "/log")
-    return Line(made, user_id, opened["msisdn"], opened["imsi"], log[-1]["number"])
+    return Line(made, user_id, answer["msisdn"], answer["imsi"], log[-1]["number"])
 
 
 @dataclass(frozen=True, slots=True)
@@ -163,9 +212,67 @@ async def test_the_hlr_is_sent_the_changes_of_the_effective_level(line: Line, ca
     assert await line.level() == case.level
     assert await line.relation() == ("paused" if case.level else "active")
     assert [receipt["result"] for receipt in line.receipts] == ["succeeded"] * len(case.steps)
-    assert [mark for receipt in line.receipts for mark in receipt.get("marks", [])] == case.marks
+    assert line.marks == case.marks
     last = line.receipts[-1]
     assert (last["effective_level"], last["remaining_reasons"]) == (case.level, case.remaining)
+
+
+async def test_case_9_a_stop_that_was_paid_for_before_it_was_sent_is_not_sent(line: Line) -> None:
+    async with kept_from(line.system, "hlr1"):
+        await line.post_all(A2, PAY)
+
+    assert await line.commands() == []
+    assert (await line.level(), await line.relation()) == (0, "active")
+    assert [receipt["result"] for receipt in line.receipts] == ["succeeded", "succeeded"]
+    assert line.marks == ["COALESCED", "COALESCED"]
+
+
+async def test_case_10_who_has_paid_is_not_stopped_by_the_late_order_of_before(line: Line) -> None:
+    await line.post("PAYMENT_RESUME", seq=12)
+
+    await line.post("ARREARS_SUSPEND", seq=11, level=2)
+
+    assert await line.commands() == []
+    assert (await line.level(), await line.relation()) == (0, "active")
+    assert [receipt["result"] for receipt in line.receipts] == ["succeeded", "succeeded"]
+    assert line.marks == [NOT_SET, "SUPERSEDED"]
+
+
+@pytest.mark.parametrize("posted", list(permutations(range(4))), ids=str)
+async def test_whatever_order_they_are_posted_in_the_sequence_counts(
+    line: Line, posted: tuple[int, ...]
+) -> None:
+    await line.post("VOLUNTARY_RESUME", seq=1)
+    steps = enumerate([A2, V2, PAY, BACK], 2)
+    numbered = [(kind, {**fields, "seq": seq}) for seq, (kind, fields) in steps]
+
+    await line.post_all(*(numbered[n] for n in posted))
+
+    assert await line.commands() in ([], ["bar2", "unbar"])
+    assert (await line.level(), await line.relation()) == (0, "active")
+    assert [receipt["result"] for receipt in line.receipts] == ["succeeded"] * 5
+
+
+async def test_case_11_who_lost_his_card_is_free_on_the_new_one(line: Line) -> None:
+    await line.post("OPERATOR_SUSPEND", reason="LOST", level=2)
+
+    await line.post("SIM_REPLACE")
+
+    assert await line.commands() == ["bar2", "ADD KI", "MOD IMSI", "unbar", "RMV KI"]
+    assert (await line.level(), await line.relation()) == (0, "active")
+    assert line.receipts[-1]["remaining_reasons"] == []
+    assert line.receipts[-1]["imsi"] != line.imsi
+
+
+async def test_case_12_who_owes_is_stopped_on_the_new_card_too(line: Line) -> None:
+    await line.post("ARREARS_SUSPEND", level=2)
+
+    await line.post("SIM_REPLACE")
+
+    assert await line.commands() == ["bar2", "ADD KI", "MOD IMSI", "RMV KI"]
+    assert (await line.level(), await line.relation()) == (2, "paused")
+    assert line.receipts[-1]["remaining_reasons"] == ["ARREARS"]
+    assert line.receipts[-1]["imsi"] != line.imsi
 
 
 async def test_case_13_who_is_terminated_is_not_resumed_by_a_payment(line: Line) -> None:
@@ -179,6 +286,34 @@ async def test_case_13_who_is_terminated_is_not_resumed_by_a_payment(line: Line)
     assert await line.level() is None
     assert await line.relation() == "closed"
     assert line.receipts[-1]["user_state"] == "terminated"
+
+
+async def join(made: System, ec_code: str, *lines: Line) -> None:
+    """As they would have with an enterprise that hlrd was told of."""
+    connection = await asyncpg.connect(await made.stack.dsn())
+    await connection.execute(
+        "INSERT INTO ec_member (user_id, ec_code, route, product, order_id, since)"
+        " SELECT user_id, $1, 'BOSS1', '', order_id, now() FROM binding WHERE user_id = ANY($2)",
+        ec_code,
+        [line.user_id for line in lines],
+    )
+    await connection.close()
+
+
+async def test_case_14_a_member_with_a_reason_of_his_own_is_left_alone(made: System) -> None:
+    one, other, own = [await opened(made, ec_code="EC14") for _ in range(3)]
+    await join(made, "EC14", one, other, own)
+    await own.post("VOLUNTARY_SUSPEND", level=2)
+
+    for kind in ("EC_SUSPEND_ALL", "EC_RESUME_ALL"):
+        answer = await post(made, kind, wait_s=DEADLINE_S, ec_code="EC14")
+        assert answer["receipt"]["result"] == "succeeded"
+
+    for line, commands in ((one, ["bar2", "unbar"]), (other, ["bar2", "unbar"]), (own, ["bar2"])):
+        assert await line.commands(of_its_own=True) == commands
+    assert [await line.level() for line in (one, other, own)] == [0, 0, 2]
+    await own.post("VOLUNTARY_RESUME")
+    assert (await own.level(), await own.relation()) == (0, "active")
 
 
 async def test_a_pre_terminated_user_comes_back_to_what_the_reasons_demand(line: Line) -> None:
