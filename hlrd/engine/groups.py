@@ -16,6 +16,7 @@ from hlrd.domain.group import Enterprises, GroupPlaces, Standing
 from hlrd.domain.identity import UserId
 from hlrd.domain.lifecycle import ECEvent, ECState, OrderState, UserState
 from hlrd.domain.orders.group import (
+    ECHeader,
     ECProductCancel,
     ECProductSubscribe,
     MemberProductSubscribe,
@@ -92,15 +93,15 @@ class Groups:
         self, order: WorkOrder, user: User | None, facts: Facts, ahead: Sequence[OpenOrder]
     ) -> None:
         """Refuses what cannot become possible by waiting."""
-        if isinstance(order, ECProductSubscribe | PartnerProductPublish):
+        if isinstance(order, MemberActivate):
+            self._check_ready(order)
+        elif isinstance(order, ECProductSubscribe | PartnerProductPublish):
             self._check_subscription(order)
         elif isinstance(order, ECProductCancel):
             self._check_cancel(order, facts)
         elif isinstance(order, PartnerMemberImport):
             if not self.enterprises.is_known(order.ec_code):
                 raise NotFound("EC_UNKNOWN", EC_UNKNOWN.text, "ec_code")
-        elif isinstance(order, MemberActivate):
-            self._check_ready(order)
         elif isinstance(order, OfMember):
             self.check_member(order, user, is_first=not ahead)
 
@@ -175,8 +176,9 @@ class Groups:
         return standing
 
     def _ordered(self, order: WorkOrder) -> Standing | None:
-        if not isinstance(order, OfEnterprise):
+        if not isinstance(order, ECHeader):
             return None
+        assert isinstance(order, OfEnterprise), "every order about one of them"
         found = self.enterprises.find(order.ec_code, order.product)
         if isinstance(order, ECProductCancel):
             if found is None:
@@ -264,9 +266,9 @@ class Groups:
 
     def line(self, order: WorkOrder, user: User | None) -> str:
         """Where an order is parked that would only wait here; empty for any other."""
-        if not isinstance(order, MemberActivate | MemberProductSubscribe):
+        if type(order) is not MemberActivate and type(order) is not MemberProductSubscribe:
             return ""
-        if isinstance(order, MemberProductSubscribe) and user is None:
+        if type(order) is MemberProductSubscribe and user is None:
             return _OPENING
         return "" if self._is_ready(order) else f"{_ENTERPRISE}{order.ec_code}"
 
