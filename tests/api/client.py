@@ -20,6 +20,7 @@ from hlrd.api.public import public_app
 from hlrd.api.seam import Imports, NumberPools, SIMStock, Status
 from hlrd.domain.orders import Source
 from hlrd.domain.routing import RouteTable
+from tests.api.fake_batches import FakeBatches
 from tests.api.fake_deliveries import FakeDeliveries, FakeFeed
 from tests.api.fake_fallout import FakeBulks, FakeFalloutDesk
 from tests.api.fake_reservations import FakeReservations
@@ -90,6 +91,7 @@ class World:
 
     def __post_init__(self) -> None:
         self.imports = FakeImports(self.stock, Path(self.folder.name))
+        self.batches = FakeBatches(Path(self.folder.name))
 
     async def ask(
         self,
@@ -150,6 +152,7 @@ async def a_world(
         stock=stock or world.stock,
         cards=FakeCardDesk(world.stock),
         imports=imports or world.imports,
+        batches=world.batches,
         reservations=world.reservations,
         products=world.products,
         groups=world.groups,
