@@ -9,7 +9,6 @@ from hlrd.domain.group import Membership, Partner
 from hlrd.domain.identity import Binding
 from hlrd.domain.lifecycle import OrderState, TaskState
 from hlrd.domain.orders import (
-    ProductOrder,
     ProductPublish,
     ProductSubscribe,
     ProductUnsubscribe,
@@ -18,7 +17,6 @@ from hlrd.domain.orders import (
 )
 from hlrd.domain.orders.batch import FanOut
 from hlrd.domain.orders.group import OfMember, PartnerMemberImport
-from hlrd.domain.orders.work_order import OfGroup
 from hlrd.domain.outcome import Verdict
 from hlrd.domain.plans.plan import Mark
 from hlrd.domain.product import Holding, Product
@@ -26,6 +24,8 @@ from hlrd.domain.turn import steps_of
 from hlrd.domain.user import User
 from hlrd.engine.book import OpenOrder, OpenTask, Sent
 from hlrd.ports import BindingEnd, ClaimEnd, Closing, Intent
+
+_CHANGES_PRODUCTS: Final = ProductSubscribe | ProductUnsubscribe | UserTerminate | OfMember
 
 CANCELLED_BY_STAFF: Final = "CANCELLED_BY_STAFF"
 FOLLOW_UP_MISSING: Final = "FOLLOW_UP_MISSING"
@@ -104,11 +104,9 @@ def receipt(order: OpenOrder, user: User | None, now: datetime) -> bytes:
     )
     if order.started is not None:
         body.first_command_at = trail.moment(accepted_s - order.received + order.started)
-    if isinstance(order.order, OfGroup | OfMember):
-        body.ec_code = order.order.ec_code
+    if not order.kind.opens_user:
+        body.ec_code = getattr(order.order, "ec_code", None)
         body.product, body.product_version = _product_of(order), _version_of(order)
-    if isinstance(order.order, ProductOrder):
-        body.product, body.product_version = order.order.product, _version_of(order)
     if order.binding is not None and order.state not in _NOTHING_LEFT:
         _tell_binding(body, order.binding, _user_after(order))
     if user is not None and order.state is OrderState.SUCCEEDED:
@@ -251,10 +249,8 @@ def _user_after(order: OpenOrder) -> User | None:
 
 
 def _products_after(order: OpenOrder) -> tuple[Holding, ...] | None:
-    after = _user_after(order)
-    if after is None or not isinstance(
-        order.order, ProductSubscribe | ProductUnsubscribe | UserTerminate | OfMember
-    ):
+    after = None if order.kind.opens_user else _user_after(order)
+    if after is None or not isinstance(order.order, _CHANGES_PRODUCTS):
         return None
     return after.products
 
