@@ -47,8 +47,14 @@ class Peer:
     reasons: Mapping[Cause, int]  #: ActionReasonID
 
 
-_BOSS_REASONS: Final = {Cause.ORDERED: 1, Cause.STOPPED: 3, Cause.RESUMED: 4, Cause.CLOSED: 6}
-_SYSTEM_REASONS: Final = {Cause.ORDERED: 1, Cause.STOPPED: 2, Cause.RESUMED: 2, Cause.CLOSED: 2}
+_BOSS_REASONS: Final = {
+    Cause.ORDERED: 1,
+    Cause.STOPPED: 3,
+    Cause.RESUMED: 4,
+    Cause.CLOSED: 6,
+    Cause.RENUMBERED: 7,
+}
+_SYSTEM_REASONS: Final = {**dict.fromkeys(Cause, 2), Cause.ORDERED: 1}
 
 PEERS: Final[Mapping[str, Peer]] = {
     "misc": Peer({OPEN: 1, CLOSE: 2, RESUME: 3, PAUSE: 4}, _BOSS_REASONS),

@@ -63,6 +63,7 @@ class Cause(StrEnum):
     STOPPED = "stopped"  #: suspension by BOSS
     RESUMED = "resumed"  #: resume by BOSS
     CLOSED = "closed"  #: account closing
+    RENUMBERED = "renumbered"  #: the user goes on under another number
 
 
 NOBODY: Final = Binding(UserId(""), MSISDN(""), IMSI(""), ICCID(""), "", "", SealedKey("", b""))

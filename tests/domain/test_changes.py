@@ -11,7 +11,7 @@ from hlrd.domain.claim import card_of, claim_of, number_of, target_of
 from hlrd.domain.errors import BadRequest
 from hlrd.domain.identity import ICCID, IMSI, MSISDN, Binding, SealedKey, UserId
 from hlrd.domain.lifecycle import UserState
-from hlrd.domain.operation import Operation, Task
+from hlrd.domain.operation import Cause, Operation, Task
 from hlrd.domain.orders import NumberChange, SimReplace, decode
 from hlrd.domain.plans.plan import Ground, Impossible, Plan, Routes, undo
 from hlrd.domain.publication import Products
@@ -156,6 +156,7 @@ def test_relations_end_under_the_old_number_before_they_begin_under_the_new() ->
     assert shown(plan) == ["changeNumber", "closeRelation", "openRelation"]
     _, closing, opening = tasks_of(plan)
     assert (closing.binding.msisdn, opening.binding.msisdn) == (NOW.msisdn, NEW_NUMBER.msisdn)
+    assert {closing.cause, opening.cause} == {Cause.RENUMBERED}
     assert plan.turning_point == 0
 
 

@@ -69,18 +69,18 @@ def change_number(order: NumberChange, user: User, ground: Ground) -> Plan | Imp
 
 def _leave(stages: Stages, user: User, ground: Ground) -> None:
     for step in subscription.under_number_ended(user.products, ground.products, stages.places):
-        stages.steps([step], Cause.CLOSED)
-    stages.dsmp(Operation.CLOSE_RELATION, Cause.CLOSED)
+        stages.steps([step], Cause.RENUMBERED)
+    stages.dsmp(Operation.CLOSE_RELATION, Cause.RENUMBERED)
     membership.withdraw(user.member, stages, ground)
 
 
 def _enter(stages: Stages, user: User, target: Binding, ground: Ground) -> None:
     membership.report(user.member, stages, ground)
-    stages.dsmp(Operation.OPEN_RELATION, Cause.ORDERED)
+    stages.dsmp(Operation.OPEN_RELATION, Cause.RENUMBERED)
     if user.level:
         stages.dsmp(Operation.PAUSE_RELATION, Cause.STOPPED)
     for step in subscription.under_number_begun(user.products, ground.products, stages.places):
-        stages.steps([step], Cause.ORDERED)
+        stages.steps([step], Cause.RENUMBERED)
         pause = subscription.paused(step) if user.level else None
         if pause is not None:
             stages.steps([pause], Cause.STOPPED)
