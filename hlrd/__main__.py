@@ -20,6 +20,7 @@ from hlrd.cli import (
     orders,
     pool,
     product,
+    receipt,
     reservations,
     simimport,
 )
@@ -42,6 +43,7 @@ cli.add_typer(product.product, name="product")
 cli.add_typer(ec.ec, name="ec")
 cli.add_typer(fallout.fallout, name="fallout")
 cli.add_typer(master.master, name="master")
+cli.add_typer(receipt.receipt, name="receipt")
 cli.add_typer(audit.audit, name="audit")
 
 Config = Annotated[Path, typer.Option("--config", help="As hlrd.example.toml.")]
