@@ -259,7 +259,8 @@ class Execution:
                 self._done(task)
             case Step.DONE_THEN:
                 task.move(TaskEvent.CONFIRMED)
-                self._owe(task, outcome)
+                if not _was_as_meant(task):
+                    self._owe(task, outcome)
                 self._done(task)
             case Step.FIRST:
                 task.move(TaskEvent.POSTPONED)
@@ -465,6 +466,11 @@ def _released_first(line: Sequence[OpenOrder]) -> Sequence[OpenOrder]:
 
 def _counts_as_done(task: OpenTask, release: Release | None) -> bool:
     return release is not None and task.task.transaction in release.skipped
+
+
+def _was_as_meant(task: OpenTask) -> bool:
+    """It was only read back, by an order that sends nothing unless it must."""
+    return task.order.kind.reads_first and _is_of_before(task)
 
 
 def _is_of_before(task: OpenTask) -> bool:

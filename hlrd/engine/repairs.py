@@ -34,7 +34,8 @@ def _check_removal(order: NERepair, facts: Facts) -> None:
     if facts.number is not None and facts.number.state is NumberState.IN_USE:
         raise Conflict("USER_NUMBER_MISMATCH", "another user has the number", "msisdn")
     if not facts.imsi_is_free:
-        raise Conflict("IMSI_IN_USE", "another user has the card", "imsi")
+        text = "another user has the card, or it is in stock: scrap it first"
+        raise Conflict("IMSI_IN_USE", text, "imsi")
 
 
 def _check_approval(order: NERepair) -> None:

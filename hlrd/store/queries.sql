@@ -277,10 +277,13 @@ LEFT JOIN binding b USING (iccid)
 LEFT JOIN card_hold h USING (iccid);
 
 -- name: facts_imsis
--- Which of these IMSIs are bound, or are another card's in the stock.
+-- Which of these IMSIs are bound, or are another card's in the stock; where no card is named, of any
+-- that may still be drawn.
 SELECT t.n FROM unnest($1::bigint[], $2::text[]) WITH ORDINALITY AS t (imsi, iccid, n)
 WHERE EXISTS (SELECT FROM binding b WHERE b.imsi = t.imsi)
-   OR EXISTS (SELECT FROM sim_card c WHERE c.imsi = t.imsi AND c.iccid <> t.iccid);
+   OR EXISTS (SELECT FROM sim_card c WHERE c.imsi = t.imsi AND c.iccid <> t.iccid
+              AND (t.iccid <> '' OR NOT EXISTS (SELECT FROM card_hold h
+                                                WHERE h.iccid = c.iccid AND h.state = 'scrapped')));
 
 -- name: stored_orders
 -- The open orders of the users who have these orders or are named, in order of id. $3: also those
@@ -2015,6 +2018,12 @@ ORDER BY t.user_id, t.business_key, r.seq;
 SELECT b.user_id, t.due_at FROM binding b JOIN turn t USING (order_id)
 WHERE b.user_id = ANY($1::text[]) AND t.due_at IS NOT NULL AND NOT t.is_over;
 
+-- name: facts_scheduled
+-- How many orders of these users wait for their time.
+SELECT user_id, count(*)::int AS orders FROM turn
+WHERE user_id = ANY($1::text[]) AND due_at IS NOT NULL AND place IS NULL AND NOT is_over
+GROUP BY user_id;
+
 -- name: turns_due
 -- Orders whose time has come, the earliest first.
 SELECT t.order_id, t.user_id, w.priority, w.kind FROM turn t JOIN work_order w ON w.id = t.order_id
@@ -2080,3 +2089,13 @@ FROM unnest($1::text[]) AS t (user_id)
 JOIN binding b USING (user_id)
 LEFT JOIN user_state s USING (user_id)
 LEFT JOIN user_sequence v ON v.user_id = t.user_id AND v.subject = $2;
+
+-- name: ec_stops
+-- What all members of an EC are stopped for: by reason, the last order about all of them.
+SELECT * FROM (
+    SELECT DISTINCT ON (b.ec_code, b.reason) b.ec_code, b.reason, b.kind,
+        (convert_from(w.payload, 'UTF8')::jsonb ->> 'level')::int AS level
+    FROM batch b JOIN work_order w ON w.id = b.work_order
+    WHERE b.ec_code IS NOT NULL AND b.mark <> 'SUPERSEDED'
+    ORDER BY b.ec_code, b.reason, b.id DESC
+) last WHERE kind = 'EC_SUSPEND_ALL';

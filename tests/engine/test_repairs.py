@@ -6,10 +6,11 @@ import pytest
 from msgspec import structs
 
 from hlrd.domain.lifecycle import NumberState, UserState
+from hlrd.domain.operation import Operation
 from hlrd.domain.orders import NERepair, Service
 from hlrd.domain.orders.repair import Subject
 from hlrd.domain.orders.standing import LeveledReason
-from hlrd.domain.outcome import Verdict
+from hlrd.domain.outcome import Outcome, Verdict
 from hlrd.domain.suspension import NO_REASONS, Level, Reason
 from hlrd.domain.user import User
 from hlrd.ports import Intent, NumberFact
@@ -56,6 +57,16 @@ def test_what_is_as_it_should_be_costs_queries_alone() -> None:
 
     assert sent == ["readBack addKey", "readBack addSubscriber", "readBack setBarring"]
     assert stage.receipts()[-1]["result"] == "succeeded"
+    assert stage.receipts()[-1]["marks"] == ["NO_CHANGE"]
+
+
+def test_what_is_as_it_should_be_owes_nothing_either() -> None:
+    stage = a_stage(user_of(1))
+    stage.take(repair(stage, check=[Subject.BARRING]))
+
+    stage.reply(Outcome(Verdict.FOLLOW_UP, then=Operation.CANCEL_LOCATION))
+    stage.close()
+
     assert stage.receipts()[-1]["marks"] == ["NO_CHANGE"]
 
 
