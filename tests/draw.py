@@ -25,6 +25,7 @@ _MACHINES: Final[tuple[tuple[str, str, Mapping[Any, Any]], ...]] = (
     ("Import of a SIM lot", "ImportState", lifecycle.IMPORT),
     ("Version of a product", "ProductState", lifecycle.PRODUCT),
     ("Product of an enterprise", "ECState", lifecycle.EC),
+    ("Batch", "BatchState", lifecycle.BATCH),
     ("Move of a segment", "MoveState", lifecycle.MOVE),
     ("Bulk act of the fallout desk", "BulkState", lifecycle.BULK),
     ("Sheet about a fallout", "SheetState", lifecycle.SHEET),

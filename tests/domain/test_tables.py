@@ -128,7 +128,7 @@ def test_the_catalogue_knows_every_kind_once_by_the_name_on_the_wire() -> None:
         goes_back = (
             kind.opens_user
             or kind.nature is Nature.CHANGE  # up to its turning point
-            or kind.name in ("PRODUCT_PUBLISH", "PRODUCT_SUBSCRIBE")
+            or kind.name in ("PRODUCT_PUBLISH", "PRODUCT_SUBSCRIBE", "BATCH")
         )
         assert (kind.direction is Direction.BACKWARD) == goes_back
 
@@ -141,6 +141,6 @@ def test_only_the_master_of_state_moves_it() -> None:
 
 def test_the_tables_are_in_this_file_alone() -> None:
     assert {table for table in vars(lifecycle) if table.isupper()} == {
-        "ORDER", "TASK", "USER", "NUMBER", "CARD", "IMPORT", "PRODUCT", "MOVE", "BULK",
+        "ORDER", "TASK", "USER", "NUMBER", "CARD", "IMPORT", "PRODUCT", "MOVE", "BATCH", "BULK",
         "SHEET", "S", "E", "T",
     }  # fmt: skip

@@ -15,7 +15,7 @@ import structlog
 
 from hlrd import limits
 from hlrd.domain.batch import Posting
-from hlrd.domain.errors import Busy, Conflict, NotFound, Refusal
+from hlrd.domain.errors import BadRequest, Busy, Conflict, NotFound, Refusal
 from hlrd.domain.lifecycle import BATCH, BatchEvent, BatchState, advance
 from hlrd.domain.orders.batch import BatchOrder
 from hlrd.pool import simfaults
@@ -134,9 +134,8 @@ class BatchDesk:
             raise Conflict("BATCH_NOT_READY", f"the batch is {batch.state}")
         after = advance(BATCH, batch.state, event)
         if after is BatchState.REFUSED:
-            is_moved = await self._book.refuse(
-                batch.id, code="BATCH_CANCELLED", cause="cancelled before it began"
-            )
+            why = Conflict("BATCH_CANCELLED", "it was cancelled before it began")
+            is_moved = await self._book.refuse(batch.id, code=why.code, cause=why.detail)
             await self._reserving.let_go(batch.reservations)
         elif after is BatchState.STOPPING:
             is_moved = await self._book.stop(batch.id, walks.CANCELLED)
@@ -213,7 +212,7 @@ class BatchDesk:
         except (SpoolDamaged, FileNotFoundError) as error:
             _log.error("batch_file_lost", batch=batch.id, error=str(error))
             text = "the spooled file cannot be read any more; post it again"
-            await self._refuse(batch, "BATCH_FILE_LOST", text)
+            await self._refuse(batch, Conflict("BATCH_FILE_LOST", text))
 
     async def _check(self, batch: BatchRow) -> None:
         checking = advance(BATCH, batch.state, BatchEvent.STARTED)
@@ -227,7 +226,7 @@ class BatchDesk:
         refusal = _verdict(batch, checked)
         if refusal is not None:
             await self._book.checked(batch.id, checked.rows, faults=len(faults))
-            await self._refuse(batch, refusal.code, refusal.detail)
+            await self._refuse(batch, refusal)
         elif not await self._book.check_over(batch.id, checked.rows, faults=len(faults)):
             raise Withdrawn(f"batch {batch.id} was cancelled")
         else:
@@ -246,7 +245,7 @@ class BatchDesk:
         try:
             made = await self._reserving.reserve(batch, checked.wanted)
         except Refusal as refusal:
-            await self._refuse(batch, refusal.code, refusal.detail)
+            await self._refuse(batch, refusal)
             return
         if not await self._book.reserved(batch.id, made):
             await self._reserving.let_go(made)
@@ -270,7 +269,7 @@ class BatchDesk:
         elif isinstance(answer.refusal, Busy):
             await asyncio.sleep(_LOOK_S)
         else:
-            await self._refuse(batch, answer.refusal.code, answer.refusal.detail)
+            await self._refuse(batch, answer.refusal)
             await self._reserving.let_go(batch.reservations)
 
     async def _answer_to(self, submission: Submission) -> Answer:
@@ -283,9 +282,9 @@ class BatchDesk:
         self._engine.submit([submission], on_answers)
         return await answered
 
-    async def _refuse(self, batch: BatchRow, code: str, cause: str) -> None:
-        await self._book.refuse(batch.id, code=code, cause=cause)
-        _log.info("batch_refused", batch=batch.id, code=code)
+    async def _refuse(self, batch: BatchRow, why: Refusal) -> None:
+        await self._book.refuse(batch.id, code=why.code, cause=why.detail)
+        _log.info("batch_refused", batch=batch.id, code=why.code)
 
     # Files.
 
@@ -336,11 +335,11 @@ def _verdict(batch: BatchRow, checked: Checked) -> Refusal | None:
     """Why the file is refused as a whole."""
     if len(checked.wanted) > NEEDS_MAX:
         text = f"the rows draw from more than {NEEDS_MAX} pools, lots and homes; split the file"
-        return Conflict("BATCH_INVALID", text)
+        return BadRequest("BATCH_INVALID", text)
     if not checked.rows and not checked.faults:
-        return Conflict("BATCH_INVALID", "the file has no row")
+        return BadRequest("BATCH_INVALID", "the file has no row")
     if checked.faults and not (batch.is_partial and checked.good):
-        return Conflict(
+        return BadRequest(
             "BATCH_INVALID", summary(len(checked.faults), next(checked.faults.by_line()))
         )
     return None
