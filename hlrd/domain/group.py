@@ -13,6 +13,7 @@ from typing import Final, NamedTuple
 from msgspec import Struct
 
 from hlrd.domain.lifecycle import EC, ECEvent, ECState, advance
+from hlrd.domain.suspension import NO_REASONS, Level, Reason, Reasons
 
 PRODUCT_CLASS: Final = "product_class"
 LEAD_PROVINCE: Final = "lead_province"
@@ -111,6 +112,8 @@ class Enterprises:
     def __init__(self) -> None:
         self._standings: dict[tuple[str, str], Standing] = {}
         self._products: dict[str, dict[str, None]] = {}  #: by enterprise
+        self._known: set[str] = set()
+        self._stops: dict[str, Reasons] = {}
 
     def __len__(self) -> int:
         return len(self._standings)
@@ -125,8 +128,26 @@ class Enterprises:
         """What one enterprise has, in the order it came."""
         return (self._standings[ec_code, name] for name in self._products.get(ec_code, ()))
 
+    def stops_of(self, ec_code: str) -> Reasons:
+        """What all its members are stopped for, and those too who are opened meanwhile."""
+        return self._stops.get(ec_code, NO_REASONS)
+
+    def stop(self, ec_code: str, reason: Reason, level: Level) -> None:
+        """As the last order about all its members says; no level: they go on."""
+        stops = {**self._stops.get(ec_code, NO_REASONS), reason: level}
+        standing = {one: at for one, at in stops.items() if at}
+        if standing:
+            self._stops[ec_code] = standing
+        else:
+            self._stops.pop(ec_code, None)
+
+    def meet(self, ec_code: str) -> None:
+        """hlrd was told of it, though it may have nothing any more."""
+        self._known.add(ec_code)
+
     def is_known(self, ec_code: str) -> bool:
-        return ec_code in self._products
+        """Whether hlrd was ever told of it; also of one that was refused, or has left."""
+        return ec_code in self._known
 
     def active_of_class(self, ec_code: str, product_class: int) -> Subscription | None:
         """What makes members of this class possible: the first product of it."""
@@ -151,6 +172,7 @@ class Enterprises:
     def put(self, standing: Standing) -> None:
         subscription = standing.subscription
         key = subscription.ec_code, subscription.product
+        self.meet(subscription.ec_code)
         if standing.state is not None:
             self._standings[key] = standing
             self._products.setdefault(subscription.ec_code, {})[subscription.product] = None

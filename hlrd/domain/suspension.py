@@ -53,6 +53,12 @@ def effective(reasons: Reasons) -> Level:
     return max(reasons.values()) if reasons else Level.NONE
 
 
+def merged(one: Reasons, other: Reasons) -> Reasons:
+    """Each reason of both, at the higher of its levels."""
+    both = {**one, **other}
+    return {reason: max(one.get(reason, level), level) for reason, level in both.items()}
+
+
 def set_reason(reasons: Reasons, reason: Reason, level: Level) -> Change:
     """Add `reason`, or raise it; a lower level than the one that stands changes nothing."""
     before = effective(reasons)

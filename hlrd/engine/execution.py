@@ -143,6 +143,7 @@ class Execution:
     def _wait(self, lane: Lane, wait: Wait) -> None:
         if wait != lane.waits and wait.until is not None:
             self.turns.add(wait.until, lane)
+            self.turns.tidy(_waits)
         lane.waits = wait
 
     def _pass_over(self, lane: Lane, orders: Sequence[OpenOrder], mark: Mark) -> None:
@@ -430,6 +431,10 @@ class Execution:
         order.move(OrderEvent.NO_LONGER_POSSIBLE)
         order.impossible = why
         self._on_end(order)
+
+
+def _waits(lane: Lane) -> bool:
+    return lane.waits is not None
 
 
 def _gives_up(task: OpenTask) -> bool:

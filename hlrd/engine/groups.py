@@ -13,7 +13,7 @@ from hlrd import limits
 from hlrd.domain import orders, publication
 from hlrd.domain.errors import Busy, Conflict, NotFound
 from hlrd.domain.group import Enterprises, GroupPlaces, Standing
-from hlrd.domain.identity import UserId
+from hlrd.domain.identity import Binding, UserId
 from hlrd.domain.lifecycle import ECEvent, ECState, OrderState, UserState
 from hlrd.domain.orders.group import (
     ECHeader,
@@ -32,6 +32,7 @@ from hlrd.domain.plans.group import EC_ROUTE_MISSING, EC_UNKNOWN, NOT_A_MEMBER
 from hlrd.domain.plans.membership import lacks_ground
 from hlrd.domain.plans.plan import EC_NOT_READY, Routes
 from hlrd.domain.publication import Products
+from hlrd.domain.suspension import Level, Reason
 from hlrd.domain.turn import Wait
 from hlrd.domain.user import User
 from hlrd.engine.book import Book, Lane, OpenOrder
@@ -49,6 +50,8 @@ not ready keeps all of them away, and an opening that has come takes those along
 """
 
 _WAITING_KINDS: Final = frozenset({"MEMBER_ACTIVATE", "MEMBER_PRODUCT_SUBSCRIBE"})
+
+_BEGUN: Final = frozenset({OrderState.EXECUTING, OrderState.SUCCEEDED})
 
 _ENDED: Final = {
     (ECState.PENDING, True): ECEvent.CONFIRMED,
@@ -85,6 +88,7 @@ class Groups:
         self._wait_s = wait_s
         self._before: dict[int, Standing] = {}  #: by order that is not durable yet
         self._for_enterprise: dict[str, dict[UserId, None]] = {}
+        self._enterprise_of: dict[UserId, str] = {}  #: the same by user
         self._for_opening: dict[UserId, None] = {}
 
     # Judging.
@@ -162,6 +166,22 @@ class Groups:
             return not lacks_ground(order, self.enterprises, self._policy)
         return self.enterprises.active(order.ec_code, order.product) is not None
 
+    # Stopped as a whole.
+
+    def stop(self, ec_code: str, reason: Reason, level: Level) -> list[Binding]:
+        """All members of the enterprise are stopped, or go on if there is no level. Gives those
+        whose opening began before: it leaves them as it was planned, and they are no members yet.
+        """
+        self.enterprises.stop(ec_code, reason, level)
+        return [
+            entry.binding
+            for entry in self._book
+            if isinstance(entry.order, MemberActivate)
+            and entry.order.ec_code == ec_code
+            and entry.state in _BEGUN
+            and entry.binding is not None
+        ]
+
     # What is ordered, and how it ends.
 
     def order(self, entry: OpenOrder) -> Standing | None:
@@ -214,6 +234,7 @@ class Groups:
             return
         self.enterprises.put(standing)
         for user_id in self._for_enterprise.pop(standing.subscription.ec_code, ()):
+            self._enterprise_of.pop(user_id, None)
             lane = self._book.lanes.get(user_id)
             if lane is not None:
                 yield lane
@@ -224,7 +245,7 @@ class Groups:
         """Why the order whose turn it is does not begin; None once the wait is too long."""
         order = entry.order
         if type(order) is MemberActivate:
-            if not (len(self.enterprises) or self._is_strict):
+            if not (self._is_strict or self.enterprises.is_known(order.ec_code)):
                 return None  # as it is at every site that has no group business
         elif type(order) is not MemberProductSubscribe:
             return None
@@ -244,22 +265,29 @@ class Groups:
         return "" if self._is_ready(order) else EC_NOT_READY.code
 
     def _note(self, ec_code: str, user_id: UserId, code: str) -> None:
+        if self._enterprise_of.get(user_id, ec_code) != ec_code:
+            self._forget(user_id)
         if code == EC_NOT_READY.code:
             self._for_enterprise.setdefault(ec_code, {})[user_id] = None
-        elif ec_code in self._for_enterprise:
-            self._for_enterprise[ec_code].pop(user_id, None)
+            self._enterprise_of[user_id] = ec_code
+        elif user_id in self._enterprise_of:
+            self._forget(user_id)
         if code == MEMBER_NOT_OPENED:
             self._for_opening[user_id] = None
         elif self._for_opening:
             self._for_opening.pop(user_id, None)
 
+    def _forget(self, user_id: UserId) -> None:
+        ec_code = self._enterprise_of.pop(user_id)
+        del self._for_enterprise[ec_code][user_id]
+        if not self._for_enterprise[ec_code]:
+            del self._for_enterprise[ec_code]
+
     def observe(self) -> None:
         """Forget those who left the line by another way."""
         lanes = self._book.lanes
-        for ec_code, users in list(self._for_enterprise.items()):
-            self._for_enterprise[ec_code] = {user: None for user in users if user in lanes}
-            if not self._for_enterprise[ec_code]:
-                del self._for_enterprise[ec_code]
+        for user_id in [one for one in self._enterprise_of if one not in lanes]:
+            self._forget(user_id)
         self._for_opening = {user: None for user in self._for_opening if user in lanes}
 
     # Parking.
@@ -284,7 +312,7 @@ class Groups:
         standings = self.enterprises.of(line.removeprefix(_ENTERPRISE))
         if any(standing.state is ECState.ACTIVE for standing in standings):
             return False
-        return sum(map(len, self._for_enterprise.values())) > memory_share()
+        return len(self._enterprise_of) > memory_share()
 
 
 def is_group_line(home: str) -> bool:

@@ -10,6 +10,7 @@ from typing import Final
 from hlrd.domain.group import Enterprises, Scope, Standing, Subscription
 from hlrd.domain.identity import UserId
 from hlrd.domain.lifecycle import ECState
+from hlrd.domain.suspension import Level, Reason
 from hlrd.ports import Acceptance, Closing
 from hlrd.store.connection import Connection, Pool, Record
 from hlrd.store.errors import translated
@@ -22,7 +23,9 @@ _JOIN: Final = query("journal_join_ecs")
 _LEAVE: Final = query("journal_leave_ecs")
 _PARTNERS: Final = query("journal_put_ec_partners")
 
+_CODES: Final = query("ec_codes")
 _SUBSCRIPTIONS: Final = query("ec_subscriptions")
+_STOPS: Final = query("ec_stops")
 _LIST: Final = query("ecs_after")
 _EC: Final = query("ec")
 _OF_EC: Final = query("ec_subscriptions_of")
@@ -172,12 +175,18 @@ class GroupStore:
         self._pool = pool
 
     async def load(self) -> Enterprises:
-        """All that enterprises have, for the engine's memory."""
+        """All that enterprises have, and what they are stopped for, for the engine's memory."""
         found = Enterprises()
         with translated():
+            codes = await self._pool.fetch(_CODES)
             rows = await self._pool.fetch(_SUBSCRIPTIONS)
+            stops = await self._pool.fetch(_STOPS)
+        for code in codes:
+            found.meet(code["code"])
         for row in map(_subscription_of, rows):
             found.put(Standing(row.subscription, row.state))
+        for stop in stops:
+            found.stop(stop["ec_code"], Reason(stop["reason"]), Level(stop["level"]))
         return found
 
     async def page(self, after: str, limit: int) -> Sequence[ECRow]:

@@ -1853,6 +1853,10 @@ WHERE EXISTS (SELECT FROM user_product p
               WHERE p.ec_code <> '' AND (p.ec_code, p.product) = (t.ec_code, t.product))
    OR EXISTS (SELECT FROM ec_member m WHERE m.ec_code = t.ec_code AND m.product = t.product);
 
+-- name: ec_codes
+-- Enterprises that hlrd was ever told of.
+SELECT code FROM ec;
+
 -- name: ec_subscriptions
 -- All that enterprises have.
 SELECT s.*, e.name FROM ec_subscription s JOIN ec e ON e.code = s.ec_code

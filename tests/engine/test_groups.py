@@ -198,7 +198,7 @@ def test_a_leg_that_is_refused_takes_the_others_back_and_nothing_is_left() -> No
     assert stage.sent() == ["platform unsubscribeEC"]
     stage.answer("platform")
     assert standings(stage.close()) == [None]
-    assert not stage.enterprises.is_known("EC")
+    assert list(stage.enterprises) == []
 
 
 def test_a_leg_whose_platform_is_away_is_retried_alone_and_for_ever() -> None:
@@ -250,7 +250,7 @@ def test_a_cancelled_product_is_gone_when_the_last_platform_has_forgotten_it() -
     assert stage.run()[-1] == "nation unsubscribeEC"
 
     assert standings(stage.journal.durable) == [None]
-    assert not stage.enterprises.is_known("EC")
+    assert list(stage.enterprises) == []
 
 
 def test_a_record_of_a_partners_member_costs_no_command() -> None:
@@ -303,6 +303,23 @@ def test_a_wait_for_an_enterprise_is_over_one_day_and_the_number_goes_back() -> 
     (closing,) = stage.close()
     assert closing.binding_end is BindingEnd.ROLLED_BACK
     assert stage.results() == {"MEMBER_ACTIVATE": "EC_NOT_READY"}
+    assert stage.sent() == []
+
+
+def test_members_of_an_enterprise_that_is_refused_are_not_opened_as_strangers() -> None:
+    stage = GroupStage()
+    stage.take(stage.subscribe_ec(), stage.activate())
+    stage.answer("nation", REFUSED)
+    stage.close()
+    assert stage.sent() == []
+
+    stage.wait(WAIT_S + 1)
+    stage.close()
+
+    assert stage.results() == {
+        "EC_PRODUCT_SUBSCRIBE": "NE_REFUSED",
+        "MEMBER_ACTIVATE": "EC_NOT_READY",
+    }
     assert stage.sent() == []
 
 

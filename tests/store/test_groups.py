@@ -125,7 +125,9 @@ async def test_a_subscription_goes_on_and_ends_with_its_orders(
     await put(writer, closings=[gone])
 
     assert await groups.subscriptions("EC1") == []
-    assert len(await groups.load()) == 0
+    loaded = await groups.load()
+    assert list(loaded) == []
+    assert loaded.is_known("EC1")
 
 
 async def test_members_are_listed_page_by_page_with_number_and_state(
@@ -215,3 +217,31 @@ async def test_whether_members_have_a_product_is_known_before_it_is_cancelled(
     (fact,) = await facts.resolve(writer, [wanted])
 
     assert fact.ec_product_used == is_used
+
+
+async def test_what_all_members_are_stopped_for_is_what_the_last_order_about_them_said(
+    writer: Connection, groups: GroupStore
+) -> None:
+    said = [
+        ("EC1", "ARREARS", "EC_SUSPEND_ALL", 2, ""),
+        ("EC1", "ARREARS", "EC_SUSPEND_ALL", 1, ""),
+        ("EC1", "FRAUD", "EC_SUSPEND_ALL", 2, ""),
+        ("EC1", "LOST", "EC_SUSPEND_ALL", 2, ""),
+        ("EC1", "LOST", "EC_RESUME_ALL", None, ""),
+        ("EC1", "LOST", "EC_SUSPEND_ALL", 2, "SUPERSEDED"),
+        ("EC2", "ARREARS", "EC_RESUME_ALL", None, ""),
+    ]
+    for number, (ec, reason, kind, level, mark) in enumerate(said, 700):
+        payload = b'{"level": %d}' % level if level else b"{}"
+        await put(writer, accepts=[replace(an_acceptance(number, user_id="b"), payload=payload)])
+        await writer.execute(
+            "INSERT INTO batch (kind, source, order_id, work_order, operator_id, province,"
+            " priority, state, ec_code, reason, mark)"
+            " VALUES ($1, 'BOSS', $2, $3, 'op', '200', 3, 'done', $4, $5, $6)",
+            kind, str(number), number, ec, reason, mark,
+        )  # fmt: skip
+
+    loaded = await groups.load()
+
+    assert loaded.stops_of("EC1") == {Reason.ARREARS: Level.ONE_WAY, Reason.FRAUD: Level.TWO_WAY}
+    assert loaded.stops_of("EC2") == {}

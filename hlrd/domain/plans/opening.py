@@ -1,6 +1,7 @@
 """Opening a user: a member's report, key, subscriber, barring if it is opened stopped, data
 services."""
 
+from hlrd.domain.group import Enterprises, Membership
 from hlrd.domain.lifecycle import UserState
 from hlrd.domain.operation import Cause, Operation
 from hlrd.domain.orders import MemberActivate, Opening, Service
@@ -8,7 +9,7 @@ from hlrd.domain.orders.standing import reasons_of
 from hlrd.domain.plans import membership
 from hlrd.domain.plans.plan import EC_NOT_READY, Ground, Impossible, Plan
 from hlrd.domain.plans.stages import Stages
-from hlrd.domain.suspension import NO_REASONS, effective
+from hlrd.domain.suspension import NO_REASONS, Reasons, effective, merged
 from hlrd.domain.user import User
 
 
@@ -23,13 +24,13 @@ def open_user(order: Opening, user: User, ground: Ground) -> Plan | Impossible:
         order, ground.enterprises, ground.routes.policy
     ):
         return EC_NOT_READY
-    reasons = reasons_of(order.reasons) if order.reasons else NO_REASONS
-    level = effective(reasons)
     template = ground.routes.templates.get(user.binding.hlr, {}).get(services_key(order.services))
     if template is None:
         return Impossible("SERVICES_UNKNOWN", "the home HLR has no template for these services")
     stages = Stages(user.binding, ground)
     member = membership.join(order, stages, ground) if isinstance(order, MemberActivate) else None
+    reasons = _reasons(order, member, ground.enterprises)
+    level = effective(reasons)
     stages.hlr(Operation.ADD_KEY, Cause.ORDERED)
     stages.hlr(Operation.ADD_SUBSCRIBER, Cause.ORDERED, level, str(template))
     if level:
@@ -38,3 +39,12 @@ def open_user(order: Opening, user: User, ground: Ground) -> Plan | Impossible:
     if level:
         stages.dsmp(Operation.PAUSE_RELATION, Cause.STOPPED)
     return stages.leading_to(User(UserState.ACTIVE, user.binding, reasons, member=member))
+
+
+def _reasons(order: Opening, member: Membership | None, enterprises: Enterprises) -> Reasons:
+    """Those that upstream names, and those that a member shares with its enterprise: whatever ends
+    them for all its members ends them for this one too.
+    """
+    named = reasons_of(order.reasons) if order.reasons else NO_REASONS
+    shared = enterprises.stops_of(member.ec_code) if member else NO_REASONS
+    return merged(named, shared) if shared else named
