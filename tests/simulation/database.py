@@ -7,7 +7,10 @@ from datetime import datetime
 from msgspec import structs
 
 from hlrd import limits
+from hlrd.domain import claim as claims
 from hlrd.domain import orders
+from hlrd.domain.catalogue import BY_NAME, Direction
+from hlrd.domain.fallout import Fall, Release, Way
 from hlrd.domain.identity import ICCID, IMSI, MSISDN, Binding, Card, SealedKey, UserId
 from hlrd.domain.lifecycle import NumberState, OrderState, ProductState, UserState
 from hlrd.domain.orders import ProductSubscribe
@@ -21,6 +24,7 @@ from hlrd.pool.stock import Lot
 from hlrd.ports import (
     Acceptance,
     BindingEnd,
+    ClaimEnd,
     Clash,
     Closing,
     Facts,
@@ -83,6 +87,8 @@ class Database:
     by_key: dict[tuple[str, str], int] = field(default_factory=dict)
     receipts: list[Closing] = field(default_factory=list)
     final: dict[int, Closing] = field(default_factory=dict)
+    falls: dict[int, Fall] = field(default_factory=dict)  #: of orders that fell out, the last
+    releases: dict[int, Release] = field(default_factory=dict)  #: with what persons let them go
     users: dict[UserId, User] = field(default_factory=dict)
     bindings: dict[MSISDN, Binding] = field(default_factory=dict)
     made_by: dict[MSISDN, int] = field(default_factory=dict)
@@ -197,7 +203,14 @@ class Database:
         promise(record.order_id not in self.final, f"order {record.order_id} closes twice")
         self.receipts.append(record)
         if not record.is_final:
+            assert record.fall is not None
+            self.falls[record.order_id] = record.fall
+            self.releases.pop(record.order_id, None)
             return
+        promise(
+            record.leaves_fallout == (record.order_id in self.falls),
+            f"{record.order_id} does not know whether it fell out before",
+        )
         self.final[record.order_id] = record
         self._apply(record.user_id, record.applied)
         promise(
@@ -213,6 +226,8 @@ class Database:
         if record.binding_end is not None:
             assert record.binding is not None
             self._unbind(record.binding, record.binding_end, now)
+        if record.claim_end is not None:
+            self._end_claim(record.claim_end, record, now)
 
     def _activate(self, product: Product) -> None:
         for (id, version), state in self.product_states.items():
@@ -223,10 +238,7 @@ class Database:
             self.product_states[key] = ProductState.ACTIVE
 
     def _unbind(self, binding: Binding, end: BindingEnd, now: float) -> None:
-        stored = self.bindings.pop(binding.msisdn, None)
-        promise(stored == binding, f"{binding.msisdn} ends and is bound as {stored}")
-        del self.made_by[binding.msisdn], self.by_imsi[binding.imsi]
-        del self.by_iccid[binding.iccid], self.by_user[binding.user_id]
+        self._forget(binding)
         number, card = {
             BindingEnd.ROLLED_BACK: ("free", "free"),
             BindingEnd.UNPROVEN: ("locked", "scrapped"),
@@ -235,6 +247,45 @@ class Database:
         digits = int(binding.msisdn)
         self.number_holds[digits] = Hold(number, self.range_of(digits), now)
         self.card_holds[binding.iccid] = Hold(card, self.lot_of.get(binding.iccid), now)
+
+    def _end_claim(self, ended: ClaimEnd, record: Closing, now: float) -> None:
+        claim, end = ended.claim, ended.end
+        self._forget(claim)
+        if end is None:
+            self._rebind(claim, record.order_id, now)
+            return
+        number, card = ("free", "free") if end is BindingEnd.ROLLED_BACK else ("locked", "scrapped")
+        if claims.number_of(claim) is not None:
+            digits = int(claim.msisdn)
+            self.number_holds[digits] = Hold(number, self.range_of(digits), now)
+        if claims.card_of(claim) is not None:
+            self.card_holds[claim.iccid] = Hold(card, self.lot_of.get(claim.iccid), now)
+
+    def _rebind(self, claim: Binding, order_id: int, now: float) -> None:
+        target = claims.target_of(claim)
+        old = self.bindings[self.by_user[target.user_id]]
+        made_by = self.made_by[old.msisdn]
+        self._forget(old)
+        if claims.number_of(claim) is not None:
+            digits, made_by = int(old.msisdn), order_id
+            self.number_holds[digits] = Hold("quarantined", self.range_of(digits), now)
+            new = structs.replace(old, msisdn=target.msisdn)
+        else:
+            self.card_holds[old.iccid] = Hold("scrapped", self.lot_of.get(old.iccid), now)
+            new = structs.replace(old, imsi=target.imsi, iccid=target.iccid, key=target.key)
+        promise(self._bound_twice(new) is None, f"{new} is bound twice")
+        self.bind(new, made_by)
+
+    def _bound_twice(self, new: Binding) -> MSISDN | None:
+        if new.msisdn in self.bindings:
+            return new.msisdn
+        return self.by_imsi.get(new.imsi) or self.by_iccid.get(new.iccid)
+
+    def _forget(self, binding: Binding) -> None:
+        stored = self.bindings.pop(binding.msisdn, None)
+        promise(stored == binding, f"{binding.msisdn} ends and is bound as {stored}")
+        del self.made_by[binding.msisdn], self.by_imsi[binding.imsi]
+        del self.by_iccid[binding.iccid], self.by_user[binding.user_id]
 
     def recycle(self, now: float) -> None:
         for hold in self.number_holds.values():
@@ -300,6 +351,11 @@ class Database:
                 return order_id
         return None
 
+    def _scheduled(self, user_id: UserId) -> int:
+        return sum(
+            self.is_scheduled(one.id) for one in self.orders.values() if one.user_id == user_id
+        )
+
     def _opens_at(self, user_id: UserId) -> datetime | None:
         msisdn = self.by_user.get(user_id)
         made_by = None if msisdn is None else self.made_by[msisdn]
@@ -321,16 +377,17 @@ class Database:
             imsi_is_free=wanted.imsi not in self.by_imsi,
             applied=dict(self.applied.get(wanted.user_id, {})) if wanted.has_seq else {},
             repeat_of=self._repeat_of(wanted.user_id, wanted.business_key),
-            opens_at=self._opens_at(wanted.user_id) if wanted.opening_due else None,
+            opens_at=self._opens_at(wanted.user_id) if wanted.is_dated else None,
+            scheduled=self._scheduled(wanted.user_id) if wanted.is_dated else 0,
         )
 
     def _repeat(self, order_id: int) -> Repeat:
-        closing = self.final.get(order_id)
+        closing, binding = self.final.get(order_id), self.binding_of(order_id)
         return Repeat(
             order_id,
             self.orders[order_id].content_hash,
             OrderState.QUEUED if closing is None else closing.state,
-            self.binding_of(order_id),
+            binding and claims.target_of(binding),
             None if closing is None else closing.receipt,
         )
 
@@ -371,6 +428,16 @@ class Database:
             if not self.is_scheduled(order_id)
         ]
 
+    def let_go(self, order_id: int, way: Way) -> bool:
+        """A person decides of a fallout that is durable; a roll-back only of what goes back."""
+        fall = self.falls.get(order_id)
+        if fall is None or order_id in self.releases:
+            return False
+        kind = BY_NAME[self.orders[order_id].kind]
+        goes_back = fall.is_undo and kind.direction is Direction.BACKWARD
+        self.releases[order_id] = Release(way if goes_back else Way.RESEND)
+        return True
+
     def stored_one(self, order_id: int) -> StoredOrder | None:
         return None if order_id in self.final else self._stored(self.orders[order_id])
 
@@ -378,18 +445,22 @@ class Database:
         turn = record.turn
         if turn is not None:
             turn = structs.replace(turn, place=self.places.get(record.id))
+        bound = self.binding_of(record.id)
+        is_claim = bound is not None and bound.user_id != record.user_id
         return StoredOrder(
             record.id, record.source, record.order_id, record.kind, record.user_id,
             record.priority, record.content_hash, record.payload, record.accepted_at,
-            self.binding_of(record.id), self.user(record.user_id),
+            None if is_claim else bound, self.user(record.user_id),
+            claim=bound if is_claim else None,
             turn=turn, applied=dict(self.applied.get(record.user_id, {})),
             repeat_of=self._repeat_of(record.user_id, turn and turn.business_key),
+            release=self.releases.get(record.id),
         )  # fmt: skip
 
     def open_orders(self) -> list[tuple[int, UserId, int, bool, str]]:
-        interim = {record.order_id for record in self.receipts if not record.is_final}
+        fallen = self.falls.keys() - self.releases.keys()
         return [
-            (record.id, record.user_id, record.priority, record.id in interim, record.kind)
+            (record.id, record.user_id, record.priority, record.id in fallen, record.kind)
             for record in sorted(self.orders.values(), key=lambda record: record.id)
             if record.id not in self.final
             if not self.is_scheduled(record.id)

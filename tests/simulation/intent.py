@@ -6,12 +6,14 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 
 import orjson
+from msgspec import structs
 
 from hlrd.domain.identity import Binding
 from hlrd.domain.lifecycle import OrderState
 from hlrd.domain.orders import (
     ArrearsSuspend,
     MemberActivate,
+    NumberChange,
     OperatorResume,
     OperatorSuspend,
     PaymentResume,
@@ -21,6 +23,7 @@ from hlrd.domain.orders import (
     ProductUnsubscribe,
     Reinstate,
     Resume,
+    SimReplace,
     UserOpen,
     UserTerminate,
     VoluntaryResume,
@@ -41,6 +44,7 @@ class Wanted:
     reasons: dict[str, int] = field(default_factory=dict)
     is_closing: bool = False  #: pre-terminated
     was_opened: bool = False
+    numbers_before: set[str] = field(default_factory=set)
     products: dict[str, int] = field(default_factory=dict)  #: id to version
     progress: Progress = field(default_factory=Progress)
 
@@ -84,14 +88,16 @@ def replay(database: Database, may_fail: Callable[[int], bool]) -> dict[str, Wan
             promise(user.binding is None and not user.was_opened, f"{order_id} opens twice")
             if closing.state == "succeeded":
                 _open(user, order, record.binding)
-        elif isinstance(order, ProductSubscribe):
+        elif isinstance(order, SimReplace | NumberChange | ProductSubscribe):
             is_possible = _is_possible(user, order) and _fits(user, order, database)
             is_done = closing.state == "succeeded"
             promise(is_possible or not is_done, f"{order_id} gives what cannot be had")
             is_due = is_possible and not may_fail(order_id)
             promise(is_done or not is_due, f"{order_id} is {closing.state} for nothing")
-            if is_done:
+            if is_done and isinstance(order, ProductSubscribe):
                 user.products[order.product] = order.product_version or 0
+            elif is_done:
+                _rebind(user, order, record.binding)
         elif _is_possible(user, order):
             promise(closing.state == "succeeded", f"{order_id} is {closing.state}, not done")
             _change(user, order)
@@ -110,7 +116,20 @@ def _publish(active: dict[str, int], product: Product, state: str, may_fail: boo
         promise(is_late or may_fail, f"{product.id} {product.version} is {state} for nothing")
 
 
-def _fits(user: Wanted, order: ProductSubscribe, database: Database) -> bool:
+def _rebind(user: Wanted, order: WorkOrder, claim: Binding | None) -> None:
+    assert user.binding is not None
+    assert claim is not None, "what is new was held from acceptance on"
+    if isinstance(order, NumberChange):
+        user.numbers_before.add(user.binding.msisdn)
+        user.binding = structs.replace(user.binding, msisdn=claim.msisdn)
+        return
+    user.binding = structs.replace(user.binding, imsi=claim.imsi, iccid=claim.iccid, key=claim.key)
+    user.reasons.pop("LOST", None)
+
+
+def _fits(user: Wanted, order: WorkOrder, database: Database) -> bool:
+    if not isinstance(order, ProductSubscribe):
+        return user.binding is not None
     version = order.product_version
     if order.product in user.products:
         return user.products[order.product] == version
@@ -128,7 +147,7 @@ def _is_possible(user: Wanted, order: WorkOrder) -> bool:
     if user.is_closing and not isinstance(order, PreTerminate | Reinstate | UserTerminate):
         return False
     if user.binding is not None:
-        return user.binding.msisdn == order.msisdn
+        return order.msisdn in {user.binding.msisdn, *user.numbers_before}
     return user.was_opened and not isinstance(order, Resume | Reinstate | ProductSubscribe)
 
 

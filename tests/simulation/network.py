@@ -67,6 +67,10 @@ class HLR:
                 return self._bar(task)
             case Operation.ADD_FUNCTION | Operation.REMOVE_FUNCTION:
                 return self._switch(task)
+            case Operation.CHANGE_CARD:
+                return self._change_card(task)
+            case Operation.CHANGE_NUMBER:
+                return self._change_number(task)
             case _:
                 self.untold.discard(imsi)
                 return DONE
@@ -109,6 +113,38 @@ class HLR:
         subscriber.functions ^= {task.details.service} if is_on != wants_on else set()
         return NO_CHANGE if is_on == wants_on else DONE
 
+    def _change_card(self, task: Task) -> Outcome:
+        target = task.details.target
+        assert target is not None
+        if task.binding.imsi not in self.subscribers:
+            return Outcome(Verdict.EXISTS)
+        promise(target.imsi in self.keys, f"{target.imsi} has no key")
+        promise(target.imsi not in self.subscribers, f"{target.imsi} has a record already")
+        self.subscribers[target.imsi] = self.subscribers.pop(task.binding.imsi)
+        return self._changed(task.binding.imsi)
+
+    def _change_number(self, task: Task) -> Outcome:
+        target = task.details.target
+        assert target is not None
+        held = {one.msisdn: one for one in self.subscribers.values()}
+        if task.binding.msisdn not in held:
+            return Outcome(Verdict.EXISTS)
+        promise(target.msisdn not in held, f"{target.msisdn} is given to a second subscriber")
+        held[task.binding.msisdn].msisdn = target.msisdn
+        return self._changed(task.binding.imsi)
+
+    def _look_at_change(self, task: Task) -> Outcome:
+        """Whose the number is, or which number the card has."""
+        target = task.details.target
+        assert target is not None
+        if task.operation is Operation.CHANGE_NUMBER:
+            record = self.subscribers.get(task.binding.imsi)
+            shown = None if record is None else record.msisdn
+            old, new = task.binding.msisdn, target.msisdn
+            return _compared(shown, old, new)
+        holders = (i for i, one in self.subscribers.items() if one.msisdn == target.msisdn)
+        return _compared(next(holders, None), task.binding.imsi, target.imsi)
+
     def _changed(self, imsi: IMSI) -> Outcome:
         if self._world.happens(self._faults().follow_up):
             self.untold.add(imsi)
@@ -128,6 +164,8 @@ class HLR:
                 return ABSENT if subscriber else APPLIED_OWING
             case Operation.CANCEL_LOCATION:
                 return self.do(task)
+            case Operation.CHANGE_CARD | Operation.CHANGE_NUMBER:
+                return self._look_at_change(task)
         if subscriber is None:
             return ABSENT
         if task.operation in (Operation.ADD_FUNCTION, Operation.REMOVE_FUNCTION):
@@ -137,6 +175,12 @@ class HLR:
             return APPLIED_OWING if subscriber.level is task.level else ABSENT
         same = (subscriber.msisdn, subscriber.template) == (task.binding.msisdn, task.template)
         return APPLIED if same else Outcome(Verdict.DIFFERENT)
+
+
+def _compared(shown: str | None, old: str, new: str) -> Outcome:
+    if shown == new:
+        return APPLIED_OWING
+    return ABSENT if shown in (old, None) else Outcome(Verdict.DIFFERENT)
 
 
 class DSMP:

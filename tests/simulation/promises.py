@@ -155,7 +155,9 @@ class Promises:
     def _check_failures(self) -> None:
         """An opening fails only for a reason that the network gave."""
         for order_id, closing in self._database.final.items():
-            if closing.state == OrderState.FAILED and self._database.orders[order_id].binding:
+            record = self._database.orders[order_id]
+            is_opening = record.binding is not None and record.binding.user_id == record.user_id
+            if closing.state == OrderState.FAILED and is_opening:
                 promise(self._may_fail(order_id), f"opening {order_id} failed for nothing")
 
     def _may_fail(self, order_id: int) -> bool:

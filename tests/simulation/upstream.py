@@ -8,12 +8,14 @@ from typing import Any
 
 import msgspec
 
+from hlrd.domain.claim import target_of
 from hlrd.domain.errors import Refusal
 from hlrd.domain.orders import (
     BEIJING,
     ArrearsSuspend,
     LeveledReason,
     MemberActivate,
+    NumberChange,
     OperatorResume,
     OperatorSuspend,
     PaymentResume,
@@ -23,6 +25,7 @@ from hlrd.domain.orders import (
     ProductUnsubscribe,
     Reinstate,
     Service,
+    SimReplace,
     UserOpen,
     UserTerminate,
     VoluntaryResume,
@@ -44,10 +47,10 @@ KI = "0123456789ABCDEF0123456789ABCDEF"
 _KINDS = (
     MemberActivate, UserOpen, ArrearsSuspend, PaymentResume, UserTerminate, ProductSubscribe,
     ProductUnsubscribe, VoluntarySuspend, VoluntaryResume, OperatorSuspend, OperatorResume,
-    PreTerminate, Reinstate,
+    PreTerminate, Reinstate, SimReplace, NumberChange,
 )  # fmt: skip
-_WEIGHTS = (1, 0.5, 5, 4, 2, 4, 3, 1, 1, 1, 1, 0.5, 1)
-_WEIGHTS_OF_A_NEW_USER = (5, 3, *([0] * 11))
+_WEIGHTS = (1, 0.5, 5, 4, 2, 4, 3, 1, 1, 1, 1, 0.5, 1, 2, 2)
+_WEIGHTS_OF_A_NEW_USER = (5, 3, *([0] * 13))
 _OTHER_REASONS = (Reason.FRAUD, Reason.LOST)
 _PUBLICATIONS = 0.06  #: of all orders
 _PRODUCTS = ("A", "B")
@@ -217,6 +220,14 @@ class Upstream:
             return ArrearsSuspend(**fixed, msisdn=msisdn, level=rng.choice((1, 2)))
         if kind is PaymentResume:
             return PaymentResume(**fixed, msisdn=msisdn)
+        if kind is SimReplace:
+            return self._replace(fixed, msisdn, is_named=is_named)
+        if kind is NumberChange:
+            number = rng.choice(self._numbers) if is_named and rng.random() < 0.7 else None
+            days = rng.choice((None, 0))
+            return NumberChange(
+                **fixed, msisdn=msisdn, new_msisdn=number, pool=POOL, quarantine_days=days
+            )
         if kind in (VoluntarySuspend, VoluntaryResume, PreTerminate, Reinstate):
             return kind(**fixed, msisdn=msisdn)
         if kind in (OperatorSuspend, OperatorResume):
@@ -255,6 +266,18 @@ class Upstream:
                 )
             ),
         )
+
+    def _replace(self, fixed: dict[str, Any], msisdn: str, *, is_named: bool) -> WorkOrder:
+        """By a card of the stock, one that comes with its key, or one that is drawn."""
+        rng = self.world.rng
+        if not is_named:
+            lot = rng.choice((None, None, "lot1", "lot2"))
+            return SimReplace(**fixed, msisdn=msisdn, lot=lot)
+        serial, own = rng.randrange(24), rng.random() < 0.5
+        if not own:
+            return SimReplace(**fixed, msisdn=msisdn, iccid=iccid_of(serial))
+        card = {"iccid": iccid_of(serial + 100), "imsi": imsi_of(serial + 100)}
+        return SimReplace(**fixed, msisdn=msisdn, **card, ki=KI, keyid=1)
 
     def _number_of(self, user: str) -> str:
         """As upstream knows it; now and then out of date."""
@@ -317,7 +340,7 @@ class Upstream:
         assert submission.order is not None
         promise(stored.operator_id == submission.order.operator_id, "other content, same answer")
         promise(post.id in (0, answer.id), f"{answer.order_id} was taken twice")
-        first = stored.binding.msisdn if stored.binding else None
+        first = target_of(stored.binding).msisdn if stored.binding else None
         if answer.msisdn is not None:
             promise(answer.msisdn == first, f"{answer.order_id} is answered with another number")
             post.msisdn = answer.msisdn
