@@ -7,7 +7,7 @@ import msgspec
 from aiohttp import hdrs, web
 from msgspec import Struct
 
-from hlrd import limits
+from hlrd import limits, metrics
 from hlrd.api import body, wait
 from hlrd.api.acting import acting
 from hlrd.api.auth import demand
@@ -19,6 +19,7 @@ from hlrd.api.shown import demand_reader
 from hlrd.api.typed import as_json, parse
 from hlrd.domain.audit import Action
 from hlrd.domain.errors import BadRequest, Conflict, NotFound, Refusal
+from hlrd.domain.imports import SIM_LOT
 from hlrd.domain.lifecycle import ImportState
 from hlrd.domain.orders import PROVINCES, OperatorText, ProvinceText, Source
 from hlrd.pool.simfaults import COLUMNS
@@ -70,6 +71,7 @@ class ImportRoutes:
         if home.hlr is not None:
             self._elements.refuse_unknown_hlr(home.hlr)
         body.media_type(request, body.CSV, charsets=body.CHINESE)
+        metrics.ORDERS_RECEIVED.labels(SIM_LOT.name, Source.OPS).inc()
         bytes_expected = body.expected_bytes(request, limits.SIM_FILE_BYTES_MAX)
         async with acting(
             request,

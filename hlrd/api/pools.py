@@ -9,6 +9,7 @@ from typing import Annotated, Final, Literal, TypeVar
 from aiohttp import hdrs, web
 from msgspec import Meta, Struct
 
+from hlrd import metrics
 from hlrd.api import body
 from hlrd.api.acting import acting
 from hlrd.api.auth import demand
@@ -20,6 +21,7 @@ from hlrd.api.typed import parse, parse_json
 from hlrd.domain import identity
 from hlrd.domain.audit import Action
 from hlrd.domain.errors import BadRequest, NotFound
+from hlrd.domain.imports import NUMBER_SEGMENT
 from hlrd.domain.lifecycle import NumberState
 from hlrd.domain.orders import PROVINCES, NameText, OperatorText, ProvinceText, Source
 from hlrd.domain.routing import RouteTable
@@ -142,6 +144,7 @@ class PoolRoutes:
             "province": span.province,
             "hlr": span.hlr,
         }
+        metrics.ORDERS_RECEIVED.labels(NUMBER_SEGMENT.name, Source.OPS).inc()
         async with acting(request, Action.POOL_RANGE, f"pool:{pool}", after=asked):
             is_new = await self._pools.add_range(span)
         return await self._pool(pool, created=is_new)

@@ -6,6 +6,7 @@ from importlib import resources
 from aiohttp import web
 
 from hlrd import limits
+from hlrd.api import kinds
 from hlrd.api.acting import TRAIL
 from hlrd.api.audit import AuditRoutes
 from hlrd.api.auth import Tokens, authenticate
@@ -138,6 +139,7 @@ def public_app(
             *MoveRoutes(moves, bodies=bodies).routes(),
             *FalloutRoutes(fallout, bulks, bodies=bodies).routes(),
             *AuditRoutes(audit).routes(),
+            *kinds.routes(),
             *MasterRoutes(masters, reconciler, bodies=bodies).routes(),
             web.get("/openapi.yaml", _openapi, allow_head=False),
         ]

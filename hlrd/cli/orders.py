@@ -9,6 +9,7 @@ from rich.pretty import Pretty
 from rich.table import Column, Table
 
 from hlrd.cli.client import OWNER, URL, CallFailed, Client, Url, path_of
+from hlrd.cli.columns import show as show_table
 from hlrd.domain.orders import Source
 
 order: Final = typer.Typer(no_args_is_help=True, help=f"Work orders. {OWNER}")
@@ -52,6 +53,17 @@ def chase(
 ) -> None:
     """Urge an open order on (催单), with those of its user that go before it."""
     _print(_act(id, "chase", url))
+
+
+@order.command("kinds")
+def kinds(url: Url = URL) -> None:
+    """Every kind of order, and how it is asked for."""
+    names = ("kind", "chinese", "route", "sources", "priority", "direction")
+    table = Table(*names)
+    for one in Client(url).get("/v1/order-kinds")["kinds"]:
+        told = {**one, "sources": " ".join(one["sources"])}
+        table.add_row(*(_text(told[name]) for name in names))
+    show_table(table)
 
 
 def _act(id: str, act: str, url: str) -> Any:

@@ -16,6 +16,7 @@ from hlrd import limits
 from hlrd.domain import identity
 from hlrd.domain.errors import BadRequest, Refusal
 from hlrd.domain.identity import UserId
+from hlrd.domain.imports import IMPORTS
 from hlrd.domain.orders.batch import FanOut
 from hlrd.domain.orders.change import (
     NumberChange,
@@ -31,7 +32,13 @@ from hlrd.domain.orders.repair import NERepair
 from hlrd.domain.orders.standing import OfStateMaster, refuse_bad_word
 from hlrd.domain.orders.work_order import Opening, WorkOrder
 
+
+class _Typed(msgspec.Struct):
+    type: str
+
+
 _DECODER: Final[msgspec.json.Decoder[WorkOrder]] = msgspec.json.Decoder(WorkOrder)
+_TYPED: Final = msgspec.json.Decoder(_Typed)
 _OF_PRODUCT: Final = "product:"
 _OF_BATCH: Final = "batch:"
 _OF_EC: Final = "ec:"
@@ -46,12 +53,24 @@ def decode(document: bytes | msgspec.Raw) -> WorkOrder:
     try:
         order = _DECODER.decode(document)
     except msgspec.ValidationError as error:
-        raise refusal_of(error) from None
+        raise _of_import(document) or refusal_of(error) from None
     except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
         raise BadRequest("JSON_INVALID", f"not a JSON document: {error}") from None
     _normalize(order)
     _refuse_bad_key(order)
     return order
+
+
+def _of_import(document: bytes | msgspec.Raw) -> Refusal | None:
+    """Who posts what has a route of its own is told where."""
+    try:
+        named = _TYPED.decode(document).type
+    except msgspec.ValidationError:
+        return None
+    kind = next((kind for kind in IMPORTS if kind.name == named), None)
+    if kind is None:
+        return None
+    return BadRequest("KIND_NOT_POSTED", f"{named} is no JSON order: {kind.route}", "type")
 
 
 def of_fields(fields: Mapping[str, Any], *, is_text: bool) -> WorkOrder:
