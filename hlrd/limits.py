@@ -138,6 +138,10 @@ PRIORITY_CHASED: Final = PRIORITY_URGENT_MAX
 LANE_AGEING_S: Final = 60.0
 """Waiting this long lifts a task by one priority class, so that no class ever starves."""
 
+URGENT_IN_A_ROW: Final = 15
+"""Urgent tasks that an NE is sent before one that is not, if both wait: a flood of the urgent leaves
+a sixteenth to the rest, and the rest never more than that to wait for."""
+
 RESERVED_SESSIONS_FROM: Final = 32
 """An NE with at least this many sessions keeps one for urgent tasks alone: 3 % of it or less. With
 fewer an urgent task has the next session that comes free, and one in 16 would be too dear."""

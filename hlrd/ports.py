@@ -111,7 +111,7 @@ class Wanted(Struct, frozen=True, gc=False):
     ec_product: tuple[str, str] | None = None  #: enterprise and product that are to part
     has_seq: bool = False
     business_key: str | None = None
-    opening_due: bool = False  #: whether the user's opening is dated ahead
+    is_dated: bool = False  #: by itself, or behind its user's opening: what is, of the user
     opened_with: bool = False  #: what services its user was opened with
 
 
@@ -156,6 +156,7 @@ class Facts(Struct, frozen=True, gc=False):
     applied: Applied = NONE_APPLIED  #: of the user; read for an order that has a `seq`
     repeat_of: int | None = None  #: the order that did the same under another id
     opens_at: datetime | None = None  #: when the user's opening falls due
+    scheduled: int = 0  #: orders of the user that wait for their time; counted up to a bound
     opened_with: tuple[Service, ...] | None = None  #: services; None: not asked, or not known
     as_of: int = 0  #: `Allocator.holds_made` when the reading began
 

@@ -125,6 +125,7 @@ class Lane(Struct, eq=False):
     applied: dict[str, int] | None = None  #: as `domain.turn` has it; None until an order needs it
     done: dict[str, int] | None = None  #: business keys of orders that ended here, and their ids
     opening_failed: bool = False  #: the last one of its user: what depended on it fails as well
+    put_off: int = 0  #: orders of it that were dated ahead, in its time
     waits: Wait | None = None  #: why none of its orders runs
 
     def note(self, order: OpenOrder) -> None:

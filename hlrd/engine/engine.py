@@ -12,7 +12,7 @@ from msgspec.structs import replace
 
 from hlrd import limits, metrics
 from hlrd.domain import orders
-from hlrd.domain.catalogue import BY_NAME
+from hlrd.domain.catalogue import BY_NAME, OrderKind
 from hlrd.domain.conflict import BLOCKED, Ruling
 from hlrd.domain.delivery import NO_ENDPOINTS, Endpoints
 from hlrd.domain.fallout import EOMSRule, Fall
@@ -27,6 +27,7 @@ from hlrd.domain.outcome import Outcome
 from hlrd.domain.plans.plan import Mark, Routes
 from hlrd.domain.publication import Check, Products
 from hlrd.domain.routing import RouteTable
+from hlrd.domain.suspension import Level, Reason
 from hlrd.domain.turn import ANY, NO_NOTE
 from hlrd.engine import completion
 from hlrd.engine.book import Book, Inquiry, Lane, OpenOrder, OpenTask
@@ -41,7 +42,7 @@ from hlrd.engine.punctuality import Punctuality
 from hlrd.engine.recall import Recall
 from hlrd.engine.segments import HELD_LINE, Segments
 from hlrd.engine.state_orders import StateOrders
-from hlrd.engine.turns import BEHIND_FALLOUT, Turns, goes_before_another, wait_of
+from hlrd.engine.turns import BEHIND_FALLOUT, Turns, wait_of, waiting_behind
 from hlrd.pool.allocator import Allocator
 from hlrd.ports import (
     NE,
@@ -150,6 +151,7 @@ class Engine:
         self._execution.gates.append(self._groups.gate)
         self._order_ids = order_ids
         self._turns = Turns(self._parking, first_own_id)
+        self._due_at_once: set[int] = set()
         self._recall = Recall(
             book=self._book,
             parking=self._parking,
@@ -314,12 +316,18 @@ class Engine:
 
     def on_due(self, due: Sequence[tuple[int, UserId, int, str]]) -> None:
         """Orders that were dated ahead have their place in the journal now: (id, user, priority,
-        kind). One that is being called off is here already."""
+        kind). One that is here is being called off, or was due before its acceptance was told."""
         for order_id, user_id, priority, kind in due:
-            if order_id not in self._book.orders:
-                self._parking.add(order_id, user_id, priority, nature=BY_NAME[kind].nature)
-                self._miss(user_id)
+            here = self._book.orders.get(order_id)
+            if here is None:
+                self._take_up(order_id, user_id, priority, BY_NAME[kind])
+            elif here.state is OrderState.RECEIVED:
+                self._due_at_once.add(order_id)
         self.refill()
+
+    def _take_up(self, order_id: int, user_id: UserId, priority: int, kind: OrderKind) -> None:
+        self._parking.add(order_id, user_id, priority, nature=kind.nature)
+        self._miss(user_id)
 
     def on_resolved(self, facts: Sequence[Facts]) -> None:
         self._intake.on_resolved(facts)
@@ -349,10 +357,15 @@ class Engine:
         """It waits in the journal alone until its time comes."""
         order.move(OrderEvent.DATED_AHEAD)
         lane = self._book.lanes[order.user_id]
+        lane.put_off += 1
         self._intake.on_accepted(order)
         if order.order.seq is not None:
             lane.apply(ANY, order.order.seq)
-        self._execution.start(self._book.remove(order))
+        lane = self._book.remove(order)
+        if order.id in self._due_at_once:
+            self._due_at_once.remove(order.id)
+            self._take_up(order.id, order.user_id, order.priority, order.kind)
+        self._execution.start(lane)
 
     def on_clash(self, order_id: int, clash: Clash) -> None:
         self._intake.on_clash(self._book.orders[order_id], clash)
@@ -453,6 +466,10 @@ class Engine:
         """The smallest id in memory; every lower one is refused, closed or parked."""
         return min(self._book.orders, default=None)
 
+    def stop_enterprise(self, ec_code: str, reason: Reason, level: Level) -> list[Binding]:
+        """As `Groups.stop`."""
+        return self._groups.stop(ec_code, reason, level)
+
     def orders_in_memory(self) -> int:
         return len(self._book)
 
@@ -490,11 +507,7 @@ class Engine:
     # Parking.
 
     def _must_park(self, order: OpenOrder) -> bool:
-        """While orders are parked, the room that a read needs is left to them. One that orders wait
-        behind (upstream has it earlier, or it was durable late) stays before them."""
-        queue = self._book.lanes[order.user_id].queue
-        if len(queue) > 1 and goes_before_another(order, queue):
-            return False
+        """While orders are parked, the room that a read needs is left to them."""
         kept = limits.UNPARK_ORDERS if len(self._parking) and self._parking.has_line else 0
         is_full = len(self._book) > limits.ORDERS_IN_MEMORY_MAX - kept
         if is_full or self._parking.has(order.user_id):
@@ -515,10 +528,12 @@ class Engine:
         return self._groups.line(order.order, user) or self.segments.line(binding)
 
     def _park(self, order: OpenOrder) -> None:
-        order.move(OrderEvent.OVERFLOWED)
+        """Those that wait behind it go with it: upstream has it earlier, or it was durable late."""
         if self._parking.is_blocked(order.user_id):
             self._tell_blocked(order)
-        self._set_down(order)
+        for one in (order, *waiting_behind(order, self._book.lanes[order.user_id].queue)):
+            one.move(OrderEvent.OVERFLOWED)
+            self._set_down(one)
         self._miss(order.user_id)
 
     def _set_down(self, order: OpenOrder) -> None:
@@ -668,4 +683,4 @@ def _take_effect(lane: Lane, order: OpenOrder) -> None:
     if order.state is OrderState.SUCCEEDED and order.plan is not None:
         lane.user, lane.is_known = order.plan.user, True
     elif order.kind.opens_user:
-        lane.user, lane.opening_failed = None, True
+        lane.user, lane.is_known, lane.opening_failed = None, True, True

@@ -266,6 +266,8 @@ class Intake:
             self._check(entry, lane, facts)
             if self._turns.is_before_opening(entry, lane) and not self._put_behind(arrival, facts):
                 return True
+            if entry.due_at is not None:
+                self._turns.check_room(entry, lane, facts)
             if isinstance(entry.order, Change) and lane.user is not None:
                 changes.check(entry, entry.order, lane.user, facts, self._homes.routing)
                 if not self._hand.claim(entry, entry.order, lane.user, facts):

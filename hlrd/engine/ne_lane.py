@@ -12,12 +12,16 @@ _WAITS: Final = frozenset({TaskState.READY, TaskState.IN_DOUBT, TaskState.TAKEN}
 
 _Line = deque[OpenTask | Inquiry]
 _LAST: Final = limits.PRIORITIES - 1
+_URGENT: Final = range(limits.PRIORITY_URGENT_MAX + 1)
+_OTHERS: Final = range(limits.PRIORITY_URGENT_MAX + 1, limits.PRIORITIES)
 _WITHDRAWN_MAX: Final = 64
 """Withdrawn tasks kept beside as many as wait, so that a sweep is worth its walk."""
 
 
 class NELane:
-    """Urgent first, and none starves: waiting lifts a task by a class every `LANE_AGEING_S`.
+    """Urgent first, and none starves: of `URGENT_IN_A_ROW` and one more that are sent, one is not
+    urgent, and among those waiting lifts a task by a class every `LANE_AGEING_S`. So however long
+    bulk has waited, what is urgent passes it.
 
     Within a class an order that is under way goes before one that is not: so orders end one after
     the other, and few are half done at any time.
@@ -29,6 +33,7 @@ class NELane:
         self._counts = [0] * limits.PRIORITIES
         self._count = 0
         self._withdrawn = 0  #: of which some may still stand in a line
+        self._in_a_row = 0  #: urgent tasks since the last that was not
 
     def __len__(self) -> int:
         return self._count
@@ -88,15 +93,13 @@ class NELane:
     def pop(self, now: float, *, urgent_only: bool) -> OpenTask | Inquiry | None:
         """The next task; with `urgent_only` none above PRIORITY_URGENT_MAX, however old."""
         best: _Line | None = None
-        best_rank = 0.0
-        last = limits.PRIORITY_URGENT_MAX + 1 if urgent_only else limits.PRIORITIES
-        for priority in range(last):
-            if not self._counts[priority]:
-                continue
-            line = self._line(priority)
-            rank = priority - (now - line[0].ready_since) // limits.LANE_AGEING_S
-            if best is None or rank < best_rank:
-                best, best_rank = line, rank
+        if urgent_only or self._in_a_row < limits.URGENT_IN_A_ROW:
+            best = self._oldest(_URGENT, now)
+        if best is not None:
+            self._in_a_row += not urgent_only
+        elif not urgent_only:
+            self._in_a_row = 0
+            best = self._oldest(_OTHERS, now) or self._oldest(_URGENT, now)
         if best is None:
             return None
         task = best.popleft()
@@ -113,6 +116,19 @@ class NELane:
                 kept = [one for one in line if one.lane_priority == priority]
                 line.clear()
                 line.extend(kept)
+
+    def _oldest(self, priorities: range, now: float) -> _Line | None:
+        """The line of the best class, one class better for every `LANE_AGEING_S` of waiting."""
+        best: _Line | None = None
+        best_rank = 0.0
+        for priority in priorities:
+            if not self._counts[priority]:
+                continue
+            line = self._line(priority)
+            rank = priority - (now - line[0].ready_since) // limits.LANE_AGEING_S
+            if best is None or rank < best_rank:
+                best, best_rank = line, rank
+        return best
 
     def _join(self, task: OpenTask) -> None:
         priority = task.lane_priority = task.order.urgency

@@ -95,8 +95,10 @@ class Parking:
         user_id = self._user_of.pop(order_id)
         self._counts[self._lifted.pop(order_id, priority)] -= 1
         stern = self._stern.get(user_id)
-        if stern is not None and stern.pop(order_id, None) and not stern:
-            del self._stern[user_id]
+        if stern is not None:
+            stern.pop(order_id, None)
+            if not stern:
+                del self._stern[user_id]
         self._users[user_id] -= 1
         if not self._users[user_id]:
             del self._users[user_id]

@@ -73,8 +73,8 @@ class Recall:
     # Urging on.
 
     def chase(self, order_id: int, before: int) -> None:
-        """Let it be as urgent as what somebody waits for, and all of its user's before it. `before`:
-        its priority until now. Conflict for one that waits for a person or for its time.
+        """Let it, and its user's orders before it, be as urgent as what somebody waits for.
+        `before`: its priority until now. Conflict for one that waits for a person or for its time.
         """
         if order_id in self._fallout:
             raise _in_fallout()

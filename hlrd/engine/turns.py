@@ -6,6 +6,8 @@ from typing import Final
 
 from msgspec import structs
 
+from hlrd import limits
+from hlrd.domain.errors import Busy
 from hlrd.domain.lifecycle import OrderState, UserState
 from hlrd.domain.orders import BEIJING
 from hlrd.domain.turn import ANY, Note, business_key, in_order, is_counted, sequence_of
@@ -29,13 +31,14 @@ class Turns:
         """With what must be read for the order's turn; most need nothing."""
         entry.business_key = business_key(entry.kind, entry.order)
         has_seq = is_counted(entry.order) and entry.kind.is_of_user
-        if not (has_seq or entry.business_key or entry.waits_for_opening):
+        is_dated = entry.order.effective_time is not None or entry.waits_for_opening
+        if not (has_seq or entry.business_key or is_dated):
             return wanted
         return structs.replace(
             wanted,
             has_seq=has_seq,
             business_key=entry.business_key,
-            opening_due=entry.waits_for_opening,
+            is_dated=is_dated,
         )
 
     @staticmethod
@@ -61,6 +64,13 @@ class Turns:
         """When the opening of the user falls due: it is on its way to the journal, or there."""
         opening = _opening_of(lane)
         return facts.opens_at if opening is None else opening.due_at
+
+    def check_room(self, entry: OpenOrder, lane: Lane, facts: Facts) -> None:
+        """They will all fall due, perhaps at once."""
+        waiting = facts.scheduled + lane.put_off + len(lane.queue)
+        if waiting + self._parking.count_of(entry.user_id) >= limits.USER_ORDERS_OPEN_MAX:
+            text = "too many orders of this user are open or wait for their time"
+            raise Busy("USER_QUEUE_FULL", text, limits.RETRY_AFTER_S_MAX, "user_id")
 
     def note(self, entry: OpenOrder, lane: Lane) -> Note | None:
         """What the journal is to keep of the order's turn."""
@@ -95,13 +105,6 @@ def _is_later(other: OpenOrder, seq: int) -> bool:
     return others is not None and others > seq
 
 
-def goes_before_another(order: OpenOrder, queue: Sequence[OpenOrder]) -> bool:
-    """Whether an order that may begin at any time waits behind this one."""
-    line = in_order(queue)
-    behind = line[line.index(order) + 1 :]
-    return any(other.state is OrderState.QUEUED for other in behind)
-
-
 def wait_of(
     order: OpenOrder, lane: Lane, wall_of: Callable[[float], datetime]
 ) -> Mapping[str, str] | None:
@@ -121,3 +124,12 @@ def wait_of(
         until = wall_of(lane.waits.until).astimezone(BEIJING)
         told["until"] = until.isoformat(timespec="milliseconds")
     return told
+
+
+def waiting_behind(order: OpenOrder, queue: Sequence[OpenOrder]) -> Sequence[OpenOrder]:
+    """Orders that may begin at any time, and are to go behind this one."""
+    if len(queue) < 2:
+        return ()
+    line = in_order(queue)
+    behind = line[line.index(order) + 1 :]
+    return [other for other in behind if other.state is OrderState.QUEUED]

@@ -57,6 +57,7 @@ async def resolve(connection: Connection, wanted: Sequence[Wanted], as_of: int =
             applied=said.applied.get(one.user_id, NONE_APPLIED) if said else NONE_APPLIED,
             repeat_of=said.repeats.get((one.user_id, one.business_key)) if said else None,
             opens_at=said.openings.get(one.user_id) if said else None,
+            scheduled=said.scheduled.get(one.user_id, 0) if said else 0,
             opened_with=services.get(one.user_id),
             as_of=as_of,
         )
@@ -141,19 +142,21 @@ class _Turns(NamedTuple):
     applied: Mapping[UserId, Applied]
     repeats: Mapping[tuple[UserId, str | None], int]
     openings: Mapping[UserId, datetime]
+    scheduled: Mapping[UserId, int]
 
 
 async def _read_turns(connection: Connection, wanted: Sequence[Wanted]) -> _Turns | None:
     """Nothing unless an order needs it: most say nothing of their turn."""
     users = list({one.user_id for one in wanted if one.has_seq})
     keys = [(one.user_id, one.business_key) for one in wanted if one.business_key is not None]
-    unopened = list({one.user_id for one in wanted if one.opening_due})
-    if not (users or keys or unopened):
+    dated = list({one.user_id for one in wanted if one.is_dated})
+    if not (users or keys or dated):
         return None
     return _Turns(
         await turns.read_applied(connection, users),
         await turns.read_repeats(connection, keys),
-        await turns.read_openings_due(connection, unopened),
+        await turns.read_openings_due(connection, dated),
+        await turns.count_scheduled(connection, dated),
     )
 
 

@@ -18,6 +18,7 @@ _END_TURNS: Final = query("journal_end_turns")
 _APPLIED: Final = query("facts_sequences")
 _REPEATS: Final = query("facts_business_keys")
 _OPENINGS: Final = query("facts_openings_due")
+_SCHEDULED: Final = query("facts_scheduled")
 _BEGIN: Final = query("begin_fenced")
 _DUE: Final = query("turns_due")
 _FALL_DUE: Final = query("turns_fall_due")
@@ -99,6 +100,14 @@ async def read_openings_due(
         return {}
     rows = await connection.fetch(_OPENINGS, users)
     return {UserId(row["user_id"]): row["due_at"] for row in rows}
+
+
+async def count_scheduled(connection: Connection, users: Sequence[UserId]) -> Mapping[UserId, int]:
+    """How many orders of these users wait for their time."""
+    if not users:
+        return {}
+    rows = await connection.fetch(_SCHEDULED, users)
+    return {UserId(row["user_id"]): row["orders"] for row in rows}
 
 
 # Falling due.

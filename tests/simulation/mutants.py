@@ -7,20 +7,23 @@ from msgspec.structs import replace
 from pytest import MonkeyPatch  # noqa: PT013
 
 from hlrd.domain import subscription, turn
-from hlrd.domain.catalogue import OrderKind
+from hlrd.domain.catalogue import Direction, OrderKind
 from hlrd.domain.lifecycle import OrderState, ProductState, TaskState
 from hlrd.domain.operation import Operation
 from hlrd.domain.orders import ArrearsSuspend, UserTerminate, WorkOrder
 from hlrd.domain.outcome import Decision, Step, Verdict, decide
+from hlrd.domain.plans import change
 from hlrd.domain.plans.plan import Ground, Plan
 from hlrd.domain.product import Product
 from hlrd.domain.publication import Products
 from hlrd.domain.user import User
-from hlrd.engine import execution, turns
+from hlrd.engine import completion, execution, turns
 from hlrd.engine.engine import Engine
 from hlrd.engine.execution import Execution
+from hlrd.engine.hand import Hand
 from hlrd.engine.intake import Intake
 from hlrd.engine.parking import Parking
+from hlrd.ports import ClaimEnd
 
 
 def resends_after_silence(patch: MonkeyPatch) -> None:
@@ -48,10 +51,10 @@ def takes_silence_for_success(patch: MonkeyPatch) -> None:
 
 
 def forgets_to_put_back(patch: MonkeyPatch) -> None:
-    def forget(self: Intake, entry: Any, clash: Any) -> None:
-        entry.binding, entry.is_in_hand = None, False
+    def forget(self: Hand, entry: Any, clash: Any) -> None:
+        entry.binding, entry.claim, entry.is_in_hand = None, None, False
 
-    patch.setattr(Intake, "_let_go", forget)
+    patch.setattr(Hand, "let_go", forget)
 
 
 def closes_twice(patch: MonkeyPatch) -> None:
@@ -202,6 +205,31 @@ def offers_what_is_staged(patch: MonkeyPatch) -> None:
     patch.setattr(Products, "stage", at_once)
 
 
+def turns_back_behind_the_switch(patch: MonkeyPatch) -> None:
+    def always(task: Any) -> bool:
+        return task.order.kind.direction is Direction.BACKWARD
+
+    patch.setattr(execution, "_goes_back", always)
+
+
+def trusts_that_no_switch_was_made(patch: MonkeyPatch) -> None:
+    patch.setattr(execution, "_was_absent", lambda task: True)
+
+
+def leaves_the_lost_stopped(patch: MonkeyPatch) -> None:
+    patch.setattr(change, "_without_lost", lambda user: user.reasons)
+
+
+def forgets_what_a_change_held(patch: MonkeyPatch) -> None:
+    ends = completion._claim_end
+
+    def only_if_made(order: Any) -> ClaimEnd | None:
+        found = ends(order)
+        return found if found is None or found.end is None else None
+
+    patch.setattr(completion, "_claim_end", only_if_made)
+
+
 def forgets_the_version(patch: MonkeyPatch) -> None:
     get = Products.get
 
@@ -243,6 +271,10 @@ MUTANTS: Final[dict[str, Callable[[MonkeyPatch], None]]] = {
         keeps_the_waiting_waiting,
         counts_each_product_alone,
         offers_what_is_staged,
+        turns_back_behind_the_switch,
+        trusts_that_no_switch_was_made,
+        leaves_the_lost_stopped,
+        forgets_what_a_change_held,
         forgets_the_version,
     )
 }

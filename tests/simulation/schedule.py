@@ -5,6 +5,7 @@ from contextlib import contextmanager
 from typing import Any, Final
 
 from hlrd import limits
+from hlrd.domain.fallout import Way
 from hlrd.domain.identity import Binding, SealedKey, UserId
 from hlrd.engine.engine import Engine
 from hlrd.pool.allocator import Allocator
@@ -136,13 +137,24 @@ class Schedule:
             self.upstream.submit_some(self.daemon)
 
     def _staff(self) -> None:
-        """Recycle what left quarantine, and resend fallouts."""
+        """Recycle what left quarantine, and let fallouts go: to run again, or to be undone."""
         self.database.recycle(self.world.now)
         self.daemon.recount()
         for order_id in list(self.daemon.engine.fallout):
-            if not self.daemon.engine.fallout.is_leaving(order_id) and self.world.happens(0.7):
-                self.daemon.call(lambda order_id=order_id: self.daemon.engine.release(order_id))
+            way = Way.CANCEL if self.world.happens(0.6) else Way.RESEND
+            if self.world.happens(0.7) and self._let_go(order_id, way):
                 self.promises.seen["resent"] += 1
+
+    def _let_go(self, order_id: int, way: Way) -> bool:
+        """A crash may come between the decision and the engine's hearing of it."""
+        if not self.database.let_go(order_id, way):
+            return False
+        self.promises.seen[self.database.releases[order_id].way] += 1
+        if not self.world.happens(self.faults.crash * 0.02):
+            self.daemon.call(lambda: self.daemon.engine.release(order_id))
+        else:
+            self._crash()
+        return True
 
     def _recall(self) -> None:
         """Somebody calls an order off, or urges one on."""
@@ -245,7 +257,7 @@ class Schedule:
             self._run_until(self.world.now + REST_S)
             fallout = list(self.daemon.engine.fallout)
             for order_id in fallout:
-                self.daemon.call(lambda order_id=order_id: self.daemon.engine.release(order_id))
+                self._let_go(order_id, Way.RESEND)
             self.upstream.repeat_unanswered(self.daemon)
             if not fallout and all(post.is_answered for post in self.upstream.posts):
                 break

@@ -8,6 +8,7 @@ from typing import Protocol
 
 from hlrd.domain.errors import Refusal
 from hlrd.domain.identity import IMSI, CardKey, SealedKey, UserId
+from hlrd.domain.lifecycle import OrderState
 from hlrd.domain.master import Master, Masters
 from hlrd.domain.outcome import Outcome
 from hlrd.domain.plans.plan import Routes
@@ -343,8 +344,10 @@ class SimLookup:
     def unpark(self, order_ids: Sequence[int], users: Sequence[UserId]) -> None:
         def read() -> None:
             stored: list[StoredOrder] = self._daemon.database.stored(order_ids, users)
+            final = self._daemon.database.final
+            missing = set(order_ids) - {item.id for item in stored}
             promise(
-                set(order_ids) <= {item.id for item in stored},
+                all(final[order_id].state == OrderState.CANCELLED for order_id in missing),
                 f"of {order_ids} some were closed before they were read back",
             )
             self._daemon.seen["unparked"] += len(stored)

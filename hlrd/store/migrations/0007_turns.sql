@@ -12,6 +12,8 @@ CREATE TABLE turn (
 );
 CREATE INDEX turn_due ON turn (due_at, order_id)
     WHERE due_at IS NOT NULL AND place IS NULL AND NOT is_over;
+CREATE INDEX turn_scheduled ON turn (user_id)
+    WHERE due_at IS NOT NULL AND place IS NULL AND NOT is_over;
 CREATE INDEX turn_fallen_due ON turn (order_id) WHERE place IS NOT NULL AND NOT is_over;
 CREATE INDEX turn_business_key ON turn (user_id, business_key) WHERE business_key IS NOT NULL;
 
