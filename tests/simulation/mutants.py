@@ -212,10 +212,6 @@ def turns_back_behind_the_switch(patch: MonkeyPatch) -> None:
     patch.setattr(execution, "_goes_back", always)
 
 
-def trusts_that_no_switch_was_made(patch: MonkeyPatch) -> None:
-    patch.setattr(execution, "_was_absent", lambda task: True)
-
-
 def leaves_the_lost_stopped(patch: MonkeyPatch) -> None:
     patch.setattr(change, "_without_lost", lambda user: user.reasons)
 
@@ -272,7 +268,6 @@ MUTANTS: Final[dict[str, Callable[[MonkeyPatch], None]]] = {
         counts_each_product_alone,
         offers_what_is_staged,
         turns_back_behind_the_switch,
-        trusts_that_no_switch_was_made,
         leaves_the_lost_stopped,
         forgets_what_a_change_held,
         forgets_the_version,
