@@ -62,7 +62,7 @@ class AuditRoutes:
         return as_json(msgspec.json.encode({"head": str(await self._book.head())}))
 
     async def verify(self, request: web.Request) -> web.Response:
-        """Every row is read: a second for some 50,000."""
+        """Every row is read: a second for some 45,000."""
         demand(request, Source.OPS)
         asked = parse(request, Kept)
         kept = None if asked.head is None else parse_head(asked.head)

@@ -1,12 +1,15 @@
 """Acts go into the audit trail before they are done, and the trail is read and proven by HTTP."""
 
+import inspect
+import re
 from collections.abc import AsyncIterator
+from pathlib import Path
 from typing import Any
 
 import pytest
 from msgspec.structs import replace
 
-from hlrd.domain.audit import Head
+from hlrd.domain.audit import Action, Head
 from hlrd.domain.errors import Unavailable
 from hlrd.domain.orders import Source
 from tests.api.client import Reply, World, a_world
@@ -229,3 +232,38 @@ async def test_a_question_that_makes_no_sense_is_refused(
     reply = await ask(world, path)
 
     assert (reply.status, reply.json["code"]) == (400, code)
+
+
+def writes_down(handler: Any) -> bool:
+    """Whether the handler of a route, or a method of its own that it calls, goes by `acting`."""
+    cls, looked = type(handler.__self__), set[str]()
+    left = [handler.__name__]
+    while left:
+        name = left.pop()
+        looked.add(name)
+        source = inspect.getsource(getattr(cls, name))
+        if re.search(r"\bacting(_as_staff)?\(", source):
+            return True
+        called = set(re.findall(r"self\.(_?\w+)\(", source)) - looked
+        left += [each for each in called if inspect.isfunction(getattr(cls, each, None))]
+    return False
+
+
+async def test_no_route_that_changes_something_is_forgotten(world: World) -> None:
+    """But for orders themselves, which the journal has."""
+    changing = [route for route in world.app.router.routes() if route.method not in ("GET", "HEAD")]
+
+    forgotten = [
+        f"{route.method} {route.resource and route.resource.canonical}"
+        for route in changing
+        if not writes_down(route.handler)
+    ]
+
+    assert len(changing) > 20
+    assert forgotten == ["POST /v1/work-orders"]
+
+
+def test_every_action_is_in_the_documents() -> None:
+    page = (Path(__file__).parents[2] / "docs" / "audit.md").read_text("utf-8")
+
+    assert [action for action in Action if f"`{action}`" not in page] == []
