@@ -12,8 +12,10 @@ import structlog
 
 from hlrd import limits, metrics
 from hlrd.domain.batch import Child, RowState, child_priority, kind_of, room
+from hlrd.domain.identity import Binding
 from hlrd.domain.lifecycle import BatchState
-from hlrd.domain.orders.batch import BatchOrder, ECFanOut
+from hlrd.domain.orders.batch import BatchOrder, ECFanOut, ECSuspendAll
+from hlrd.domain.suspension import Level, Reason
 from hlrd.pool.spool import SpoolDamaged
 from hlrd.runtime.batches import walk as one
 from hlrd.runtime.batches.members import MemberRows
@@ -36,6 +38,8 @@ FILE_LOST: Final = "FILE_LOST"
 
 class Engine(one.Engine, Protocol):
     def orders_in_memory(self) -> int: ...
+
+    def stop_enterprise(self, ec_code: str, reason: Reason, level: Level, /) -> list[Binding]: ...
 
 
 class Walks:
@@ -161,11 +165,18 @@ class Walks:
         if is_late:
             await self._close(batch, SUPERSEDED)
         else:
-            await self._take_up(batch)
+            await self._take_up(batch, self._stop_all(order))
 
-    async def _take_up(self, batch: BatchRow) -> None:
+    def _stop_all(self, order: ECFanOut) -> Sequence[Binding]:
+        """Who is opened from now on is opened as the order says. Gives those whose opening is under
+        way; after a restart theirs is planned again, and none is left.
+        """
+        level = Level(order.level) if isinstance(order, ECSuspendAll) else Level.NONE
+        return self._engine.stop_enterprise(order.ec_code, order.reason, level)
+
+    async def _take_up(self, batch: BatchRow, opening: Sequence[Binding] = ()) -> None:
         """From its start, or from where an earlier run left it."""
-        rows = await self._rows_of(batch)
+        rows = await self._rows_of(batch, opening)
         walk = Walk(batch, rows, self._engine, monotonic=monotonic, on_change=self._woken.set)
         self._walks[batch.id] = walk
         sent = await self._do(lambda c: store.sent(c, batch))
@@ -180,14 +191,14 @@ class Walks:
             walk.hand_in(await rows.again(missing.values()))
         _log.info("batch_taken_up", batch=batch.id, kind=batch.kind, open=walk.open)
 
-    async def _rows_of(self, batch: BatchRow) -> Rows:
+    async def _rows_of(self, batch: BatchRow, opening: Sequence[Binding]) -> Rows:
         if batch.is_of_file:
             return self._rows_of_file(batch)
         assert batch.work_order is not None, "it has begun"
         work_order = batch.work_order
         order = (await self._do(lambda c: store.posted(c, work_order))).order
         assert isinstance(order, ECFanOut)
-        return MemberRows(batch, order, self._do)
+        return MemberRows(batch, order, self._do, opening)
 
     # Going on.
 
