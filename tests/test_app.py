@@ -13,6 +13,7 @@ from hlrd.config import Settings, load
 from hlrd.domain.routing import Identity
 from hlrd.engine.engine import Engine
 from hlrd.ne.driver import Driver
+from hlrd.runtime.delivery.desk import DeliveryDesk
 from hlrd.runtime.journal import JournalWriter
 
 EXAMPLE = Path(__file__).parent.parent / "hlrd.example.toml"
@@ -115,3 +116,40 @@ def test_settings_that_are_of_no_use_change_nothing(
 
     assert said["event"] == "settings_not_reloaded"
     assert not any(driver.adopt.called for driver in daemon.drivers.values())
+
+
+ENDPOINT = """
+[[receipt_endpoint]]
+name = "crm"
+source = "CRM"
+url = "https://crm.example/receipts"
+secret_file = "{file}"
+"""
+
+
+def test_a_reload_gives_the_endpoints_of_receipts_with_their_secrets(tmp_path: Path) -> None:
+    daemon = Running()
+    daemon._deliveries = deliveries = Mock(DeliveryDesk)
+    file = tmp_path / "crm.secret"
+    file.write_text("whsec_" + 43 * "A" + "=")
+
+    (said,) = reloaded(daemon, EXAMPLE.read_text() + ENDPOINT.format(file=file), tmp_path)
+
+    ((registration,),) = deliveries.adopt.call_args.args
+    assert registration.endpoint.name == "crm"
+    assert said["need_restart"] == []
+
+
+def test_a_reload_with_a_bad_secret_changes_nothing_and_does_not_quote_it(tmp_path: Path) -> None:
+    daemon = Running()
+    daemon._deliveries = deliveries = Mock(DeliveryDesk)
+    file = tmp_path / "crm.secret"
+    file.write_text("hunter2hunter2")
+
+    (said,) = reloaded(daemon, EXAMPLE.read_text() + ENDPOINT.format(file=file), tmp_path)
+
+    assert said["event"] == "settings_not_reloaded"
+    assert "receipt_endpoint.crm.secret_file" in said["error"]
+    assert "hunter2" not in said["error"]
+    deliveries.adopt.assert_not_called()
+    daemon.drivers["hlr1"].adopt.assert_not_called()
