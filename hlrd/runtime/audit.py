@@ -39,7 +39,9 @@ class AuditWriter:
         self._chain = Chain()
         self._wall = wall
         self._waiting: list[_Waiting] = []
+        self._batch: list[_Waiting] = []  #: being written
         self._has_work = asyncio.Event()
+        self._is_over = False
 
     async def record(
         self,
@@ -56,7 +58,7 @@ class AuditWriter:
 
         Cancelled or given up while the row is being written: a second row takes it back.
         """
-        if len(self._waiting) >= limits.AUDIT_WAITING_MAX:
+        if self._is_over or len(self._waiting) >= limits.AUDIT_WAITING_MAX:
             raise _unavailable()
         act = Act(action, subject, actor, source, order, _clean(before), _clean(after))
         waiting = _Waiting(act, self._wall(), asyncio.get_running_loop().create_future())
@@ -75,8 +77,13 @@ class AuditWriter:
                 await self._has_work.wait()
                 self._has_work.clear()
                 while batch := self._take():
+                    self._batch = batch
                     await self._write(batch)
         finally:
+            self._is_over = True
+            for one in (*self._batch, *self._waiting):
+                if not one.written.done():
+                    one.written.set_exception(_unavailable())
             self._link.drop()
 
     def _take(self) -> list[_Waiting]:

@@ -97,7 +97,8 @@ async def test_an_act_has_its_row(
 ) -> None:
     world.audit.rows_kept.clear()
 
-    await act(world, *route.split(), json)
+    method, path = route.split()
+    await act(world, method, path, json)
 
     row = world.audit.rows_kept[0]
     assert (row.action, row.subject, row.source) == (action, subject, "OPS")

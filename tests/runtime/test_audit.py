@@ -120,6 +120,16 @@ async def test_more_than_may_wait_is_refused_at_once(
     assert all(isinstance(answer, Unavailable) for answer in answers[2:])
 
 
+async def test_nothing_is_done_any_more_once_the_writer_has_ended(dsn: str) -> None:
+    async with a_writer(dsn) as writer:
+        await lock(writer, 1)
+
+    with pytest.raises(Unavailable):
+        await lock(writer, 2)
+
+    assert len(await trail(dsn)) == 1
+
+
 @pytest.mark.parametrize(
     "damage",
     [
