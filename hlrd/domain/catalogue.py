@@ -98,11 +98,15 @@ class OrderKind:
         is_closing = user is not None and user.state is UserState.PRE_TERMINATED
         return self.takes_pre_terminated or not is_closing
 
+    def is_about(self, user: User | None, order: WorkOrder) -> bool:
+        """Whether `user` has, or had, the number that the order names: numbers are recycled."""
+        return self.opens_user or not _has_other_number(user, order)
+
     def plan(self, order: WorkOrder, user: User | None, ground: Ground) -> Plan | Impossible:
         """`user` as every earlier order left it."""
         if self.is_of_user and user is None and not self.takes_unknown:
             return NO_MEMBER if self.nature is Nature.MEMBER else UNKNOWN_USER
-        if not self.opens_user and _has_other_number(user, order):
+        if not self.is_about(user, order):
             return OTHER_NUMBER  # the opening it came behind was refused; this is another's
         if not self.is_possible_for(user):
             return PRE_TERMINATED_USER

@@ -230,8 +230,8 @@ def judge(
     `patience_s`: how long an order waits for one that is missing in upstream's sequence.
     """
     first = line[0]
-    if user is None:
-        return RUN
+    if user is None or not first.kind.is_about(user, first.order):
+        return RUN  # it fails, and its receipt says why
     if first.repeat_of is not None:
         return Needless((0,), Mark.DUPLICATE_OF)
     seq, version = sequence_of(first), state_version_of(first.order)
@@ -279,7 +279,7 @@ def coalescing(line: Sequence[Standing], user: User, applied: Applied) -> tuple[
             if last_seq is not None and seq > last_seq + 1 and place:
                 return ()
             last_seq = seq if last_seq is None else max(seq, last_seq)
-        if not _may_coalesce(one):
+        if not _may_coalesce(one) or not one.kind.is_about(user, one.order):
             return ()
         if _reason_of(one) == reason and one.repeat_of is None:
             found.append(place)
