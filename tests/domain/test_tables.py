@@ -117,7 +117,7 @@ def test_every_cell_of_the_conflict_table_is_ruled() -> None:
     taken = {nature for nature, row in RULINGS.items() if row[Nature.OPEN] is Ruling.WAIT}
     assert taken == {Nature.MEMBER, Nature.REPAIR}  # the opening goes first, or was repaired
     assert RULINGS[Nature.TERMINATE][Nature.RESUME] is Ruling.REFUSE
-    assert RULINGS[Nature.SUSPEND][Nature.RESUME] is Ruling.WAIT
+    assert RULINGS[Nature.SUSPEND][Nature.RESUME] is Ruling.COALESCE
 
 
 _BACKWARD = frozenset({
