@@ -45,6 +45,7 @@ class Order(Struct):
     closed_at: datetime | None
     resources: Resources | None  #: its user's number and card
     order: msgspec.Raw  #: as it was posted, without its Ki
+    amended: msgspec.Raw | None  #: as staff changed it, where they did: what is carried out
     receipts: Sequence[msgspec.Raw]  #: interim ones first
     tasks: Sequence[Mapping[str, Any]]  #: so far; empty while the order waits its turn
     waits: Mapping[str, Any] | None  #: why it is not started
@@ -80,6 +81,7 @@ def order(
         closed_at=record.closed_at and record.closed_at.astimezone(BEIJING),
         resources=_resources(record.binding),
         order=msgspec.Raw(record.payload),
+        amended=None if record.amended is None else msgspec.Raw(record.amended),
         receipts=[msgspec.Raw(receipt) for receipt in record.receipts],
         tasks=[
             {

@@ -6,7 +6,7 @@ from typing import Final, TypeAlias
 from hlrd import metrics
 from hlrd.domain.catalogue import Direction
 from hlrd.domain.claim import target_of
-from hlrd.domain.fallout import Release, Way
+from hlrd.domain.fallout import Way
 from hlrd.domain.group import Enterprises
 from hlrd.domain.lifecycle import OrderEvent, OrderState, TaskEvent, TaskState, UserState
 from hlrd.domain.operation import Task
@@ -358,7 +358,8 @@ class Execution:
         self._on_end(order)
 
     def _release(self, task: OpenTask) -> None:
-        if _counts_as_done(task, task.order.release):
+        release = task.order.release
+        if release is not None and task.task.transaction in release.skipped:
             task.move(TaskEvent.PASSED_OVER)
             self._done(task)
         elif not self._dispatch.knows(task.task.ne):
@@ -467,10 +468,6 @@ def _was_absent(task: OpenTask) -> bool:
 def _released_first(line: Sequence[OpenOrder]) -> Sequence[OpenOrder]:
     """What fell out had begun: nothing goes before it, whatever came meanwhile."""
     return sorted(line, key=lambda order: order.release is None)
-
-
-def _counts_as_done(task: OpenTask, release: Release | None) -> bool:
-    return release is not None and task.task.transaction in release.skipped
 
 
 def _was_as_meant(task: OpenTask) -> bool:

@@ -690,7 +690,9 @@ SELECT w.id, w.source, w.order_id, w.kind, w.user_id AS asked, w.operator_id,
     w.province AS sent_from, w.priority, w.accepted_at, w.payload,
     (SELECT t.due_at FROM turn t
      WHERE t.order_id = w.id AND t.place IS NULL AND NOT t.is_over) AS scheduled_for,
-    b.user_id, b.msisdn, b.imsi, b.iccid, b.hlr, b.province, b.key_id, b.sealed_key
+    b.user_id, b.msisdn, b.imsi, b.iccid, b.hlr, b.province, b.key_id, b.sealed_key,
+    (SELECT a.payload FROM order_amendment a WHERE a.order_id = w.id
+     ORDER BY a.number DESC LIMIT 1) AS amended
 FROM work_order w LEFT JOIN binding b USING (user_id)
 WHERE w.id = $1;
 
@@ -700,7 +702,9 @@ SELECT w.id, w.source, w.order_id, w.kind, w.user_id AS asked, w.operator_id,
     w.province AS sent_from, w.priority, w.accepted_at, w.payload,
     (SELECT t.due_at FROM turn t
      WHERE t.order_id = w.id AND t.place IS NULL AND NOT t.is_over) AS scheduled_for,
-    b.user_id, b.msisdn, b.imsi, b.iccid, b.hlr, b.province, b.key_id, b.sealed_key
+    b.user_id, b.msisdn, b.imsi, b.iccid, b.hlr, b.province, b.key_id, b.sealed_key,
+    (SELECT a.payload FROM order_amendment a WHERE a.order_id = w.id
+     ORDER BY a.number DESC LIMIT 1) AS amended
 FROM work_order w LEFT JOIN binding b USING (user_id)
 WHERE w.source = $1 AND w.order_id = $2;
 

@@ -50,6 +50,7 @@ def _order_of(row: Record, receipts: list[Record]) -> OrderRecord:
         binding=binding_of(row),
         receipts=[receipt["body"] for receipt in receipts],
         trail=last["trail"] if last else None,
+        amended=row["amended"],
         scheduled_for=row["scheduled_for"],
     )
 

@@ -29,6 +29,7 @@ class OrderRecord:
     receipts: Sequence[bytes] = ()  #: interim ones first, the final one last
     trail: bytes | None = None  #: JSON of tasks and commands as they went, up to the last receipt
     scheduled_for: datetime | None = None  #: it is dated ahead, and its time is to come
+    amended: bytes | None = None  #: as staff changed it when it had fallen out
 
 
 @dataclass(frozen=True, slots=True)

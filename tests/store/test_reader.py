@@ -62,3 +62,17 @@ async def test_its_receipts_come_in_order_the_final_one_last(
     assert (closed.state, closed.receipts) == ("succeeded", [b"first", b"last"])
     assert closed.closed_at is not None
     assert closed.binding == binding
+
+
+async def test_an_order_that_staff_changed_shows_both_forms(
+    reader: OrderReader, database: Connection
+) -> None:
+    await database.execute(ORDER, "u")
+    amend = "INSERT INTO order_amendment VALUES (7, $1, $2, 'op7', 'why')"
+    for number, payload in ((1, b"first"), (2, b"last")):
+        await database.execute(amend, number, payload)
+
+    found = await reader.by_id(7)
+
+    assert found is not None
+    assert (found.payload, found.amended) == (b'{"x":1}', b"last")
