@@ -85,9 +85,6 @@ _log = structlog.get_logger(__name__)
 
 RELATIONS_DIALECT: Final = "dsmp"
 _RELOADED: Final = ("ne", "route", "routes_file", "receipt_endpoint")
-_LAST_DELIVERIES_S: Final = 5.0
-"""Given at the end to receipts that are on their way; a slower one goes once more at the start."""
-
 READ_CONNECTIONS_MAX: Final = 8
 """For what people and upstream systems read; the path of an order has connections of its own."""
 
@@ -204,6 +201,7 @@ class Daemon:
         for ne in wanted.ne:
             self._drivers[ne.name].adopt(ne, adapters[ne.name])
         self._homes.configure(wanted_homes)
+        self._registrations = wanted_endpoints
         if self._deliveries is not None:
             self._deliveries.adopt(wanted_endpoints)
         left = [
@@ -444,7 +442,7 @@ class Daemon:
             _log.info("ready", node=settings.node, epoch=epoch, open_orders=engine.open_orders())
             await stopping.wait()
             await self._drain(engine, journal, list(drivers.values()), peer)
-            await deliveries.drain(_LAST_DELIVERIES_S)
+            await deliveries.drain(limits.DELIVERIES_LAST_S)
             for work in works:
                 work.cancel()
 

@@ -386,6 +386,9 @@ gets no new ones until some of these are settled."""
 DELIVERIES_MARK_S: Final = 0.25
 """Between two writings of how far the endpoints are: what is sent again after a kill."""
 
+DELIVERIES_LAST_S: Final = 5.0
+"""Given to receipts that are on their way when the daemon stops; a slower one goes once more."""
+
 DELIVERY_ANSWER_BYTES_MAX: Final = 64 * 2**10
 """Read of an endpoint's answer and thrown away, so that its connection can be used again."""
 

@@ -67,6 +67,7 @@ class Outbox:
         self._fresh: dict[int, None] = {}  #: receipts without a row, ascending
         self._known: set[int] = set()  #: beyond the cursor, and had a row at the start
         self._held = 0
+        self._expires_at = 0.0  #: nothing does before
         self._rows: dict[int, Row] = {}
         self._delivered: set[int] = set()
         self._is_dirty = False
@@ -99,8 +100,7 @@ class Outbox:
             lane = self._lanes.get(row.user_id)
             here = lane and next((one for one in lane.waiting if one.seq == row.seq), None)
             if here:
-                here.due_at = min(here.due_at, row.due_at)
-                self._queue(row.user_id)
+                self._bring_forward(here, row.due_at)
                 continue
             row.has_row = True
             self._held += 1
@@ -124,11 +124,17 @@ class Outbox:
         """The source has no receipt up to there that was not read."""
         self.read_to = max(self.read_to, seq)
 
+    def _bring_forward(self, receipt: Outgoing, due_at: float) -> None:
+        if due_at < receipt.due_at:
+            receipt.due_at = due_at
+            self._queue(receipt.user_id)
+
     def _is_settled(self, seq: int) -> bool:
         row = self._rows.get(seq)
         return seq in self._delivered or (row is not None and row.state is DeliveryState.DEAD)
 
     def _add(self, receipt: Outgoing) -> None:
+        self._expires_at = 0.0
         lane = self._lanes.setdefault(receipt.user_id, _Lane())
         insort(lane.waiting, receipt, key=_by_number)
         if lane.waiting[0] is receipt:
@@ -197,14 +203,18 @@ class Outbox:
 
     def expire(self, now: float) -> int:
         """Give up what could not be tried for 24 hours because the endpoint is away; how many."""
-        if self.failing_since is None or not self.is_barred(now):
+        if self.failing_since is None or not self.is_barred(now) or now < self._expires_at:
             return 0
-        old = [
-            receipt
-            for lane in self._lanes.values()
+        idle = [lane for lane in self._lanes.values() if not lane.is_in_flight]
+        ends = [
+            (self._started(receipt, now) + GIVE_UP_S, receipt)
+            for lane in idle
             for receipt in lane.waiting
-            if not lane.is_in_flight and now >= self._started(receipt, now) + GIVE_UP_S
         ]
+        old = [receipt for end, receipt in ends if now >= end]
+        self._expires_at = min((end for end, _ in ends if now < end), default=now)
+        if self.in_flight:  # their lanes are looked at later
+            self._expires_at = min(self._expires_at, now + _PROBE_S_MAX)
         for receipt in old:
             self._give_up(receipt, "the endpoint was away")
         return len(old)
