@@ -4,7 +4,7 @@ from collections.abc import Mapping, Sequence
 from typing import Final
 
 from hlrd.domain.catalogue import BY_SHAPE
-from hlrd.domain.errors import Conflict, Refusal
+from hlrd.domain.errors import Busy, Conflict, Refusal
 from hlrd.domain.identity import ICCID, IMSI, MSISDN, UserId
 from hlrd.domain.master import Masters
 from hlrd.domain.orders import Opening, WorkOrder
@@ -65,6 +65,8 @@ class BatchLookup:
         try:
             self._refuse(source, order, fact)
             _refuse_double(order, open_)
+        except Busy:
+            return None  # it passes, and the order is handed in until it has
         except Refusal as refusal:
             return refusal
         return None

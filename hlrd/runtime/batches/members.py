@@ -24,8 +24,8 @@ class Do(Protocol):
 
 class MemberRows:
     """Implements `Rows`. Nothing is kept of those who were given. `opening`: who becomes a member
-    while this goes on, and comes last, unless the cursor has met him by then; his order waits behind
-    his opening.
+    while this goes on, and comes last, unless the cursor has met him by then; his order waits
+    behind his opening.
     """
 
     def __init__(
