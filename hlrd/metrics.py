@@ -65,6 +65,13 @@ ORDERS_OLDEST_AGE: Final = Gauge(
     ["priority"],
     registry=REGISTRY,
 )
+MEMBERS_WAITING: Final = Gauge(
+    "hlrd_members_waiting",
+    "Users in memory whose order waits for their enterprise (EC_NOT_READY) or for their opening.",
+    ["code"],
+    registry=REGISTRY,
+)
+
 ORDERS_FALLOUT: Final = Gauge(
     "hlrd_orders_fallout", "Orders that wait for a person.", registry=REGISTRY
 )

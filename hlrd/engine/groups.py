@@ -9,7 +9,7 @@ the order ends without a command.
 from collections.abc import Iterator, Sequence
 from typing import Final
 
-from hlrd import limits
+from hlrd import limits, metrics
 from hlrd.domain import orders, publication
 from hlrd.domain.errors import Busy, Conflict, NotFound
 from hlrd.domain.group import Enterprises, GroupPlaces, Standing
@@ -284,11 +284,13 @@ class Groups:
             del self._for_enterprise[ec_code]
 
     def observe(self) -> None:
-        """Forget those who left the line by another way."""
+        """Forget those who left the line by another way, and tell how many wait."""
         lanes = self._book.lanes
         for user_id in [one for one in self._enterprise_of if one not in lanes]:
             self._forget(user_id)
         self._for_opening = {user: None for user in self._for_opening if user in lanes}
+        metrics.MEMBERS_WAITING.labels(EC_NOT_READY.code).set(len(self._enterprise_of))
+        metrics.MEMBERS_WAITING.labels(MEMBER_NOT_OPENED).set(len(self._for_opening))
 
     # Parking.
 

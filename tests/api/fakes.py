@@ -594,7 +594,8 @@ class FakeGroups:
         return [row for row in self.ecs if row.code > after][:limit]
 
     async def ec(self, code: str) -> ECRow | None:
-        return next((replace(row, members=2) for row in self.ecs if row.code == code), None)
+        counted = [replace(row, members=2, partners=1) for row in self.ecs if row.code == code]
+        return counted[0] if counted else None
 
     async def subscriptions(self, code: str) -> Sequence[SubscriptionRow]:
         return self.held

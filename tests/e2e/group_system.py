@@ -108,6 +108,20 @@ class Office:
                     return receipt
                 await asyncio.sleep(0.1)
 
+    async def all_closed(self, answers: Sequence[Mapping[str, Any]]) -> list[dict[str, Any]]:
+        """The final receipts of orders of ESOP, fetched as upstream does."""
+        left, found, cursor = {answer["id"] for answer in answers}, [], 0
+        async with asyncio.timeout(2 * DEADLINE_S):
+            while left:
+                path = f"/v1/receipts?after={cursor}&limit=1000&wait=5"
+                page = await self.ask(path, Source.ESOP)
+                cursor = page["cursor"]
+                for receipt in page["receipts"]:
+                    if receipt["id"] in left and receipt["result"] != "fallout":
+                        left.remove(receipt["id"])
+                        found.append(receipt)
+        return found
+
     # Systems.
 
     async def dump(self, name: str, path: str = "/dump") -> list[dict[str, Any]]:
@@ -137,6 +151,12 @@ class Office:
         async with asyncio.timeout(DEADLINE_S):
             while (resource in await self.resources(name)) != there:  # noqa: ASYNC110 - the emulator
                 await asyncio.sleep(0.1)
+
+    async def become_more(self, name: str, *, than: int) -> None:
+        """Records of a system."""
+        async with asyncio.timeout(DEADLINE_S):
+            while len(await self.dump(name)) <= than:  # noqa: ASYNC110 - the emulator
+                await asyncio.sleep(0.05)
 
     # Building.
 

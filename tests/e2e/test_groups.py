@@ -1,12 +1,11 @@
 """Group business on the whole system, and what the HLR, each platform and each relay hold of it."""
 
-import asyncio
 from typing import Any
 
 import pytest
 
 from hlrd.domain.orders import Source
-from loadtest.faults import Fault, Once, Profile
+from loadtest.faults import Chance, Fault, Once, Profile
 from tests.e2e.group_system import LEAD, PARTNER, Office, an_office
 
 pytestmark = [pytest.mark.e2e, pytest.mark.timeout(180)]
@@ -191,7 +190,7 @@ async def test_products_wait_for_their_members_and_fail_with_them_without_a_comm
         answers = await office.post_all([*products, *openings])
         assert await office.hlr_log("ADD") == []
         assert await office.result("EC_PRODUCT_SUBSCRIBE", **office.about_ec()) == "succeeded"
-        receipts = await asyncio.gather(*(office.closed(answer["id"]) for answer in answers))
+        receipts = await office.all_closed(answers)
 
         by_user: dict[str, dict[str, dict[str, Any]]] = {}
         for receipt in receipts:
@@ -233,3 +232,33 @@ async def test_a_refusal_at_the_gateway_leaves_the_member_as_it_was() -> None:
         assert not row.get("gprs", {})
         assert await office.result("MEMBER_PRODUCT_SUBSCRIBE", **product) == "succeeded"
         assert users in await office.resources("gateway")
+
+
+async def test_a_kill_leaves_headquarters_hlr_and_list_in_agreement() -> None:
+    """F20 over a kill of the daemon and lost answers: each member is everywhere, and once."""
+    members = 100
+    async with an_office(*CLASS_1, headquarters=True, orders=members) as office:
+        await office.publish("nation", "class1")
+        assert await office.result("EC_PRODUCT_SUBSCRIBE", **office.about_ec()) == "succeeded"
+        lossy = Profile(chance=Chance(withhold=0.02, cut_after=0.03))
+        for name in ("boss1", "hlr1"):
+            await office.stack.control(name, "PUT", "/faults", lossy)
+
+        orders = [
+            office.order("MEMBER_ACTIVATE", user_id=f"{7_000_000 + n}", ec_code="EC1")
+            for n in range(members)
+        ]
+        answers = await office.post_all(orders)
+        await office.become_more("hlr1", than=10)
+        await office.restart_daemon()
+        receipts = await office.all_closed(answers)
+
+        assert {receipt["result"] for receipt in receipts} == {"succeeded"}
+        numbers = {answer["msisdn"] for answer in answers}
+        assert {receipt["msisdn"] for receipt in receipts} == numbers
+        registry = await office.resources("pboss")
+        assert {name.removeprefix("/members/") for name in registry if name != HELD} == numbers
+        assert [effect for effect in await office.effects("pboss") if effect[2] > 1] == []
+        assert len(await office.users_at_hlr()) == members
+        listed = await office.ask("/v1/ecs/EC1/members?limit=1000")
+        assert {one["msisdn"] for one in listed["members"]} == numbers

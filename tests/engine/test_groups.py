@@ -6,6 +6,7 @@ from typing import Any
 
 import pytest
 
+from hlrd import metrics
 from hlrd.domain.group import (
     Enterprises,
     GroupPlaces,
@@ -509,6 +510,21 @@ def test_a_member_that_is_removed_and_terminated_gives_its_number_back() -> None
 
 
 # Memory.
+
+
+def test_who_waits_is_counted_and_forgotten_when_it_does_not() -> None:
+    stage = GroupStage(subscription(), state=ECState.PENDING)
+    stage.take(stage.activate("7"), stage.activate("8"), stage.subscribe("9"))
+
+    def waiting(code: str) -> float:
+        stage.engine.observe()
+        return float(metrics.MEMBERS_WAITING.labels(code)._value.get())
+
+    assert (waiting("EC_NOT_READY"), waiting(groups.MEMBER_NOT_OPENED)) == (2, 1)
+    stage.wait(WAIT_S + 1)
+    stage.close()
+
+    assert (waiting("EC_NOT_READY"), waiting(groups.MEMBER_NOT_OPENED)) == (0, 0)
 
 
 def test_those_that_only_wait_leave_memory_to_the_others(monkeypatch: pytest.MonkeyPatch) -> None:
