@@ -244,17 +244,66 @@ def test_an_endpoint_that_is_away_costs_a_try_a_minute_and_hardly_a_row() -> Non
 
 def test_all_that_waited_goes_as_soon_as_the_endpoint_is_back() -> None:
     outbox, now, _ = a_dead_endpoint(30)
+    while not (probes := outbox.take(now)):
+        now += 1
 
     arrived = []
-    for _ in range(90):
-        now += 1
-        for receipt in outbox.take(now):
+    while probes:
+        for receipt in probes:
             arrived.append(receipt.seq)
             outbox.settle(receipt, TAKEN, now)
+        probes = outbox.take(now)
 
     assert sorted(arrived) == list(range(1, 31))
     assert outbox.failing_since is None
     assert outbox.oldest is None
+
+
+def test_one_receipt_at_a_time_asks_whether_an_endpoint_is_back_however_slow_it_is() -> None:
+    outbox, now, _ = a_dead_endpoint(30)
+    while not (probes := outbox.take(now)):
+        now += 1
+
+    assert len(probes) == 1
+    assert outbox.take(now + 3_600) == []
+
+
+def test_a_receipt_that_comes_while_an_endpoint_is_away_has_its_day_from_then_on() -> None:
+    outbox, _, _ = a_dead_endpoint(1)
+    came, late = NOON + 1_800, NOON + GIVE_UP_S + 900
+    outbox.add_page([a_receipt(2, closed_at=came), a_receipt(3, closed_at=late)], 3)
+
+    def a_probe(now: float, reply: Reply) -> tuple[int, DeliveryState]:
+        (receipt,) = outbox.take(now)
+        return receipt.seq, outbox.settle(receipt, reply, now)
+
+    assert a_probe(late, FAILED) == (2, DeliveryState.PENDING)
+    assert a_probe(late + 120, FAILED) == (3, DeliveryState.PENDING)
+    assert a_probe(late + 240, FAILED) == (1, DeliveryState.DEAD)
+    assert a_probe(came + GIVE_UP_S, FAILED) == (2, DeliveryState.DEAD)
+
+
+def test_what_is_dead_beyond_the_cursor_is_not_sent_again_after_a_restart() -> None:
+    outbox = an_outbox()
+    outbox.skip([2])
+
+    outbox.add_page([a_receipt(1), a_receipt(2), a_receipt(3)], 3)
+
+    assert seqs(outbox.take(NOON)) == [1, 3]
+
+
+@pytest.mark.parametrize("ending", [TAKEN, REFUSED])
+def test_what_was_settled_after_it_was_read_again_is_not_taken_again(ending: Reply) -> None:
+    outbox = an_outbox()
+    row = a_receipt(1)
+    row.since = NOON - GIVE_UP_S
+    outbox.add_rows([row])
+    (receipt,) = outbox.take(NOON)
+    outbox.settle(receipt, ending, NOON)
+
+    outbox.add_rows([a_receipt(1)])
+
+    assert outbox.waiting == 0
 
 
 def test_what_cannot_be_tried_for_a_day_is_dead_and_its_user_goes_on() -> None:
