@@ -242,8 +242,9 @@ def test_an_endpoint_that_is_away_costs_a_try_a_minute_and_hardly_a_row() -> Non
     assert outbox.waiting == 1_000
 
 
-def test_all_that_waited_goes_as_soon_as_the_endpoint_is_back() -> None:
-    outbox, now, _ = a_dead_endpoint(30)
+@pytest.mark.parametrize("receipts", [3, 30])
+def test_all_that_waited_goes_as_soon_as_the_endpoint_is_back(receipts: int) -> None:
+    outbox, now, _ = a_dead_endpoint(receipts)
     while not (probes := outbox.take(now)):
         now += 1
 
@@ -254,7 +255,7 @@ def test_all_that_waited_goes_as_soon_as_the_endpoint_is_back() -> None:
             outbox.settle(receipt, TAKEN, now)
         probes = outbox.take(now)
 
-    assert sorted(arrived) == list(range(1, 31))
+    assert sorted(arrived) == list(range(1, receipts + 1))
     assert outbox.failing_since is None
     assert outbox.oldest is None
 
