@@ -23,6 +23,10 @@ RECEIPTS = """
     SELECT (SELECT count(*) FROM receipt) + n, id, 'CRM', 'u' || id, $2, 'x', '', '', now()
     FROM unnest($1::bigint[]) WITH ORDINALITY AS t (id, n)
 """
+FALLOUT = """
+    INSERT INTO fallout
+    VALUES ($1, 'K', 'u', '200', 'hlr1', '', '', '', '', '', false, now(), now(), 1, $2)
+"""
 
 FOREIGN_EPOCH = "INSERT INTO epoch (node) VALUES ('node2') RETURNING number"
 
@@ -95,7 +99,9 @@ async def test_open_orders_of_earlier_runs_are_found_and_no_others(
     theirs = first_order_id(await database.fetchval(FOREIGN_EPOCH))
     await database.execute(ORDERS, [mine + n for n in range(5)] + [theirs])
     await database.execute(RECEIPTS, [mine + 1, mine + 3], True)
-    await database.execute(RECEIPTS, [mine + 4], False)
+    await database.execute(RECEIPTS, [mine + 2, mine + 4], False)
+    await database.execute(FALLOUT, mine + 2, "resend")  # a person let it go
+    await database.execute(FALLOUT, mine + 4, None)
     lease.close()
 
     after = NodeLease(dsn, "node1")
