@@ -98,6 +98,13 @@ class GroupPlaces:
         legs = self.legs(product_class, is_straight=is_straight)
         return not all(ne for leg in legs for ne in leg)
 
+    def leaves_to_headquarters(self, product_class: int, route: str) -> bool:
+        """Class 1 in a province: the relay leads to who tells the platforms, none of which is
+        here."""
+        if product_class != 1 or not self.upward(route):
+            return False
+        return not (self.nationwide or self.class1 or self.gateway)
+
     def platforms(self) -> frozenset[str]:
         own = (self.nationwide, self.class1, self.gateway)
         return frozenset((*own, self.province_platform, self.province_management)) - {""}

@@ -28,7 +28,7 @@ from hlrd.domain.orders.group import (
 )
 from hlrd.domain.orders.opening import MemberActivate
 from hlrd.domain.orders.work_order import WorkOrder
-from hlrd.domain.plans.group import EC_ROUTE_MISSING, EC_UNKNOWN, NOT_A_MEMBER
+from hlrd.domain.plans.group import EC_ROUTE_MISSING, EC_UNKNOWN, NOT_A_MEMBER, lacks_way
 from hlrd.domain.plans.membership import lacks_ground
 from hlrd.domain.plans.plan import EC_NOT_READY, Routes
 from hlrd.domain.publication import Products
@@ -113,9 +113,7 @@ class Groups:
         """Fixes the version, so that the order ends with the one it began with."""
         order.product_version = self._products.offered(order.product, order.product_version).version
         wanted = order.content()
-        if isinstance(order, ECProductSubscribe) and self._places.lacks(
-            wanted.product_class, is_straight=wanted.is_straight
-        ):
+        if isinstance(order, ECProductSubscribe) and lacks_way(wanted, self._places):
             raise Conflict("EC_ROUTE_MISSING", EC_ROUTE_MISSING.text, "product_class")
         found = self.enterprises.find(order.ec_code, order.product)
         if found is not None:
@@ -225,7 +223,10 @@ class Groups:
             return None
         assert found.state is not None, "what has ended is forgotten"
         event = _ENDED[found.state, entry.state is OrderState.SUCCEEDED]
-        return self.enterprises.after(found.subscription, event)
+        standing = self.enterprises.after(found.subscription, event)
+        if event is ECEvent.CONFIRMED and not isinstance(order, ECProductCancel):
+            return standing._replace(subscription=order.content())  # staff may have changed it
+        return standing
 
     def closed(self, entry: OpenOrder) -> Iterator[Lane]:
         """It is durable. The lanes that waited for it, of which each is to be started."""

@@ -218,6 +218,16 @@ def test_a_platform_that_is_not_configured_makes_the_order_impossible() -> None:
     assert code(subscribe_ec(2), places=GroupPlaces(nationwide="nation")) == "EC_ROUTE_MISSING"
 
 
+def test_a_province_without_platforms_of_class_1_leaves_them_to_headquarters() -> None:
+    province = GroupPlaces(relays={"BOSS1": "boss1"})
+
+    assert steps(made(subscribe_ec(), places=province)) == ["boss1 subscribeEC"]
+    held_now = having(subscription(), state=ECState.ENDING)
+    assert steps(made(cancel_ec(), None, held_now, places=province)) == ["boss1 unsubscribeEC"]
+    assert code(subscribe_ec(route="BBOSS"), places=province) == "EC_ROUTE_MISSING"
+    assert code(subscribe_ec(2), places=province) == "EC_ROUTE_MISSING"
+
+
 def test_a_cancellation_closes_the_gateway_first_and_tells_headquarters_last() -> None:
     plan = made(cancel_ec(), None, having(subscription(), state=ECState.ENDING))
 

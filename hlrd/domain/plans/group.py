@@ -46,7 +46,7 @@ def subscribe_ec(order: ECProductSubscribe, _: User | None, ground: Ground) -> P
     wanted, places = order.content(), ground.routes.groups
     if ground.enterprises.active(order.ec_code, order.product) == wanted:
         return NO_CHANGE
-    if places.lacks(wanted.product_class, is_straight=wanted.is_straight):
+    if lacks_way(wanted, places):
         return EC_ROUTE_MISSING
     stages = Stages(NOBODY, ground)
     for leg in _legs(wanted, places):
@@ -61,7 +61,7 @@ def cancel_ec(order: ECProductCancel, _: User | None, ground: Ground) -> Plan | 
     if found is None:
         return NO_CHANGE
     held = found.subscription
-    if places.lacks(held.product_class, is_straight=held.is_straight):
+    if lacks_way(held, places):
         return EC_ROUTE_MISSING
     stages = Stages(NOBODY, ground)
     for leg in reversed(_legs(held, places)):
@@ -85,6 +85,13 @@ def import_partner_member(
     return Plan((), None)
 
 
+def lacks_way(wanted: Subscription, places: GroupPlaces) -> bool:
+    """Whether somebody who must be told of it is not configured."""
+    if places.leaves_to_headquarters(wanted.product_class, wanted.route):
+        return False
+    return places.lacks(wanted.product_class, is_straight=wanted.is_straight)
+
+
 def _legs(wanted: Subscription, places: GroupPlaces) -> tuple[tuple[str, ...], ...]:
     """Headquarters is told as well, where a way there is configured: of class 1, which is its own,
     before any platform is; of class 2 and 3 beside the province's."""
@@ -92,6 +99,8 @@ def _legs(wanted: Subscription, places: GroupPlaces) -> tuple[tuple[str, ...], .
     upward = places.upward(wanted.route)
     if not upward:
         return legs
+    if places.leaves_to_headquarters(wanted.product_class, wanted.route):
+        return ((upward,),)
     if wanted.product_class == 1:
         return (upward,), *legs
     return (upward, *legs[0]), *legs[1:]
