@@ -31,6 +31,15 @@ class Verdict(StrEnum):
     DIFFERENT = "different"  #: a read-back found something else in its place
 
 
+class Counts(Struct, frozen=True, gc=False):
+    """How a fan-out ended, by rows or members."""
+
+    ok: int = 0
+    failed: int = 0
+    left: int = 0  #: never handed in: cancelled, or overtaken by a later order
+    mark: str = ""  #: for the receipt
+
+
 class Outcome(Struct, frozen=True, gc=False):
     """One reply, classified. `code` and `text` are the NE's own words, for receipts and people."""
 
@@ -42,6 +51,7 @@ class Outcome(Struct, frozen=True, gc=False):
     is_known: bool = True  #: False: its code is in no table of the dialect; taken as permanent
     is_partial: bool = False  #: refused, when a part of it was done
     is_standing: bool = False  #: what became of a command that was taken: said whenever it is asked
+    counts: Counts | None = None  #: of a fan-out that is over
 
 
 class Step(StrEnum):
