@@ -219,12 +219,12 @@ class Groups:
         if not isinstance(order, OfEnterprise):
             return None
         found = self.enterprises.find(order.ec_code, order.product)
-        if found is None or found.state is ECState.ACTIVE:
-            return None
-        assert found.state is not None, "what has ended is forgotten"
-        event = _ENDED[found.state, entry.state is OrderState.SUCCEEDED]
+        begun = ECState.ENDING if isinstance(order, ECProductCancel) else ECState.PENDING
+        if found is None or found.state is not begun:
+            return None  # it changed nothing, or another order goes on with it
+        event = _ENDED[begun, entry.state is OrderState.SUCCEEDED]
         standing = self.enterprises.after(found.subscription, event)
-        if event is ECEvent.CONFIRMED and not isinstance(order, ECProductCancel):
+        if not isinstance(order, ECProductCancel) and standing.state is not None:
             return standing._replace(subscription=order.content())  # staff may have changed it
         return standing
 

@@ -234,6 +234,17 @@ def test_what_an_enterprise_has_it_has_once_and_in_one_way() -> None:
     assert refusal(stage.take(stage.subscribe_ec(product="OTHER"))) == "PRODUCT_UNKNOWN"
 
 
+def test_an_order_that_changes_nothing_does_not_end_another() -> None:
+    stage = GroupStage(subscription())
+    stage.take(stage.subscribe_ec(), stage.cancel_ec())
+
+    sent = stage.run()
+
+    assert sent[-3:] == [f"{ne} unsubscribeEC" for ne in ("gateway", "class1", "nation")]
+    assert standings(stage.journal.durable) == [None]
+    assert list(stage.enterprises) == []
+
+
 def test_an_enterprise_keeps_a_product_that_members_have() -> None:
     stage = GroupStage(subscription())
     stage.facts = {"ec_product_used": True}
