@@ -138,15 +138,15 @@ def _known(kind: str, order: ECFanOut) -> dict[str, Any]:
     return {name: value for name, value in said.items() if value is not None}
 
 
-def room(*, young: int, open_: int, others: int, priority: int) -> int:
+def room(*, young: int, open_: int, others: int, is_urgent: bool) -> int:
     """How many more children may be handed in.
 
     `young`: those under way for less than limits.BATCH_CHILD_OLD_S. An older one waits for
     something, an NE that is away or a person, and is no load; `open_`: all that are under way, of
-    fan-outs as urgent or more; `others`: orders in memory that are no children.
+    fan-outs that are alike; `others`: orders in memory that are no children.
     """
     share = 1.0
-    if priority > limits.PRIORITY_URGENT_MAX:
+    if not is_urgent:
         share = max(0.0, 1.0 - others / limits.BATCH_YIELDS_TO_ORDERS)
     most = max(limits.BATCH_CHILDREN_MIN, int(limits.BATCH_CHILDREN_MAX * share))
     return max(0, min(most - young, limits.BATCH_CHILDREN_OPEN_MAX - open_))

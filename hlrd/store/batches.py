@@ -57,7 +57,7 @@ _MEMBERS: Final = query("batch_members")
 OVERTAKEN: Final = "OVERTAKEN"
 """A later order of the EC takes back what this one does, so its rest was not handed in."""
 
-_BEGUN: Final = (BatchState.RUNNING, BatchState.PAUSED, BatchState.STOPPING)
+BEGUN: Final = (BatchState.RUNNING, BatchState.PAUSED, BatchState.STOPPING)
 
 
 @dataclass(frozen=True, slots=True)
@@ -324,7 +324,7 @@ async def begin_members(
 async def begun(connection: Connection) -> list[BatchRow]:
     """What an earlier run had begun and not closed, the oldest first."""
     found = [batch_of(row) for row in await connection.fetch(_OPEN)]
-    return [batch for batch in found if batch.state in _BEGUN]
+    return [batch for batch in found if batch.state in BEGUN]
 
 
 async def stop(connection: Connection, id: int, mark: str) -> None:

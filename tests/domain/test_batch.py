@@ -104,22 +104,22 @@ def test_each_reason_goes_by_its_own_kind_of_order() -> None:
 counts = st.integers(0, 3 * limits.BATCH_CHILDREN_OPEN_MAX)
 
 
-@given(counts, counts, counts, st.integers(0, limits.PRIORITIES - 1))
+@given(counts, counts, counts, st.booleans())
 def test_the_window_is_never_exceeded_and_shrinks_with_other_work(
-    young: int, old: int, others: int, priority: int
+    young: int, old: int, others: int, is_urgent: bool
 ) -> None:
-    given_ = room(young=young, open_=young + old, others=others, priority=priority)
+    given_ = room(young=young, open_=young + old, others=others, is_urgent=is_urgent)
 
     assert given_ >= 0
     assert given_ == 0 or young + given_ <= limits.BATCH_CHILDREN_MAX
     assert given_ == 0 or young + old + given_ <= limits.BATCH_CHILDREN_OPEN_MAX
-    busier = room(young=young, open_=young + old, others=others + 1_000, priority=priority)
+    busier = room(young=young, open_=young + old, others=others + 1_000, is_urgent=is_urgent)
     assert busier <= given_
 
 
 def test_bulk_gives_way_to_single_orders_and_an_ec_that_has_paid_does_not() -> None:
     busy = limits.BATCH_YIELDS_TO_ORDERS
 
-    assert room(young=0, open_=0, others=busy, priority=4) == limits.BATCH_CHILDREN_MIN
-    assert room(young=0, open_=0, others=busy, priority=1) == limits.BATCH_CHILDREN_MAX
-    assert room(young=0, open_=0, others=0, priority=4) == limits.BATCH_CHILDREN_MAX
+    assert room(young=0, open_=0, others=busy, is_urgent=False) == limits.BATCH_CHILDREN_MIN
+    assert room(young=0, open_=0, others=busy, is_urgent=True) == limits.BATCH_CHILDREN_MAX
+    assert room(young=0, open_=0, others=0, is_urgent=False) == limits.BATCH_CHILDREN_MAX

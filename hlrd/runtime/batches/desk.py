@@ -3,6 +3,7 @@ the order of each; `Walks` carries that out. Pause, resume and cancel come here 
 """
 
 import asyncio
+from collections import Counter
 from collections.abc import AsyncIterator, Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import asdict, replace
@@ -13,7 +14,7 @@ from typing import BinaryIO, Final, Protocol
 import orjson
 import structlog
 
-from hlrd import limits
+from hlrd import limits, metrics
 from hlrd.domain.batch import Posting
 from hlrd.domain.errors import BadRequest, Busy, Conflict, NotFound, Refusal
 from hlrd.domain.lifecycle import BATCH, BatchEvent, BatchState, advance
@@ -183,7 +184,9 @@ class BatchDesk:
         while True:
             try:
                 self._came.clear()
-                waiting = [batch for batch in await self._book.open() if self._is_due(batch)]
+                open_ = await self._book.open()
+                _observe(open_)
+                waiting = [batch for batch in open_ if self._is_due(batch)]
                 for batch in waiting:
                     await self._work_on(batch)
                     self._tell()
@@ -316,6 +319,12 @@ class BatchDesk:
     def _tell(self) -> None:
         went, self._went = self._went, asyncio.Event()
         went.set()
+
+
+def _observe(open_: Sequence[BatchRow]) -> None:
+    states = Counter(batch.state for batch in open_)
+    for state in (*_BEFORE_ORDER, BatchState.READY):
+        metrics.BATCHES_OPEN.labels(state).set(states[state])
 
 
 _BEFORE_ORDER: Final = (BatchState.WAITING, BatchState.CHECKING, BatchState.RESERVING)

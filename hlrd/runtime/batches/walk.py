@@ -101,6 +101,10 @@ class Walk:
         return sum(child.since > bound for child in self._open.values())
 
     @property
+    def is_urgent(self) -> bool:
+        return self.batch.priority <= limits.PRIORITY_URGENT_MAX
+
+    @property
     def is_over(self) -> bool:
         if self._open or self.ended or self._refused:
             return False

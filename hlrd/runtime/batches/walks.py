@@ -3,10 +3,11 @@ what is over. One task does it all, so nothing of a batch happens beside anythin
 """
 
 import asyncio
+from collections import Counter
 from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import replace
 from time import monotonic
-from typing import Final, Protocol, TypeVar
+from typing import Final, Protocol, TypeAlias, TypeVar
 
 import structlog
 
@@ -28,6 +29,7 @@ from hlrd.store.link import Link
 
 _log: Final = structlog.get_logger(__name__)
 T = TypeVar("T")
+_Rooms: TypeAlias = dict[bool, int]
 
 SUPERSEDED: Final = "SUPERSEDED"
 """A later order of the EC, for the same reason, was begun before this one."""
@@ -92,8 +94,9 @@ class Walks:
             while True:
                 self._woken.clear()
                 await self._begin_those_due()
+                rooms = self._rooms()
                 for walk in self._in_turn():
-                    await self._go_on(walk)
+                    await self._go_on(walk, rooms)
                 await self._look_at_the_old()
                 self._observe()
                 await self._rest()
@@ -202,13 +205,13 @@ class Walks:
 
     # Going on.
 
-    async def _go_on(self, walk: Walk) -> None:
+    async def _go_on(self, walk: Walk, rooms: _Rooms) -> None:
         try:
             if walk.batch.state is BatchState.STOPPING:
                 walk.give_up_refused()
             else:
                 walk.retry()
-                await self._hand_in(walk)
+                await self._hand_in(walk, rooms)
         except (SpoolDamaged, FileNotFoundError) as error:
             _log.error("batch_file_lost", batch=walk.batch.id, error=str(error))
             await self._stop(walk, FILE_LOST)
@@ -220,9 +223,8 @@ class Walks:
             walk.rows.close()
             await self._close(walk.batch, walk.batch.mark)
 
-    async def _hand_in(self, walk: Walk) -> None:
-        left = self._room(walk)
-        while left > 0 and walk.may_send:
+    async def _hand_in(self, walk: Walk, rooms: _Rooms) -> None:
+        while (left := rooms[walk.is_urgent]) > 0 and walk.may_send:
             if not walk.waiting:
                 walk.waiting = list(await walk.rows.next(min(left, limits.BATCH_CHUNK_ROWS)))
             if not walk.waiting:
@@ -232,7 +234,7 @@ class Walks:
             children = [one for one in walk.waiting if isinstance(one, Child)]
             walk.waiting = []
             walk.hand_in(children)
-            left -= len(children)
+            rooms[walk.is_urgent] = left - len(children)
 
     async def _note(self, walk: Walk) -> bool:
         """Durably, and before they are handed in; False: it stops."""
@@ -252,22 +254,23 @@ class Walks:
             metrics.BATCH_ROWS.labels(RowState.SENT).inc(len(rows))
         return is_noted
 
-    def _room(self, walk: Walk) -> int:
-        """Of the window that it shares with batches as urgent, or as little, as itself."""
-        priority = walk.batch.priority
-        is_urgent = priority <= limits.PRIORITY_URGENT_MAX
-        alike = [
-            other
-            for other in self._walks.values()
-            if (other.batch.priority <= limits.PRIORITY_URGENT_MAX) == is_urgent
-        ]
-        young = {id: other.young() for id, other in self._walks.items()}
-        return room(
-            young=sum(young[other.batch.id] for other in alike),
-            open_=sum(other.open for other in alike),
-            others=max(0, self._engine.orders_in_memory() - sum(young.values())),
-            priority=priority,
-        )
+    def _rooms(self) -> _Rooms:
+        """How many may be handed in now, by urgency: who is urgent has a window of his own."""
+        young = {True: 0, False: 0}
+        open_ = {True: 0, False: 0}
+        for walk in self._walks.values():
+            young[walk.is_urgent] += walk.young()
+            open_[walk.is_urgent] += walk.open
+        others = max(0, self._engine.orders_in_memory() - sum(young.values()))
+        return {
+            is_urgent: room(
+                young=young[is_urgent],
+                open_=open_[is_urgent],
+                others=others,
+                is_urgent=is_urgent,
+            )
+            for is_urgent in (True, False)
+        }
 
     async def _stop(self, walk: Walk, mark: str) -> None:
         await self._do(lambda c: store.stop(c, walk.batch.id, mark))
@@ -302,6 +305,9 @@ class Walks:
 
     def _observe(self) -> None:
         metrics.BATCH_CHILDREN.set(sum(walk.open for walk in self._walks.values()))
+        states = Counter(walk.batch.state for walk in self._walks.values())
+        for state in store.BEGUN:
+            metrics.BATCHES_OPEN.labels(state).set(states[state])
 
 
 def _sending(row: Child | Sending) -> Sending:
