@@ -76,9 +76,9 @@ class Overflow:
         """Move a fallout order, and those behind it, out of memory until a person acts."""
         self._fallout.put(order.id, order.user_id, order.priority)
         for member in list(lane.queue):
-            if member.state is OrderState.RECEIVED:
-                continue  # parked when it is durable: its user has parked orders by then
             if member is not order:
+                if member.state is not OrderState.QUEUED:
+                    continue  # parked once it is durable, if it is not about to be closed
                 member.move(OrderEvent.OVERFLOWED)
             self._set_down(member)
         self.refill()
