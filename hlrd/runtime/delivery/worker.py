@@ -55,6 +55,7 @@ class Worker:
         }
         self._duration = metrics.DELIVERY_DURATION.labels(name)
         self._was = "open"
+        metrics.ENDPOINT_AWAY.labels(name).set(0)
 
     def wake(self) -> None:
         """Something is new, due or allowed."""
