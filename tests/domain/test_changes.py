@@ -1,5 +1,7 @@
 """Changes of card and number: what they hold, and the commands they come to."""
 
+import dataclasses
+
 import msgspec
 import pytest
 from hypothesis import given
@@ -9,6 +11,7 @@ from msgspec.structs import replace
 from hlrd.domain.catalogue import plan_of
 from hlrd.domain.claim import card_of, claim_of, number_of, target_of
 from hlrd.domain.errors import BadRequest
+from hlrd.domain.group import GroupPlaces, Membership
 from hlrd.domain.identity import ICCID, IMSI, MSISDN, Binding, SealedKey, UserId
 from hlrd.domain.lifecycle import UserState
 from hlrd.domain.operation import Cause, Operation, Task
@@ -229,3 +232,34 @@ def test_a_change_that_does_not_say_enough_or_too_much_is_refused(
         decode(msgspec.json.encode(GOOD[kind] | changes))
 
     assert (refused.value.code, refused.value.field) == (code, field)
+
+
+# --- members -------------------------------------------------------------------------------------
+
+MEMBER = Membership("EC1", "BOSS1", "P1")
+UPWARD = dataclasses.replace(ROUTES, groups=GroupPlaces(relays={"BOSS1": "boss1"}))
+
+
+def test_headquarters_is_told_of_a_members_new_card_when_it_is_in_use() -> None:
+    plan = a_members(SimReplace(**HEADER, msisdn=NOW.msisdn), NEW_CARD)
+
+    *_, removal, report = tasks_of(plan)
+    assert (removal.operation, report.operation) == (Operation.REMOVE_KEY, Operation.REPORT_MEMBER)
+    assert (report.ne, report.binding, report.details.ec_code) == ("boss1", NEW_CARD, "EC1")
+
+
+def test_a_members_report_goes_from_the_old_number_to_the_new() -> None:
+    plan = a_members(NumberChange(**HEADER, msisdn=NOW.msisdn), NEW_NUMBER)
+
+    told = [task for task in tasks_of(plan) if task.ne == "boss1"]
+    assert [(task.operation, task.binding.msisdn) for task in told] == [
+        (Operation.CANCEL_REPORT, NOW.msisdn),
+        (Operation.REPORT_MEMBER, NEW_NUMBER.msisdn),
+    ]
+
+
+def a_members(order: SimReplace | NumberChange, target: Binding) -> Plan:
+    user = User(UserState.ACTIVE, NOW, {}, member=MEMBER)
+    made = plan_of(order, user, Ground(UPWARD, Products(), "55", target=target))
+    assert isinstance(made, Plan)
+    return made

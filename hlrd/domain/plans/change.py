@@ -7,7 +7,6 @@ card in the customer's hand, or the number that he was told, is the new one.
 from msgspec.structs import replace
 
 from hlrd.domain import subscription, suspension
-from hlrd.domain.identity import Binding
 from hlrd.domain.operation import Cause, Details, Operation
 from hlrd.domain.orders.change import NumberChange, SimReplace
 from hlrd.domain.plans import membership
@@ -63,7 +62,7 @@ def change_number(order: NumberChange, user: User, ground: Ground) -> Plan | Imp
     stages.hlr(Operation.CHANGE_NUMBER, Cause.ORDERED, details=Details(target=target))
     _leave(stages, user, ground)
     stages.act_on(target)
-    _enter(stages, after, target, ground)
+    _enter(stages, after, ground)
     return stages.leading_to(after, turning_point=0)
 
 
@@ -74,7 +73,7 @@ def _leave(stages: Stages, user: User, ground: Ground) -> None:
     membership.withdraw(user.member, stages, ground)
 
 
-def _enter(stages: Stages, user: User, target: Binding, ground: Ground) -> None:
+def _enter(stages: Stages, user: User, ground: Ground) -> None:
     membership.report(user.member, stages, ground)
     stages.dsmp(Operation.OPEN_RELATION, Cause.RENUMBERED)
     if user.level:
