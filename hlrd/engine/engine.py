@@ -19,7 +19,7 @@ from hlrd.domain.lifecycle import OrderEvent, OrderState
 from hlrd.domain.master import Masters
 from hlrd.domain.operation import Task
 from hlrd.domain.orders import WorkOrder
-from hlrd.domain.orders.group import OfEnterprise
+from hlrd.domain.orders.group import OfEnterprise, OfMember
 from hlrd.domain.outcome import Outcome
 from hlrd.domain.plans.plan import Mark, Routes
 from hlrd.domain.publication import Check, Products
@@ -248,6 +248,8 @@ class Engine:
 
     def rejudge(self, stored: StoredOrder, order: WorkOrder) -> None:
         """Raises what stands against `order` in the place of the stored one."""
+        if isinstance(order, OfMember):
+            self._groups.check_member(order, stored.user, is_first=True)
         rejudge(stored, order, self._product_rules, self._routes)
 
     def inquire(

@@ -7,7 +7,7 @@ from hlrd.domain.fallout import UNDOES, EOMSRule, Fall, Release
 from hlrd.domain.identity import UserId
 from hlrd.domain.lifecycle import OrderState, TaskState
 from hlrd.domain.operation import Task
-from hlrd.domain.orders import Opening, ProductSubscribe, WorkOrder
+from hlrd.domain.orders import NERepair, Opening, ProductSubscribe, WorkOrder
 from hlrd.domain.plans.plan import Routes
 from hlrd.engine.book import OpenOrder, OpenTask
 from hlrd.engine.eligibility import check_services
@@ -74,9 +74,12 @@ class Fallout:
 
 def rejudge(stored: StoredOrder, order: WorkOrder, rules: ProductRules, routes: Routes) -> None:
     """Raises what stands against `order` in the place of the stored one, as for a new order."""
-    if isinstance(order, Opening):
-        assert stored.binding is not None, "an opening made its binding"
-        check_services(stored.binding.hlr, order.services, routes)
+    binding = stored.binding
+    if binding is None and stored.user is not None:
+        binding = stored.user.binding
+    if isinstance(order, Opening | NERepair):
+        if binding is not None and order.services is not None:
+            check_services(binding.hlr, order.services, routes)
     elif isinstance(order, ProductSubscribe):
         rules.check_subscription(order, stored.user, is_first=True)
 

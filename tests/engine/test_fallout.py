@@ -4,10 +4,14 @@ from typing import Any
 
 import pytest
 
+from hlrd.domain import orders
+from hlrd.domain.errors import BadRequest, Refusal
 from hlrd.domain.fallout import EOMSRule, Release, Way
+from hlrd.domain.orders import ProductSubscribe
 from hlrd.domain.outcome import Outcome, Verdict
 from hlrd.domain.trail import decode
 from hlrd.ports import BindingEnd, Closing
+from tests.domain.products import a_content, a_product
 from tests.engine.stage import Stage, user_of
 
 REFUSED = Outcome(Verdict.PERMANENT, "3012", "no such profile")
@@ -255,3 +259,37 @@ def test_an_errand_is_sent_as_a_command_and_answered_once() -> None:
 
     assert [one.verdict for one in told] == [Verdict.PENDING]
     assert fallen.id not in stage.engine.fallout
+
+
+# A change.
+
+VIDEO = a_product("VIDEO", a_content("VIDEO", "V1"))
+
+
+def changed(stage: Stage, fallen: Fallen, **fields: Any) -> None:
+    stored = stage.stored(fallen.records[0])
+    stage.engine.rejudge(stored, orders.with_fields(stored.payload, fields))
+
+
+def test_services_that_the_home_of_the_number_has_no_template_for_are_refused() -> None:
+    fallen = opened_in_vain()
+
+    changed(fallen.stage, fallen, services=["GPRS", "SMS"])
+    with pytest.raises(BadRequest) as refused:
+        changed(fallen.stage, fallen, services=["VOICE"])
+
+    assert refused.value.code == "SERVICES_UNKNOWN"
+
+
+def test_a_version_that_was_never_offered_is_refused() -> None:
+    stage = Stage()
+    stage.users["7"] = user_of(1)
+    stage.products.stage(VIDEO)
+    stage.products.activate(VIDEO.id, VIDEO.version)
+    header = stage.header(msisdn="1064700000001", product=VIDEO.id)
+    fallen = Fallen(stage, ProductSubscribe(**header))
+
+    with pytest.raises(Refusal) as refused:
+        changed(stage, fallen, product_version=VIDEO.version + 1)
+
+    assert refused.value.code.startswith("PRODUCT_")
