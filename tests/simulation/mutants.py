@@ -22,6 +22,7 @@ from hlrd.engine.engine import Engine
 from hlrd.engine.execution import Execution
 from hlrd.engine.hand import Hand
 from hlrd.engine.intake import Intake
+from hlrd.engine.overflow import Overflow
 from hlrd.engine.parking import Parking
 from hlrd.ports import ClaimEnd
 
@@ -74,11 +75,11 @@ def closes_twice(patch: MonkeyPatch) -> None:
 
 
 def runs_before_parked_orders(patch: MonkeyPatch) -> None:
-    patch.setattr(Engine, "_must_park", lambda self, order: len(self._book) > 6)
+    patch.setattr(Overflow, "must_park", lambda self, order: len(self._book) > 6)
 
 
 def never_parks(patch: MonkeyPatch) -> None:
-    patch.setattr(Engine, "_must_park", lambda self, order: self._parking.has(order.user_id))
+    patch.setattr(Overflow, "must_park", lambda self, order: self._parking.has(order.user_id))
 
 
 def never_reads_parked_orders(patch: MonkeyPatch) -> None:
@@ -105,21 +106,21 @@ def trusts_the_run_before(patch: MonkeyPatch) -> None:
 
 
 def believes_an_old_read(patch: MonkeyPatch) -> None:
-    may_load = Engine._may_load
+    may_load = Overflow._may_load
 
-    def trusting(self: Engine, item: Any, reading: Any) -> bool:
+    def trusting(self: Overflow, item: Any, reading: Any) -> bool:
         reading.outdated.clear()
         return may_load(self, item, reading)
 
-    patch.setattr(Engine, "_may_load", trusting)
+    patch.setattr(Overflow, "_may_load", trusting)
 
 
 def loads_what_was_closed_meanwhile(patch: MonkeyPatch) -> None:
-    def may_load(self: Engine, item: Any, reading: Any) -> bool:
+    def may_load(self: Overflow, item: Any, reading: Any) -> bool:
         return item.id not in self._book.orders
 
     remove = Parking.remove
-    patch.setattr(Engine, "_may_load", may_load)
+    patch.setattr(Overflow, "_may_load", may_load)
     patch.setattr(
         Parking, "remove", lambda self, order, p: remove(self, order, p) if order in self else None
     )

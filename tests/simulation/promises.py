@@ -247,7 +247,7 @@ class Promises:
     def _check_nothing_left(self, daemon: Daemon) -> None:
         engine = daemon.engine
         parts = [engine, engine._book, engine._parking, engine._intake, engine._dispatch]
-        parts += [engine._execution, engine._execution.timers]
+        parts += [engine._execution, engine._execution.timers, engine._overflow]
         for part in parts:
             for name, value in _state_of(part).items():
                 if name in ("_nes", "_lanes") or not hasattr(value, "__len__"):
