@@ -1,6 +1,7 @@
 """Changes of card and number: what they hold, and the commands they come to."""
 
 import dataclasses
+from typing import Any
 
 import msgspec
 import pytest
@@ -39,7 +40,7 @@ NEW_CARD = replace(
 )
 NEW_NUMBER = replace(NOW, msisdn=MSISDN("1064700000002"))
 ROUTES = Routes("dsmp", {"hlr1": {"GPRS+SMS": 1}})
-HEADER = {"order_id": "A1", "province": "200", "operator_id": "op", "user_id": "12"}
+HEADER: dict[str, Any] = {"order_id": "A1", "province": "200", "operator_id": "op", "user_id": "12"}
 LEVELS = st.sampled_from([Level.ONE_WAY, Level.TWO_WAY])
 REASONS = st.dictionaries(st.sampled_from(list(Reason)), LEVELS, max_size=4)
 BARS = (Operation.SET_BARRING,)

@@ -31,7 +31,7 @@ def a_stage(reasons: Reasons = NO_REASONS) -> Stage:
 
 def operations(stage: Stage) -> list[str]:
     """Carry everything out, and name what was sent."""
-    sent = []
+    sent: list[str] = []
     while stage.hlr.sent or stage.dsmp.sent:
         sent.append(stage.reply().task.operation)
     return sent
@@ -126,7 +126,7 @@ def test_a_named_card_of_the_stock_is_taken_with_its_own_key() -> None:
 
 def test_the_key_of_a_card_that_is_not_in_stock_is_sealed_and_never_stored() -> None:
     stage = a_stage()
-    named = {"iccid": card(5).iccid, "imsi": card(5).imsi, "ki": KI, "keyid": 1}
+    named: dict[str, Any] = {"iccid": card(5).iccid, "imsi": card(5).imsi, "ki": KI, "keyid": 1}
 
     stage.submit(stage.replace_card(**named))
     stage.resolve()
