@@ -3,9 +3,9 @@
 Every function returns nothing, or raises the Refusal that upstream is told; none reserves anything.
 """
 
-from collections.abc import Collection, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from datetime import datetime
-from typing import Final
+from typing import Any, Final
 
 from hlrd import limits
 from hlrd.domain import orders
@@ -82,21 +82,36 @@ def check_in_flight(
 
 def check_reasons(order: WorkOrder, source: str) -> None:
     """The source has the right to each reason that the order names."""
-    if isinstance(order, OperatorSuspend | OperatorResume):
-        kinds = AUTHORITIES[order.reason].kinds
-        if kinds:
-            text = f"{order.reason} has orders of its own: {kinds}"
-            raise BadRequest("REASON_OF_OTHER_KIND", text, "reason")
-        is_suspend = isinstance(order, OperatorSuspend)
-        may = may_set if is_suspend else may_clear
-        if not may(source, order.reason):
-            text = f"{source} may not {'set' if is_suspend else 'clear'} {order.reason}"
-            raise NotAllowed("REASON_NOT_ALLOWED", text, "reason")
-    elif isinstance(order, Opening):
-        for place, one in enumerate(order.reasons):
-            if not may_set(source, one.reason):
-                text = f"{source} may not set {one.reason}"
-                raise NotAllowed("REASON_NOT_ALLOWED", text, f"reasons[{place}].reason")
+    check = _OF_REASONS.get(type(order))
+    if check is not None:
+        check(order, source)
+
+
+def _check_reason(order: OperatorSuspend | OperatorResume, source: str) -> None:
+    kinds = AUTHORITIES[order.reason].kinds
+    if kinds:
+        text = f"{order.reason} has orders of its own: {kinds}"
+        raise BadRequest("REASON_OF_OTHER_KIND", text, "reason")
+    is_suspend = isinstance(order, OperatorSuspend)
+    may = may_set if is_suspend else may_clear
+    if not may(source, order.reason):
+        text = f"{source} may not {'set' if is_suspend else 'clear'} {order.reason}"
+        raise NotAllowed("REASON_NOT_ALLOWED", text, "reason")
+
+
+def _check_born_with(order: Opening, source: str) -> None:
+    for place, one in enumerate(order.reasons):
+        if not may_set(source, one.reason):
+            text = f"{source} may not set {one.reason}"
+            raise NotAllowed("REASON_NOT_ALLOWED", text, f"reasons[{place}].reason")
+
+
+_OF_REASONS: Final[Mapping[type, Callable[[Any, str], None]]] = {
+    OperatorSuspend: _check_reason,
+    OperatorResume: _check_reason,
+    MemberActivate: _check_born_with,
+    UserOpen: _check_born_with,
+}
 
 
 def check_user(order: OfUser, user: User | None, ahead: Sequence[OpenOrder] = ()) -> None:

@@ -196,9 +196,10 @@ def _normalize_opening(order: Opening) -> None:
     if len(set(order.services)) != len(order.services):
         raise BadRequest("SERVICE_TWICE", "a service is named twice", "services")
     order.services.sort()
-    if len({one.reason for one in order.reasons}) != len(order.reasons):
-        raise BadRequest("REASON_TWICE", "a reason is named twice", "reasons")
-    order.reasons.sort(key=lambda one: one.reason)
+    if order.reasons:
+        if len({one.reason for one in order.reasons}) != len(order.reasons):
+            raise BadRequest("REASON_TWICE", "a reason is named twice", "reasons")
+        order.reasons.sort(key=lambda one: one.reason)
 
 
 def _refuse_bad_key(order: WorkOrder) -> None:
