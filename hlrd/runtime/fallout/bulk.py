@@ -3,13 +3,13 @@ at a bounded rate behind the orders that upstream waits for. A restart goes on a
 """
 
 import asyncio
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Final
 
 import structlog
 
 from hlrd import limits, metrics
-from hlrd.domain.audit import DAEMON
+from hlrd.domain.audit import DAEMON, Facts, refused
 from hlrd.domain.catalogue import BY_NAME
 from hlrd.domain.errors import BadRequest, Conflict, NotFound, Refusal, Unavailable
 from hlrd.domain.fallout import AUDITED, BULK, Act, Chosen
@@ -152,24 +152,47 @@ class BulkActs:
 
     async def _do(self, bulk: BulkRow, meant: Sequence[Meant]) -> int:
         fit = [one for one in meant if _is_fit(bulk.act, one)]
-        await asyncio.gather(*(self._record(bulk, one) for one in fit))
+        rows = await asyncio.gather(*(self._record(bulk, one) for one in fit))
         slice = _slice_of(bulk, meant, fit)
-        await self._turn.stubbornly(lambda connection: store.carry_out(connection, bulk, slice))
-        ids = [one.order_id for one in fit]
-        gone = await self._turn.stubbornly(lambda connection: fallout.released(connection, ids))
+        held = await self._turn.stubbornly(
+            lambda connection: store.carry_out(connection, bulk, slice)
+        )
         metrics.FALLOUT_ACTS.labels(bulk.act).inc(len(fit))
-        self._engine.release(*gone)
+        if bulk.act is not Act.TO_EOMS:
+            written = dict(zip([one.order_id for one in fit], rows, strict=True))
+            await self._let_go(bulk, held, written)
         return len(fit)
 
-    async def _record(self, bulk: BulkRow, one: Meant) -> None:
-        await self._trail.record(
+    async def _let_go(
+        self, bulk: BulkRow, held: Sequence[int] | None, written: Mapping[int, int]
+    ) -> None:
+        """`held`: by this act; None where only the database can tell. `written`: rows of the audit
+        trail by order; one that somebody else let go first gets a second row."""
+        ids = list(written)
+        gone = await self._turn.stubbornly(lambda connection: fallout.released(connection, ids))
+        self._engine.release(*gone)
+        for order_id in sorted(written.keys() - set(gone if held is None else held)):
+            await self._write(bulk, order_id, after=refused("FALLOUT_RELEASED", written[order_id]))
+
+    async def _record(self, bulk: BulkRow, one: Meant) -> int:
+        return await self._write(
+            bulk,
+            one.order_id,
+            before={"ne": one.ne, "code": one.code, "step": one.step, "falls": one.falls},
+            after={"act": bulk.act, "reason": bulk.reason, "bulk": bulk.id},
+        )
+
+    async def _write(
+        self, bulk: BulkRow, order_id: int, *, after: Facts, before: Facts | None = None
+    ) -> int:
+        return await self._trail.record(
             actor=bulk.confirmed_by or DAEMON,
             source=Source.OPS,
             action=AUDITED[bulk.act],
-            subject=f"order:{one.order_id}",
-            order=one.order_id,
-            before={"ne": one.ne, "code": one.code, "step": one.step, "falls": one.falls},
-            after={"act": bulk.act, "reason": bulk.reason, "bulk": bulk.id},
+            subject=f"order:{order_id}",
+            order=order_id,
+            before=before,
+            after=after,
         )
 
 

@@ -10,6 +10,7 @@ from typing import Final
 import structlog
 
 from hlrd import limits, metrics
+from hlrd.domain.audit import Facts, refused
 from hlrd.domain.errors import Refusal, Unavailable
 from hlrd.domain.fallout import AUDITED, Act, act_of
 from hlrd.domain.identity import MSISDN, Binding, UserId
@@ -127,11 +128,11 @@ class Sheets:
         return _Step(SheetEvent.REFUSED, outcome.code, outcome.text) if is_refused else None
 
     async def _take(self, sheet: OpenSheet, step: "_Step") -> None:
-        decisions = []
+        decisions, row = [], 0
         if step.act is not None:
             reason = f"EOMS: {step.text}"[:_REASON_MAX]
             decisions = [decision(step.act, _Stuck(sheet), reason=reason, operator_id=EOMS)]
-            await self._record(sheet, step, step.act)
+            row = await self._record(sheet, step, step.act)
         after = advance(SHEET, sheet.state, step.event)
         answer, text = step.word, step.text[:_TEXT_MAX]
         await self._turn.stubbornly(
@@ -145,16 +146,28 @@ class Sheets:
                 lambda connection: fallout.released(connection, [sheet.order_id])
             )
             self._engine.release(*gone)
+            if not gone:  # it is closed, or fell out again: somebody was faster
+                await self._write(sheet, step.act, after=refused("FALLOUT_RELEASED", row))
 
-    async def _record(self, sheet: OpenSheet, step: "_Step", act: Act) -> None:
-        await self._trail.record(
+    async def _record(self, sheet: OpenSheet, step: "_Step", act: Act) -> int:
+        return await self._write(
+            sheet,
+            act,
+            before={"ne": sheet.ne, "code": sheet.code, "step": sheet.step},
+            after={"answer": step.word, "text": step.text, "sheet": sheet.transaction},
+        )
+
+    async def _write(
+        self, sheet: OpenSheet, act: Act, *, after: Facts, before: Facts | None = None
+    ) -> int:
+        return await self._trail.record(
             actor=EOMS,
             source=Source.OPS,
             action=AUDITED[act],
             subject=f"order:{sheet.order_id}",
             order=sheet.order_id,
-            before={"ne": sheet.ne, "code": sheet.code, "step": sheet.step},
-            after={"answer": step.word, "text": step.text, "sheet": sheet.transaction},
+            before=before,
+            after=after,
         )
 
     async def _told(self, task: Task, *, is_errand: bool) -> Outcome | None:

@@ -2,7 +2,7 @@
 what the test wants."""
 
 import asyncio
-from collections.abc import AsyncIterator, Callable, Sequence
+from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
@@ -39,6 +39,7 @@ def a_fall(**changes: Any) -> Fall:
 class FakeTrail:
     def __init__(self) -> None:
         self.rows: list[dict[str, Any]] = []
+        self.on_record: Callable[[int | None], Awaitable[None]] | None = None  #: before the act
 
     async def record(
         self,
@@ -53,7 +54,10 @@ class FakeTrail:
     ) -> int:
         said = {"actor": actor, "action": str(action), "order": order, "after": after}
         self.rows.append(said)
-        return len(self.rows)
+        row = len(self.rows)
+        if self.on_record is not None:
+            await self.on_record(order)
+        return row
 
 
 @dataclass

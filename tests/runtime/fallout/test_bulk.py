@@ -209,6 +209,25 @@ async def test_what_two_persons_together_may_not_do(
     assert isinstance(refused.value, BadRequest | Conflict)
 
 
+async def test_an_order_that_somebody_lets_go_first_is_told_as_not_done(dsn: str) -> None:
+    async with a_rig(dsn) as rig:
+        for id in (1, 2):
+            await rig.fall(id)
+
+        async def somebody_is_faster(order: int | None) -> None:
+            row = await rig.office.desk.get(2)
+            if order == 2 and row.way is None:
+                await rig.office.desk.act(Act.FINISH, row, reason="by hand", operator_id="c")
+
+        rig.trail.on_record = somebody_is_faster
+        bulk = await ended(rig, (await confirmed(rig)).id)
+
+        row = await rig.office.desk.get(2)
+        assert (row.way, row.operator_id) == ("finish", "c")
+        assert bulk.released == 1
+        assert rig.trail.rows[2]["after"] == {"refused": "FALLOUT_RELEASED", "row": 2}
+
+
 async def test_many_go_to_the_eoms_together(dsn: str) -> None:
     async with a_rig(dsn) as rig:
         for id in (1, 2):
