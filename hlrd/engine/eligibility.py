@@ -27,6 +27,7 @@ from hlrd.domain.orders import (
     UserOpen,
     WorkOrder,
 )
+from hlrd.domain.orders.batch import ECResumeAll, ECSuspendAll
 from hlrd.domain.orders.group import MemberRemove
 from hlrd.domain.plans.opening import services_key
 from hlrd.domain.plans.plan import PAY_FIRST, PRE_TERMINATED_USER, Routes
@@ -106,9 +107,20 @@ def _check_born_with(order: Opening, source: str) -> None:
             raise NotAllowed("REASON_NOT_ALLOWED", text, f"reasons[{place}].reason")
 
 
+def _check_reason_of_all(order: ECSuspendAll | ECResumeAll, source: str) -> None:
+    """Told once, and not by every child."""
+    is_suspend = isinstance(order, ECSuspendAll)
+    may = may_set if is_suspend else may_clear
+    if not may(source, order.reason):
+        text = f"{source} may not {'set' if is_suspend else 'clear'} {order.reason}"
+        raise NotAllowed("REASON_NOT_ALLOWED", text, "reason")
+
+
 _OF_REASONS: Final[Mapping[type, Callable[[Any, str], None]]] = {
     OperatorSuspend: _check_reason,
     OperatorResume: _check_reason,
+    ECSuspendAll: _check_reason_of_all,
+    ECResumeAll: _check_reason_of_all,
     MemberActivate: _check_born_with,
     UserOpen: _check_born_with,
 }

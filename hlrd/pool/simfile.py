@@ -35,7 +35,7 @@ class SIMFile:
 
     def __init__(self, file: LineSource) -> None:
         """Reads the header block; raises SIMFileRefused if it cannot be used."""
-        self._lines = _lines(file)
+        self._lines = lines(file, limits.SIM_FILE_LINE_BYTES_MAX)
         self.header = read_header(self._lines)
         self.rows = 0  #: lines of cards read so far, good and bad
 
@@ -82,8 +82,9 @@ class SIMFile:
         return dict(zip(columns, values, strict=True))
 
 
-def _lines(file: LineSource) -> Iterator[Line]:
-    longest, number = limits.SIM_FILE_LINE_BYTES_MAX, 0
+def lines(file: LineSource, longest: int) -> Iterator[Line]:
+    """One after the other, whatever their length; `longest` in bytes."""
+    number = 0
     while line := file.readline(longest + 1):
         number += 1
         if len(line) <= longest:

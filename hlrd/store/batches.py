@@ -119,8 +119,10 @@ class BatchRow:
 
     @property
     def left(self) -> int:
-        """Rows that were not handed in; 0 where nothing says how many there are."""
-        return max(0, (self.rows or 0) - self.ok - self.failed)
+        """Rows that are not handed in, or once it is over that never were; 0 while nothing says
+        how many there are."""
+        gone = self.ok + self.failed if self.is_over else self.sent
+        return max(0, (self.rows or 0) - gone)
 
     @property
     def counts(self) -> Counts:

@@ -82,7 +82,7 @@ async def test_batches_are_listed_paused_resumed_and_cancelled() -> None:
             for act in ("pause", "resume", "cancel")
         ]
 
-    assert "1 BATCH B1 ESOP MEMBER_ACTIVATE running 2 2 1 0 1" in said(listed)
+    assert "1 BATCH B1 ESOP MEMBER_ACTIVATE running 2 2 1 0 0" in said(listed)
     assert [said(act) for act in acts] == [
         "batch 1 is paused",
         "batch 1 is running",

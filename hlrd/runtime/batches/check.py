@@ -17,9 +17,10 @@ from hlrd.domain.errors import HlrdError, Refusal
 from hlrd.domain.orders import MemberActivate, Opening, WorkOrder
 from hlrd.pool.doubles import repeats
 from hlrd.pool.simfaults import Faults
+from hlrd.pool.simfile import LineSource
 from hlrd.pool.simheader import BadLine
 from hlrd.runtime.batches.children import Maker, Need, Stock, needs_of
-from hlrd.runtime.batches.rowfile import HeaderRefused, LineSource, Row, RowFile
+from hlrd.runtime.batches.rowfile import HeaderRefused, Row, RowFile
 from hlrd.store.batches import BatchRow
 
 _IDENTITIES: Final = ("user_id", "msisdn", "imsi", "iccid")

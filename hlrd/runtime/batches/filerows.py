@@ -5,11 +5,12 @@ from itertools import islice
 from typing import BinaryIO, Final
 
 from hlrd.domain.batch import Child
+from hlrd.pool.simfile import LineSource
 from hlrd.pool.simheader import BadLine
 from hlrd.pool.spool import SpoolDamaged
 from hlrd.runtime.batches.check import Book
 from hlrd.runtime.batches.children import Assigner, Maker, needs_of
-from hlrd.runtime.batches.rowfile import HeaderRefused, LineSource, Row, RowFile
+from hlrd.runtime.batches.rowfile import HeaderRefused, Row, RowFile
 from hlrd.store.batches import BatchRow, Sending, SentRow
 
 ROW_FAULTY: Final = "ROW_FAULTY"

@@ -4,8 +4,9 @@ A bad line is named by line, column and reason, and never quoted: a row may hold
 """
 
 import json
+import re
 from collections.abc import Iterator, Mapping, Sequence
-from typing import Any, Final, NamedTuple, Protocol
+from typing import Any, Final, NamedTuple
 
 import msgspec
 
@@ -13,16 +14,12 @@ from hlrd import limits
 from hlrd.domain.batch import NOT_OF_ROWS, Format
 from hlrd.domain.catalogue import BY_NAME
 from hlrd.domain.errors import HlrdError
+from hlrd.pool.simfile import LineSource, lines
 from hlrd.pool.simheader import BadLine, split
 
+_NAME: Final = re.compile(r"\A[a-z_]{1,32}\Z")
 _BOM: Final = "\ufeff"
 _LIST_SEPARATOR: Final = ";"
-
-
-class LineSource(Protocol):
-    """A binary file, as far as it is read here."""
-
-    def readline(self, size: int, /) -> bytes: ...
 
 
 class Row(NamedTuple):
@@ -45,7 +42,7 @@ class RowFile:
 
     def __init__(self, file: LineSource, *, kind: str, form: Format, charset: str) -> None:
         """Reads the line of the columns, if there is one; raises HeaderRefused."""
-        self._lines = _lines(file)
+        self._lines = lines(file, limits.BATCH_LINE_BYTES_MAX)
         self._charset = charset
         self._known = frozenset(BY_NAME[kind].shape.__struct_fields__) - NOT_OF_ROWS
         self._columns: Sequence[str] = ()
@@ -106,7 +103,7 @@ class RowFile:
             raise _BadRow("", "not a JSON object")
         for name in members:
             if name not in self._known:
-                raise _BadRow(name if name.isascii() else "", _unknown(name))
+                raise _BadRow(_shown(name), _unknown(name))
         return members
 
     def _read_columns(self) -> list[str]:
@@ -119,7 +116,8 @@ class RowFile:
             raise HeaderRefused(BadLine(number, "", "the first line names the columns"))
         for place, name in enumerate(columns):
             if name not in self._known:
-                raise HeaderRefused(BadLine(number, name[:32], _unknown(name)))
+                reason = f"column {place + 1}: {_unknown(name)}"
+                raise HeaderRefused(BadLine(number, _shown(name), reason))
             if name in columns[:place]:
                 raise HeaderRefused(BadLine(number, name, "this column comes twice"))
         return columns
@@ -170,20 +168,12 @@ def _once(members: list[tuple[str, Any]]) -> dict[str, Any]:
     return found
 
 
+def _shown(name: str) -> str:
+    """If it can be meant for one: a file that lacks the line of its columns has a row there."""
+    return name if _NAME.match(name) else ""
+
+
 def _unknown(name: str) -> str:
     if name in NOT_OF_ROWS:
         return "the batch has this field, and no row"
     return "no such field for this kind"
-
-
-def _lines(file: LineSource) -> Iterator[tuple[int, bytes | None]]:
-    """Numbered from 1; None for one that is too long."""
-    longest, number = limits.BATCH_LINE_BYTES_MAX, 0
-    while line := file.readline(longest + 1):
-        number += 1
-        if len(line) <= longest:
-            yield number, line
-            continue
-        while line and not line.endswith(b"\n"):
-            line = file.readline(longest + 1)
-        yield number, None

@@ -65,8 +65,9 @@ def test_gbk_is_read_as_gbk_and_utf_8_with_or_without_its_mark() -> None:
     [
         ("", "", "the first line names the columns"),
         ("user_id,", "", "the first line names the columns"),
-        ("user_id,colour", "colour", "no such field for this kind"),
-        ("user_id,order_id", "order_id", "the batch has this field, and no row"),
+        ("user_id,colour", "colour", "column 2: no such field for this kind"),
+        ("user_id,order_id", "order_id", "column 2: the batch has this field, and no row"),
+        ("1,0123456789ABCDEF0123456789ABCDEF", "", "column 1: no such field for this kind"),
         ("user_id,user_id", "user_id", "this column comes twice"),
         ('user_id,"', "", "the first line names the columns"),
     ],
