@@ -25,7 +25,7 @@ from hlrd.domain.orders.change import (
     normalize_number,
 )
 from hlrd.domain.orders.group import OfEnterprise, PartnerMemberImport, normalize_group
-from hlrd.domain.orders.header import BEIJING, PROVINCES
+from hlrd.domain.orders.header import BEIJING, PROVINCES, UserHeader
 from hlrd.domain.orders.opening import UserOpen
 from hlrd.domain.orders.product import ProductPublish
 from hlrd.domain.orders.repair import NERepair
@@ -123,15 +123,17 @@ def lane_of(order: WorkOrder) -> UserId:
     """Orders of one lane run one after the other: of one user, of one product, of one enterprise. A
     user id has digits only, so they never meet.
     """
+    if isinstance(order, UserHeader):
+        return UserId(order.user_id)
+    if isinstance(order, UserHeader):
+        return UserId(order.user_id)
     if isinstance(order, ProductPublish):
         return UserId(f"{_OF_PRODUCT}{order.product}")
     if isinstance(order, FanOut):
         return UserId(f"{_OF_BATCH}{order.order_id}")
     if isinstance(order, OfEnterprise):
         return UserId(f"{_OF_EC}{order.ec_code}")
-    if isinstance(order, PartnerMemberImport):
-        return UserId(f"{_OF_PARTNER}{order.ec_code}:{order.msisdn}")
-    return UserId(order.user_id)
+    return UserId(f"{_OF_PARTNER}{order.ec_code}:{order.msisdn}")
 
 
 def user_of(lane: str) -> str | None:

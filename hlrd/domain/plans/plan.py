@@ -10,6 +10,7 @@ from dataclasses import dataclass, field
 from enum import StrEnum
 from typing import Final
 
+import msgspec
 from msgspec import Struct
 from msgspec.structs import replace
 
@@ -80,14 +81,13 @@ PAY_FIRST: Final = Impossible(
 OTHER_NUMBER: Final = Impossible("USER_NUMBER_MISMATCH", "the user has another number")
 
 
-@dataclass(frozen=True, slots=True)
-class Ground:
+class Ground(Struct, frozen=True, gc=False):
     """What a plan is made from, beside the order and its user."""
 
     routes: Routes
     products: Products
     transaction: str  #: names the order towards peers that recognise a repeat by it
-    enterprises: Enterprises = field(default_factory=Enterprises)
+    enterprises: Enterprises = msgspec.field(default_factory=Enterprises)
     source: str = ""  #: who sent the order
     target: Binding | None = None  #: what the order holds to be bound, of a change (`domain.claim`)
 
