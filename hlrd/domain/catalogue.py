@@ -1,7 +1,7 @@
 """The catalogue of order kinds: one row a kind, and every other part reads from it."""
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from enum import StrEnum
 from typing import Any, Final, TypeAlias
 
@@ -80,13 +80,15 @@ class OrderKind:
     takes_unknown: bool = False  #: it may be of a user whom hlrd never knew
     reads_first: bool = False  #: each task is read back first, and sent only if need be
 
-    @property
-    def opens_user(self) -> bool:
-        return self.nature is Nature.OPEN
+    opens_user: bool = field(init=False)  #: these three are asked many times an order
+    is_of_user: bool = field(init=False)
+    is_versioned: bool = field(init=False)  #: it may carry a `state_version`
 
-    @property
-    def is_of_user(self) -> bool:
-        return issubclass(self.shape, UserHeader)
+    def __post_init__(self) -> None:
+        fields = self.shape.__struct_fields__
+        object.__setattr__(self, "opens_user", self.nature is Nature.OPEN)
+        object.__setattr__(self, "is_of_user", issubclass(self.shape, UserHeader))
+        object.__setattr__(self, "is_versioned", "state_version" in fields)
 
     @property
     def changeable(self) -> frozenset[str]:

@@ -117,17 +117,18 @@ _LATE: Final = Run((Mark.PREDECESSOR_MISSING,))
 
 def sequence_of(one: Standing) -> int | None:
     """What was dated ahead stands in the line by its date, whatever its number."""
-    return one.order.seq if one.place == one.id and one.kind.is_of_user else None
+    seq = one.order.seq
+    return seq if seq is not None and one.place == one.id and one.kind.is_of_user else None
 
 
-def state_version_of(order: WorkOrder) -> int | None:
-    version: int | None = getattr(order, "state_version", None)
+def state_version_of(kind: OrderKind, order: WorkOrder) -> int | None:
+    version: int | None = getattr(order, "state_version", None) if kind.is_versioned else None
     return version
 
 
-def is_counted(order: WorkOrder) -> bool:
+def is_counted(kind: OrderKind, order: WorkOrder) -> bool:
     """Upstream gives it a number, in the sequence of its user or of the user's state."""
-    return order.seq is not None or state_version_of(order) is not None
+    return order.seq is not None or state_version_of(kind, order) is not None
 
 
 def subject_of(kind: OrderKind, order: WorkOrder) -> str:
@@ -146,7 +147,7 @@ def business_key(kind: OrderKind, order: WorkOrder) -> str | None:
     """Names what the order does in upstream's business, whichever system sent it and under which
     id: two orders of one user with the same key are one. None where upstream names no such thing.
     """
-    version = state_version_of(order)
+    version = state_version_of(kind, order)
     if version is None and order.root_order_id is None:
         return None
     subject = subject_of(kind, order)
@@ -160,7 +161,9 @@ def steps_of(one: Standing) -> tuple[tuple[str, int], ...]:
     """What an order that ended has moved on in its user's sequence, by subject. One that failed was
     applied to nothing, and its number is used up all the same.
     """
-    seq, version = sequence_of(one), state_version_of(one.order)
+    seq, version = sequence_of(one), state_version_of(one.kind, one.order)
+    if seq is None and version is None:
+        return ()
     steps: list[tuple[str, int]] = [] if seq is None else [(ANY, seq)]
     if one.state is OrderState.SUCCEEDED:
         subject = subject_of(one.kind, one.order)
@@ -234,17 +237,14 @@ def judge(
         return RUN  # it fails, and its receipt says why
     if first.repeat_of is not None:
         return Needless((0,), Mark.DUPLICATE_OF)
-    seq, version = sequence_of(first), state_version_of(first.order)
-    marks: tuple[Mark, ...] = ()
-    if version is not None and applied.get(STATE, version) > version:
+    if _is_late(first, applied):
         return Needless((0,), Mark.SUPERSEDED)
-    if seq is not None and ANY in applied:
-        if _is_late(first, seq, applied):
-            return Needless((0,), Mark.SUPERSEDED)
-        if seq > applied[ANY] + 1 and not any(sequence_of(one) == seq - 1 for one in line):
-            if now < first.received + patience_s:
-                return Wait("PREDECESSOR_MISSING", first.received + patience_s)
-            marks = (Mark.PREDECESSOR_MISSING,)
+    seq = sequence_of(first)
+    marks: tuple[Mark, ...] = ()
+    if seq is not None and _misses_one(seq, line, applied):
+        if now < first.received + patience_s:
+            return Wait("PREDECESSOR_MISSING", first.received + patience_s)
+        marks = (Mark.PREDECESSOR_MISSING,)
     if len(line) > 1:
         places = coalescing(line, user, applied)
         if places:
@@ -252,10 +252,21 @@ def judge(
     return _LATE if marks else RUN
 
 
-def _is_late(one: Standing, seq: int, applied: Applied) -> bool:
-    """Something later was applied to its subject already."""
+def _misses_one(seq: int, line: Sequence[Standing], applied: Applied) -> bool:
+    """What goes before `seq` was not used up, and is not here."""
+    if ANY not in applied or seq <= applied[ANY] + 1:
+        return False
+    return not any(sequence_of(one) == seq - 1 for one in line)
+
+
+def _is_late(one: Standing, applied: Applied) -> bool:
+    """Something later was applied to its subject already, by upstream's sequence or by the version
+    of the state."""
+    seq, version = sequence_of(one), state_version_of(one.kind, one.order)
+    if version is not None and applied.get(STATE, version) > version:
+        return True
     subject = subject_of(one.kind, one.order)
-    return subject != ANY and applied.get(subject, -1) > seq
+    return seq is not None and subject != ANY and applied.get(subject, -1) > seq
 
 
 def coalescing(line: Sequence[Standing], user: User, applied: Applied) -> tuple[int, ...]:
@@ -263,7 +274,8 @@ def coalescing(line: Sequence[Standing], user: User, applied: Applied) -> tuple[
     if nothing between them could tell the difference; else nothing.
 
     Not for a reason that the user has already, since the resume must then clear it; not beyond an
-    order that is missing; and not if any of them may have been sent.
+    order that is missing; not if any of them may have been sent; and not by one that came too late,
+    since it takes nothing back.
     """
     first = line[0]
     reason = _reason_of(first)
@@ -282,6 +294,8 @@ def coalescing(line: Sequence[Standing], user: User, applied: Applied) -> tuple[
         if not _may_coalesce(one) or not one.kind.is_about(user, one.order):
             return ()
         if _reason_of(one) == reason and one.repeat_of is None:
+            if _is_late(one, applied):
+                return ()
             found.append(place)
             if one.kind.nature is Nature.RESUME:
                 return tuple(found)

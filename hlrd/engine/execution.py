@@ -126,7 +126,7 @@ class Execution:
         order = line[0]
         if order.release is not None:
             return RUN  # it had its turn before it fell out
-        if len(line) == 1 and order.repeat_of is None and not is_counted(order.order):
+        if len(line) == 1 and order.repeat_of is None and not is_counted(order.kind, order.order):
             turn: Turn = RUN
         else:
             turn = judge(

@@ -29,10 +29,11 @@ class Turns:
     @staticmethod
     def wanted(entry: OpenOrder, wanted: Wanted) -> Wanted:
         """With what must be read for the order's turn; most need nothing."""
-        entry.business_key = business_key(entry.kind, entry.order)
-        has_seq = is_counted(entry.order) and entry.kind.is_of_user
-        is_dated = entry.order.effective_time is not None or entry.waits_for_opening
-        if not (has_seq or entry.business_key or is_dated):
+        order, kind = entry.order, entry.kind
+        is_dated = order.effective_time is not None or entry.waits_for_opening
+        has_seq = is_counted(kind, order) and kind.is_of_user
+        entry.business_key = business_key(kind, order)
+        if not (has_seq or is_dated or entry.business_key):
             return wanted
         return structs.replace(
             wanted,
@@ -44,7 +45,7 @@ class Turns:
     @staticmethod
     def learn(entry: OpenOrder, lane: Lane, facts: Facts | StoredOrder) -> None:
         """What the lane knows itself is newer than what was read."""
-        if is_counted(entry.order) and lane.applied is None:
+        if lane.applied is None and is_counted(entry.kind, entry.order):
             lane.applied = dict(facts.applied)
         if entry.business_key is not None:
             entry.repeat_of = (lane.done or {}).get(entry.business_key) or facts.repeat_of

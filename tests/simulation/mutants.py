@@ -131,7 +131,7 @@ def runs_as_it_came(patch: MonkeyPatch) -> None:
 
 
 def forgets_what_was_applied(patch: MonkeyPatch) -> None:
-    patch.setattr(turn, "_is_late", lambda one, seq, applied: False)
+    patch.setattr(turn, "_is_late", lambda one, applied: False)
 
 
 def forgets_what_was_done(patch: MonkeyPatch) -> None:
