@@ -32,6 +32,13 @@ class Resources(Struct):
     province: str
 
 
+class _Told(Struct):
+    """Of a receipt."""
+
+    msisdn: str | None = None
+    imsi: str | None = None
+
+
 class Order(Struct):
     id: str
     source: str
@@ -68,6 +75,7 @@ def order(
     tasks = [] if document is None else trail.decode(document)
     state = record.state if live is None else str(live["state"])
     is_live = bool(live and live.get("trail"))
+    binding = record.binding if _has_it_still(record) else None
     view = Order(
         id=str(record.id),
         source=record.source,
@@ -85,7 +93,7 @@ def order(
         receipts=[msgspec.Raw(receipt) for receipt in record.receipts],
         tasks=[
             {
-                **_with_request(task, record.binding, masked),
+                **_with_request(task, task.binding or binding, masked),
                 **(_with_obstacle(task, obstacle) if is_live else {}),
             }
             for task in tasks
@@ -106,6 +114,15 @@ def _waits(
     if state not in _NOT_STARTED:
         return None
     return hold_of(record.binding) or (live or {}).get("waits")
+
+
+def _has_it_still(record: OrderRecord) -> bool:
+    """The user has the number and the card that he had when the order closed."""
+    if not record.receipts or record.binding is None:
+        return True
+    told = msgspec.json.decode(record.receipts[-1], type=_Told)
+    now = record.binding
+    return told.msisdn in (None, now.msisdn) and told.imsi in (None, now.imsi)
 
 
 def _with_request(

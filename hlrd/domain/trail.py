@@ -13,6 +13,7 @@ import msgspec
 from msgspec import Struct
 from msgspec.structs import replace
 
+from hlrd.domain.identity import Binding
 from hlrd.domain.operation import NO_DETAILS, NOBODY, Cause, Details, Operation, Task
 from hlrd.domain.orders import BEIJING
 
@@ -82,6 +83,7 @@ class TaskTrail(Struct, array_like=True, gc=False):
     cause: Cause
     commands: list[CommandTrail]
     details: Details = NO_DETAILS
+    binding: Binding | None = None  #: of a change, whose tasks are about two; without its key
 
     def shown(self) -> dict[str, Any]:
         told: dict[str, Any] = {"operation": self.operation, "ne": self.ne, "state": self.state}
@@ -97,6 +99,18 @@ _ENCODER: Final = msgspec.json.Encoder()
 _DECODER: Final = msgspec.json.Decoder(list[TaskTrail])
 
 
+def row_of_change(task: Task, state: str, commands: list[tuple[Any, ...]]) -> tuple[Any, ...]:
+    plain = row(task, state, commands)
+    target = task.details.target
+    if target is None:
+        return (*plain, _without_key(task.binding))
+    return (
+        *plain[:-1],
+        replace(task.details, target=_without_key(target)),
+        _without_key(task.binding),
+    )
+
+
 def row(task: Task, state: str, commands: list[tuple[Any, ...]]) -> Row:
     return (
         task.operation,
@@ -107,16 +121,15 @@ def row(task: Task, state: str, commands: list[tuple[Any, ...]]) -> Row:
         task.transaction,
         task.cause,
         commands,
-        task.details if task.details.target is None else _without_key(task.details),
+        task.details,
     )
 
 
-def _without_key(details: Details) -> Details:
-    assert details.target is not None
-    return replace(details, target=replace(details.target, key=NOBODY.key))
+def _without_key(binding: Binding) -> Binding:
+    return replace(binding, key=NOBODY.key)
 
 
-def encode(rows: Iterable[Row]) -> bytes:
+def encode(rows: Iterable[tuple[Any, ...]]) -> bytes:
     return _ENCODER.encode(rows)
 
 

@@ -167,9 +167,10 @@ def _partner(order: OpenOrder) -> Partner | None:
 def trail_of(order: OpenOrder) -> bytes:
     """Tasks and commands as they went; `trail.decode` reads it."""
     epoch_s = order.received_at.timestamp() - order.received
+    row = trail.row if order.claim is None else trail.row_of_change
     return trail.encode(
         [
-            trail.row(task.task, task.state, [_command(sent, epoch_s) for sent in _kept(task.sent)])
+            row(task.task, task.state, [_command(sent, epoch_s) for sent in _kept(task.sent)])
             for task in order.history
         ]
     )

@@ -144,9 +144,24 @@ def test_no_key_stands_in_the_trail_of_a_change() -> None:
 
     closing = the_end(stage)
 
-    switch = decode(closing.trail)[1]
-    assert switch.details.target is not None
-    assert switch.details.target.key.ciphertext == b""
+    tasks = decode(closing.trail)
+    shown = [
+        binding for task in tasks for binding in (task.binding, task.details.target) if binding
+    ]
+    assert len(shown) == len(tasks) + 1
+    assert {binding.key.ciphertext for binding in shown} == {b""}
+
+
+def test_the_trail_says_which_card_each_task_was_about() -> None:
+    stage = a_stage()
+    before = bound(stage)
+    stage.take(stage.replace_card())
+    operations(stage)
+
+    tasks = decode(the_end(stage).trail)
+
+    cards = [task.binding.iccid for task in tasks if task.binding]
+    assert cards == [bound(stage).iccid, before.iccid, before.iccid]
 
 
 # --- what is refused -----------------------------------------------------------------------------
