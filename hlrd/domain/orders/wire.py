@@ -125,8 +125,6 @@ def lane_of(order: WorkOrder) -> UserId:
     """
     if isinstance(order, UserHeader):
         return UserId(order.user_id)
-    if isinstance(order, UserHeader):
-        return UserId(order.user_id)
     if isinstance(order, ProductPublish):
         return UserId(f"{_OF_PRODUCT}{order.product}")
     if isinstance(order, FanOut):
