@@ -33,6 +33,7 @@ class Proof:
     holds_stranded: int  #: recycled numbers or cards that name a lease that is no more
     reserved_stranded: int  #: numbers or cards kept for a reservation that is over, or for none
     claims_stranded: int  #: of changes of card or number that are closed
+    fallouts_stranded: int  #: at the desk though closed, or fallen out and not at the desk
     numbers_leaked: int  #: passed by their range's counter, and nowhere
     cards_leaked: int  #: passed by their lot's counter, and nowhere
 
@@ -58,6 +59,7 @@ _MUST_BE_ZERO: Final = (
     "holds_stranded",
     "reserved_stranded",
     "claims_stranded",
+    "fallouts_stranded",
     "numbers_leaked",
     "cards_leaked",
 )

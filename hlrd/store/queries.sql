@@ -998,6 +998,11 @@ SELECT
     (SELECT count(*) FROM binding WHERE NOT user_id LIKE '-%') AS bindings,
     (SELECT count(*) FROM binding b WHERE b.user_id LIKE '-%' AND EXISTS
         (SELECT FROM receipt r WHERE r.order_id = b.order_id AND r.is_final)) AS claims_stranded,
+    (SELECT count(*) FROM fallout f WHERE EXISTS
+        (SELECT FROM receipt r WHERE r.order_id = f.order_id AND r.is_final))
+    + (SELECT count(DISTINCT i.order_id) FROM receipt i WHERE NOT i.is_final
+        AND NOT EXISTS (SELECT FROM receipt r WHERE r.order_id = i.order_id AND r.is_final)
+        AND NOT EXISTS (SELECT FROM fallout f WHERE f.order_id = i.order_id)) AS fallouts_stranded,
     (SELECT count(*) FROM work_order w WHERE NOT EXISTS
         (SELECT FROM receipt r WHERE r.order_id = w.id AND r.is_final)) AS open_orders,
     (SELECT count(*) FROM receipt r WHERE r.is_final AND NOT EXISTS

@@ -129,7 +129,7 @@ async def test_a_refused_suspension_is_mended_and_resent_over_a_kill() -> None:
         left = await office.ask("GET", f"/v1/fallout/{stop['id']}")
 
         assert (fallen["ne"], fallen["operation"]) == ("hlr1", "setBarring")
-        assert behind["acts"] == ["resend", "change", "skip", "finish", "toEoms"]
+        assert behind["acts"] == ["resend", "change", "skip", "finish"]
         assert (done["act"], done["waiting"]) == ("resend", 1)
         assert (first["result"], second["result"]) == ("succeeded", "succeeded")
         assert left["code"] == "NOT_IN_FALLOUT"

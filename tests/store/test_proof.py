@@ -45,6 +45,10 @@ async def test_a_sound_database_has_no_faults(database: Connection) -> None:
             "INSERT INTO receipt VALUES (1, 1, 'CRM', 'u', true, 's', '', '', now())",
             "receipts_without_order: 1",
         ),
+        (
+            "INSERT INTO receipt VALUES (1, 1, 'CRM', 'u', false, 'fallout', '', '', now())",
+            "fallouts_stranded: 1",
+        ),
     ],
 )
 async def test_each_kind_of_damage_is_found(database: Connection, damage: str, fault: str) -> None:

@@ -48,7 +48,7 @@ class FalloutDesk:
         kind = BY_NAME.get(row.kind)
         return FalloutShown(
             row,
-            acts_for(row),
+            [act for act in acts_for(row) if self._has_eoms or act is not Act.TO_EOMS],
             sorted(kind.changeable) if kind is not None else (),
             await self._book.amendments(order_id),
             await self._book.sheets(order_id),
