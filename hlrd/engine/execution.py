@@ -136,8 +136,11 @@ class Execution:
                 now=self._clock.monotonic(),
                 patience_s=self._predecessor_wait_s,
             )
-        if self.gates and isinstance(turn, Run):
-            return next((wait for gate in self.gates if (wait := gate(order, lane))), turn)
+        if isinstance(turn, Run):
+            for gate in self.gates:
+                wait = gate(order, lane)
+                if wait is not None:
+                    return wait
         return turn
 
     def _wait(self, lane: Lane, wait: Wait) -> None:

@@ -324,7 +324,7 @@ class Intake:
         elif isinstance(order, MemberProductSubscribe) and lane.user is None:
             self._groups.check(order, None, facts, ahead)  # its opening may be on its way
         elif isinstance(order, NERepair):
-            repairs.check(order, lane.user, facts)
+            repairs.check(order, lane.user, facts, ahead)
         elif not isinstance(order, FanOut):
             eligibility.check_user(order, lane.user, ahead)
             is_first = not (ahead or parked)

@@ -1,14 +1,21 @@
 """Repairs of a user's HLR record: may they be done, and with which services. Pure."""
 
+from collections.abc import Sequence
+
 from hlrd.domain.errors import BadRequest, Conflict
 from hlrd.domain.lifecycle import NumberState
+from hlrd.domain.orders import Opening, Service
 from hlrd.domain.orders.repair import NERepair, Subject
 from hlrd.domain.user import User
+from hlrd.engine.book import OpenOrder
 from hlrd.ports import Facts
 
 
-def check(order: NERepair, user: User | None, facts: Facts) -> None:
-    """Raises the Refusal that staff is told. What `order` leaves open is fixed by what is known."""
+def check(
+    order: NERepair, user: User | None, facts: Facts, ahead: Sequence[OpenOrder] = ()
+) -> None:
+    """Raises the Refusal that staff is told. What `order` leaves open is fixed by what is known.
+    `ahead`: the user's open orders in memory."""
     if user is None or user.binding is None:
         _check_removal(order, facts)
         return
@@ -18,10 +25,16 @@ def check(order: NERepair, user: User | None, facts: Facts) -> None:
         text = "imsi and hlr are for a record that nobody is meant to have; this user has one"
         raise BadRequest("REPAIR_UNCLEAR", text, "imsi")
     if Subject.EXISTENCE in order.check and order.services is None:
-        if facts.opened_with is None:
+        services = _opened_with(ahead) or facts.opened_with
+        if services is None:
             text = "hlrd does not know what the user was opened with; name it"
             raise BadRequest("SERVICES_MISSING", text, "services")
-        order.services = list(facts.opened_with)
+        order.services = list(services)
+
+
+def _opened_with(ahead: Sequence[OpenOrder]) -> Sequence[Service] | None:
+    """By an opening that is still on its way."""
+    return next((one.order.services for one in ahead if isinstance(one.order, Opening)), None)
 
 
 def _check_removal(order: NERepair, facts: Facts) -> None:

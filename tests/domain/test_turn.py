@@ -287,6 +287,36 @@ def test_the_twin_of_a_resume_that_was_done_takes_no_later_stop_back() -> None:
     assert turn(suspend(1), twin) == RUN
 
 
+@pytest.mark.parametrize(
+    ("late", "applied"),
+    [
+        ({"seq": 7}, {"": 8, "ARREARS": 8}),
+        ({"state_version": 7}, {"state": 8}),
+    ],
+    ids=["sequence", "version"],
+)
+def test_a_resume_that_came_too_late_takes_no_stop_back(
+    late: dict[str, int], applied: dict[str, int]
+) -> None:
+    assert turn(suspend(1), resume(2, **late), applied=applied) == RUN
+
+
+@pytest.mark.parametrize(
+    ("version", "expected"),
+    [(7, Needless((0,), Mark.SUPERSEDED)), (8, RUN), (9, RUN)],
+)
+def test_an_older_version_of_the_state_is_superseded(version: int, expected: Turn) -> None:
+    assert turn(suspend(1, state_version=version), applied={"state": 8}) == expected
+
+
+def test_an_order_that_succeeded_moves_the_version_of_the_state_on() -> None:
+    done, failed = suspend(1, state_version=8), suspend(2, state_version=9, seq=3)
+    done.state, failed.state = OrderState.SUCCEEDED, OrderState.FAILED
+
+    assert steps_of(done) == (("state", 8),)
+    assert steps_of(failed) == (("", 3),)
+
+
 @given(st.lists(st.sampled_from((suspend, resume, other_suspend)), min_size=1, max_size=6))
 def test_taking_back_leaves_the_reasons_as_running_all_would(kinds: list[Any]) -> None:
     line = [kind(n) for n, kind in enumerate(kinds, start=1)]

@@ -93,6 +93,17 @@ def test_a_record_that_is_not_there_is_made_with_the_services_of_the_opening() -
     assert order.services == [Service.GPRS, Service.SMS]
 
 
+def test_behind_an_opening_on_its_way_its_services_count() -> None:
+    stage = Stage()
+    stage.take(stage.activate())
+    order = repair(stage)
+
+    (answer,) = stage.take(order)
+
+    assert answer.refusal is None
+    assert order.services == [Service.GPRS, Service.SMS]
+
+
 @pytest.mark.parametrize(
     ("check", "queries"),
     [

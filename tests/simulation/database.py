@@ -13,7 +13,7 @@ from hlrd.domain.catalogue import BY_NAME, Direction
 from hlrd.domain.fallout import Fall, Release, Way
 from hlrd.domain.identity import ICCID, IMSI, MSISDN, Binding, Card, SealedKey, UserId
 from hlrd.domain.lifecycle import NumberState, OrderState, ProductState, UserState
-from hlrd.domain.orders import ProductSubscribe
+from hlrd.domain.orders import Opening, ProductSubscribe, Service, decode_stored
 from hlrd.domain.product import Holding, Product
 from hlrd.domain.publication import Products
 from hlrd.domain.suspension import NO_REASONS
@@ -375,11 +375,20 @@ class Database:
             card,
             card_is_free=wanted.iccid is not None and self._card_is_free(wanted.iccid),
             imsi_is_free=wanted.imsi not in self.by_imsi,
+            opened_with=self._opened_with(wanted.user_id) if wanted.opened_with else None,
             applied=dict(self.applied.get(wanted.user_id, {})) if wanted.has_seq else {},
             repeat_of=self._repeat_of(wanted.user_id, wanted.business_key),
             opens_at=self._opens_at(wanted.user_id) if wanted.is_dated else None,
             scheduled=self._scheduled(wanted.user_id) if wanted.is_dated else 0,
         )
+
+    def _opened_with(self, user_id: UserId) -> tuple[Service, ...] | None:
+        for order_id, closing in reversed(self.final.items()):
+            if closing.user_id == user_id and closing.state == OrderState.SUCCEEDED:
+                order = decode_stored(self.orders[order_id].payload)
+                if isinstance(order, Opening):
+                    return tuple(order.services)
+        return None
 
     def _repeat(self, order_id: int) -> Repeat:
         closing, binding = self.final.get(order_id), self.binding_of(order_id)

@@ -33,6 +33,7 @@ class Faults:
     missing: float = 0.0  #: a number of a sequence is left out
     twin: float = 0.0  #: an order comes once more, under another id
     dated: float = 0.0  #: an order is dated ahead
+    repair: float = 0.0  #: an order looks whether the HLR has what it should
     recall: float = 0.0  #: somebody calls an order off, or urges one on
 
 
@@ -62,6 +63,7 @@ MOST = Faults(
     missing=0.1,
     twin=0.3,
     dated=0.15,
+    repair=0.15,
     recall=0.6,
 )
 NONE = Faults()

@@ -13,6 +13,7 @@ from hlrd.domain.lifecycle import OrderState
 from hlrd.domain.orders import (
     ArrearsSuspend,
     MemberActivate,
+    NERepair,
     NumberChange,
     OperatorResume,
     OperatorSuspend,
@@ -144,11 +145,14 @@ def _open(user: Wanted, order: MemberActivate | UserOpen, binding: Binding | Non
 
 def _is_possible(user: Wanted, order: WorkOrder) -> bool:
     assert not isinstance(order, MemberActivate | ProductPublish)
-    if user.is_closing and not isinstance(order, PreTerminate | Reinstate | UserTerminate):
+    takes_closing = PreTerminate | Reinstate | UserTerminate | NERepair
+    if user.is_closing and not isinstance(order, takes_closing):
         return False
     if user.binding is not None:
         return order.msisdn in {user.binding.msisdn, *user.numbers_before}
-    return user.was_opened and not isinstance(order, Resume | Reinstate | ProductSubscribe)
+    return user.was_opened and not isinstance(
+        order, Resume | Reinstate | ProductSubscribe | NERepair
+    )
 
 
 def _change(user: Wanted, order: WorkOrder) -> None:

@@ -15,6 +15,7 @@ from hlrd.domain.orders import (
     ArrearsSuspend,
     LeveledReason,
     MemberActivate,
+    NERepair,
     NumberChange,
     OperatorResume,
     OperatorSuspend,
@@ -178,7 +179,8 @@ class Upstream:
             fixed["priority"] = rng.randrange(6)
         was_opened = any(user_of(post) == user for post in self.posts)
         weights = _WEIGHTS if was_opened or rng.random() < 0.05 else _WEIGHTS_OF_A_NEW_USER
-        kind = rng.choices(_KINDS, weights)[0]
+        is_repair = was_opened and self.world.happens(self._faults().repair)
+        kind = NERepair if is_repair else rng.choices(_KINDS, weights)[0]
         source = "OPS" if rng.random() < 0.95 else rng.choice(("BOSS", "CRM", "ESOP"))
         post = Post(source, self._order(kind, fixed))
         if post.order.seq is not None and self.world.happens(self._faults().late):
@@ -228,7 +230,7 @@ class Upstream:
             return NumberChange(
                 **fixed, msisdn=msisdn, new_msisdn=number, pool=POOL, quarantine_days=days
             )
-        if kind in (VoluntarySuspend, VoluntaryResume, PreTerminate, Reinstate):
+        if kind in (VoluntarySuspend, VoluntaryResume, PreTerminate, Reinstate, NERepair):
             return kind(**fixed, msisdn=msisdn)
         if kind in (OperatorSuspend, OperatorResume):
             return kind(**fixed, msisdn=msisdn, reason=rng.choice(_OTHER_REASONS))
