@@ -74,6 +74,20 @@ async def test_an_order_is_shown_by_either_id() -> None:
     assert "'result': 'succeeded'" in closed.output
 
 
+async def test_an_order_is_called_off_or_urged_on() -> None:
+    async with a_world() as world:
+        order = (await world.post_order(a_member_activation())).json["id"]
+        world.book.live.clear()
+        chased = await run(world, "order", "chase", order)
+        cancelled = await run(world, "order", "cancel", order)
+        again = await run(world, "order", "cancel", order)
+
+    assert (chased.exit_code, cancelled.exit_code) == (0, 0)
+    assert "priority 1" in said(chased)
+    assert "state cancelled" in said(cancelled)
+    assert str(again.exception).startswith("ORDER_BEGUN")
+
+
 async def test_a_refusal_is_the_daemons_own_words() -> None:
     async with a_world() as world:
         refused = await run(world, "pool", "create", "a b")
