@@ -1322,7 +1322,7 @@ SELECT msisdn FROM binding WHERE msisdn BETWEEN $1 AND $2 AND hlr = $3 LIMIT 1;
 
 -- name: move_card_in_the_way
 -- The same by IMSI.
-SELECT msisdn FROM binding WHERE imsi BETWEEN $1 AND $2 AND hlr = $3 LIMIT 1;
+SELECT abs(msisdn) FROM binding WHERE imsi BETWEEN $1 AND $2 AND hlr = $3 LIMIT 1;
 
 -- The audit trail.
 

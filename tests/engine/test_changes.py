@@ -11,6 +11,7 @@ from hlrd.domain.fallout import Release, Way
 from hlrd.domain.identity import Binding
 from hlrd.domain.lifecycle import NumberState, OrderState
 from hlrd.domain.outcome import Outcome, Verdict
+from hlrd.domain.routing import Identity, Segment
 from hlrd.domain.suspension import NO_REASONS, Level, Reason, Reasons
 from hlrd.domain.trail import Receipt, decode
 from hlrd.pool.allocator import Exhausted, Lack, Pending
@@ -466,3 +467,27 @@ def test_a_change_behind_an_opening_that_fails_lets_its_card_go() -> None:
     assert [closing.state for closing in closings] == [OrderState.FAILED]
     assert closings[0].claim_end is not None
     assert closings[0].claim_end.end is BindingEnd.ROLLED_BACK
+
+
+# --- segments on their way to another HLR --------------------------------------------------------
+
+
+def test_a_change_to_a_number_of_a_segment_that_moves_waits_for_the_move() -> None:
+    stage = a_stage()
+    stage.engine.segments.hold(Segment(Identity.MSISDN, OTHER_NUMBER[:8]), {"code": "MOVE"})
+
+    stage.take(stage.change_number())
+    assert stage.commands() == []
+    assert stage.engine.segments.waiting() == 1
+    stage.engine.release_segment()
+
+    assert stage.commands() == ["execute changeNumber"]
+
+
+def test_a_move_waits_for_a_change_to_a_number_of_its_segment_that_has_begun() -> None:
+    stage = a_stage()
+    stage.take(stage.change_number())
+
+    stage.engine.segments.hold(Segment(Identity.MSISDN, OTHER_NUMBER[:8]), {"code": "MOVE"})
+
+    assert stage.engine.segments.running() == 1
