@@ -295,32 +295,40 @@ async def posted(connection: Connection, work_order: int) -> Posted:
 
 
 async def begin_file(connection: Connection, order: BatchOrder, posted: Posted) -> BatchRow | None:
-    """None: there is no such batch of its source that is ready."""
-    values = int(order.batch), posted.id, posted.source, order.order_id
+    """None: there is no such batch of its source that is ready. Once or twice is the same."""
     await connection.execute(_BEGIN)
-    row = await connection.fetchrow(_BEGIN_FILE, *values)
+    row = await connection.fetchrow(
+        _BEGIN_FILE, int(order.batch), posted.id, posted.source, order.order_id
+    )
     await connection.execute("COMMIT")
-    return None if row is None else batch_of(row)
+    return await of_work_order(connection, posted.id) if row is None else batch_of(row)
 
 
 async def begin_members(
-    connection: Connection, order: ECFanOut, posted: Posted, *, priority: int, child: str,
+    connection: Connection,
+    order: ECFanOut,
+    posted: Posted,
+    *,
+    priority: int,
+    child: str,
     stops_rivals: bool,
-) -> tuple[BatchRow, set[int]]:  # fmt: skip
-    """And those that it overtakes, as they do the opposite, if it does."""
+) -> BatchRow:
+    """`stops_rivals`: no more is handed in of those that do the opposite. Once or twice is the
+    same."""
+    begun = await of_work_order(connection, posted.id)
+    if begun is not None:
+        return begun  # its answer was lost
     kind = BY_SHAPE[type(order)].name
     await connection.execute(_BEGIN)
-    count = await connection.fetchval(_COUNT_MEMBERS, order.ec_code)
+    members = await connection.fetchval(_COUNT_MEMBERS, order.ec_code)
     row = await connection.fetchrow(
         _BEGIN_MEMBERS, kind, posted.source, order.order_id, posted.id, order.operator_id,
-        order.province, priority, child, order.ec_code, order.reason, order.seq, count,
+        order.province, priority, child, order.ec_code, order.reason, order.seq, members,
     )  # fmt: skip
-    rivals = []
     if stops_rivals:
-        values = order.ec_code, order.reason, kind, OVERTAKEN
-        rivals = await connection.fetch(_STOP_RIVALS, *values)
+        await connection.execute(_STOP_RIVALS, order.ec_code, order.reason, kind, OVERTAKEN)
     await connection.execute("COMMIT")
-    return batch_of(row), {rival["id"] for rival in rivals}
+    return batch_of(row)
 
 
 async def begun(connection: Connection) -> list[BatchRow]:

@@ -137,6 +137,7 @@ class BatchDesk:
         if after is BatchState.REFUSED:
             why = Conflict("BATCH_CANCELLED", "it was cancelled before it began")
             is_moved = await self._book.refuse(batch.id, code=why.code, cause=why.detail)
+            self._posted.discard(batch.id)
             await self._reserving.let_go(batch.reservations)
         elif after is BatchState.STOPPING:
             is_moved = await self._book.stop(batch.id, walks.CANCELLED)

@@ -1,8 +1,10 @@
 """What the check of a batch file asks of the database, by the rules that intake has."""
 
-from collections.abc import Mapping, Sequence
-from typing import Final
+import asyncio
+from collections.abc import Awaitable, Callable, Mapping, Sequence
+from typing import Final, TypeVar
 
+from hlrd import limits
 from hlrd.domain.catalogue import BY_SHAPE
 from hlrd.domain.errors import Busy, Conflict, Refusal
 from hlrd.domain.identity import ICCID, IMSI, MSISDN, UserId
@@ -15,7 +17,9 @@ from hlrd.ports import Facts, Wanted
 from hlrd.store import batches, facts
 from hlrd.store.batches import BatchBook
 from hlrd.store.connection import Pool
-from hlrd.store.errors import translated
+from hlrd.store.errors import StoreUnavailable, translated
+
+T = TypeVar("T")
 
 
 class BatchLookup:
@@ -37,15 +41,15 @@ class BatchLookup:
     async def cards(
         self, first: ICCID, last: ICCID, *, after: str, skip: int, limit: int
     ) -> Sequence[ICCID]:
-        return await self._book.cards(first, last, after=after, skip=skip, limit=limit)
+        return await _patiently(
+            lambda: self._book.cards(first, last, after=after, skip=skip, limit=limit)
+        )
 
     async def homes(self, iccids: Sequence[str]) -> Mapping[str, str]:
-        with translated():
-            return await batches.homes(self._pool, iccids)
+        return await _patiently(lambda: batches.homes(self._pool, iccids))
 
     async def pools(self, numbers: Sequence[str]) -> Mapping[str, str]:
-        with translated():
-            return await batches.pools(self._pool, numbers)
+        return await _patiently(lambda: batches.pools(self._pool, numbers))
 
     async def faults_of(self, source: str, orders: Sequence[WorkOrder]) -> Sequence[Refusal | None]:
         wanted = [_wanted(token, source, order) for token, order in enumerate(orders)]
@@ -80,6 +84,16 @@ class BatchLookup:
             eligibility.check_home_of_card(order, fact, self._homes.routing)
         elif kind.is_of_user:
             eligibility.check_user(order, fact.user)  # type: ignore[arg-type]
+
+
+async def _patiently(read: Callable[[], Awaitable[T]]) -> T:
+    """A walk cannot do without: what it has read of its file is not read again."""
+    while True:
+        try:
+            with translated():
+                return await read()
+        except StoreUnavailable:
+            await asyncio.sleep(limits.STORE_RETRY_DELAY_S_MAX)
 
 
 def _refuse_double(order: WorkOrder, open_: Mapping[tuple[str, str], int]) -> None:

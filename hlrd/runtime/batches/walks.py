@@ -23,7 +23,7 @@ from hlrd.runtime.batches.members import MemberRows
 from hlrd.runtime.batches.peer import Peer
 from hlrd.runtime.batches.walk import Rows, Walk
 from hlrd.store import batches as store
-from hlrd.store.batches import BatchRow, Ended, Posted, Sending
+from hlrd.store.batches import BatchRow, Ended, Posted, Sending, SentRow
 from hlrd.store.connection import Connection, writing_as
 from hlrd.store.link import Link
 
@@ -36,6 +36,7 @@ SUPERSEDED: Final = "SUPERSEDED"
 
 CANCELLED: Final = "CANCELLED"
 FILE_LOST: Final = "FILE_LOST"
+_FILE_LOST: Final = (SpoolDamaged, FileNotFoundError)
 
 
 class Engine(one.Engine, Protocol):
@@ -81,7 +82,7 @@ class Walks:
         """It was paused, resumed or cancelled."""
         walk = self._walks.get(batch.id)
         if walk is not None:
-            walk.batch = replace(walk.batch, state=batch.state, mark=batch.mark)
+            _catch_up(walk, batch)
             self._woken.set()
 
     # The loop.
@@ -114,7 +115,9 @@ class Walks:
 
     def _in_turn(self) -> Sequence[Walk]:
         """The urgent first; of those that are alike another one each time."""
-        self._walks = dict([*list(self._walks.items())[1:], *list(self._walks.items())[:1]])
+        if self._walks:
+            first = next(iter(self._walks))
+            self._walks[first] = self._walks.pop(first)
         return sorted(self._walks.values(), key=lambda walk: walk.batch.priority)
 
     async def _do(self, work: Callable[[Connection], Awaitable[T]]) -> T:
@@ -151,7 +154,7 @@ class Walks:
     async def _begin_members(self, order: ECFanOut, posted: Posted) -> None:
         others = await self._do(lambda c: store.of_ec(c, order.ec_code, order.reason))
         is_late = any(_is_later(other, order, posted.id) for other in others)
-        batch, rivals = await self._do(
+        batch = await self._do(
             lambda c: store.begin_members(
                 c,
                 order,
@@ -161,14 +164,13 @@ class Walks:
                 stops_rivals=not is_late,
             )
         )
-        for rival in rivals & self._walks.keys():
-            walk = self._walks[rival]
-            walk.batch = replace(walk.batch, state=BatchState.STOPPING, mark=store.OVERTAKEN)
-            _log.info("batch_overtaken", batch=rival, by=batch.id)
         if is_late:
             await self._close(batch, SUPERSEDED)
-        else:
-            await self._take_up(batch, self._stop_all(order))
+            return
+        for rival in await self._do(lambda c: store.of_ec(c, order.ec_code, order.reason)):
+            if rival.id in self._walks:
+                _catch_up(self._walks[rival.id], rival)
+        await self._take_up(batch, self._stop_all(order))
 
     def _stop_all(self, order: ECFanOut) -> Sequence[Binding]:
         """Who is opened from now on is opened as the order says. Gives those whose opening is under
@@ -187,12 +189,18 @@ class Walks:
             if row.order is not None:
                 walk.follow(row.row, row.order)
         await self._settle(walk, {row.order: row.row for row in sent if row.order is not None})
-        missing = {row.row: row for row in sent if row.order is None}
-        if batch.state is BatchState.STOPPING:
-            walk.ended += [Ended(row, RowState.LEFT) for row in missing]
-        elif missing:
-            walk.hand_in(await rows.again(missing.values()))
+        await self._hand_in_again(walk, [row for row in sent if row.order is None])
         _log.info("batch_taken_up", batch=batch.id, kind=batch.kind, open=walk.open)
+
+    async def _hand_in_again(self, walk: Walk, missing: Sequence[SentRow]) -> None:
+        """What was noted, and is no order: of one that stops it is left."""
+        if missing and walk.batch.state is not BatchState.STOPPING:
+            try:
+                walk.hand_in(await walk.rows.again(missing))
+            except _FILE_LOST as error:
+                await self._lose_file(walk, error)
+        if walk.batch.state is BatchState.STOPPING:
+            walk.ended += [Ended(row.row, RowState.LEFT) for row in missing]
 
     async def _rows_of(self, batch: BatchRow, opening: Sequence[Binding]) -> Rows:
         if batch.is_of_file:
@@ -212,9 +220,8 @@ class Walks:
             else:
                 walk.retry()
                 await self._hand_in(walk, rooms)
-        except (SpoolDamaged, FileNotFoundError) as error:
-            _log.error("batch_file_lost", batch=walk.batch.id, error=str(error))
-            await self._stop(walk, FILE_LOST)
+        except _FILE_LOST as error:
+            await self._lose_file(walk, error)
         if walk.ended:
             ended, walk.ended = walk.ended, []
             await self._do(lambda c: store.end_rows(c, walk.batch.id, ended))
@@ -272,9 +279,11 @@ class Walks:
             for is_urgent in (True, False)
         }
 
-    async def _stop(self, walk: Walk, mark: str) -> None:
-        await self._do(lambda c: store.stop(c, walk.batch.id, mark))
-        walk.batch = replace(walk.batch, state=BatchState.STOPPING, mark=mark)
+    async def _lose_file(self, walk: Walk, error: Exception) -> None:
+        """What was handed in is carried out; the rest is not known any more."""
+        _log.error("batch_file_lost", batch=walk.batch.id, error=str(error))
+        await self._do(lambda c: store.stop(c, walk.batch.id, FILE_LOST))
+        walk.batch = replace(walk.batch, state=BatchState.STOPPING, mark=FILE_LOST)
 
     # Ending.
 
@@ -308,6 +317,12 @@ class Walks:
         states = Counter(walk.batch.state for walk in self._walks.values())
         for state in store.BEGUN:
             metrics.BATCHES_OPEN.labels(state).set(states[state])
+
+
+def _catch_up(walk: Walk, batch: BatchRow) -> None:
+    """With the database, which may have been read before something that is known here."""
+    if walk.batch.state is not BatchState.STOPPING:
+        walk.batch = replace(walk.batch, state=batch.state, mark=batch.mark)
 
 
 def _sending(row: Child | Sending) -> Sending:
