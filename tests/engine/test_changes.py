@@ -15,7 +15,7 @@ from hlrd.domain.routing import Identity, Segment
 from hlrd.domain.suspension import NO_REASONS, Level, Reason, Reasons
 from hlrd.domain.trail import Receipt, decode
 from hlrd.pool.allocator import Exhausted, Lack, Pending
-from hlrd.ports import BindingEnd, Clash, Closing, NumberFact
+from hlrd.ports import BindingEnd, Clash, Closing, NumberFact, ReservationFact
 from tests.engine.stage import KI, Stage, card, user_of
 
 REFUSED = Outcome(Verdict.PERMANENT, "3012", "no")
@@ -228,6 +228,23 @@ def test_a_number_that_cannot_be_had_is_refused(number: NumberFact | None, code:
 
     assert answer.refusal is not None
     assert (answer.refusal.code, stage.allocator.held) == (code, [])
+
+
+@pytest.mark.parametrize(
+    ("state", "code"),
+    [("open", None), ("expired", "RESERVATION_EXPIRED"), ("cancelled", "RESERVATION_CANCELLED")],
+)
+def test_a_reserved_number_is_for_who_names_its_reservation_while_it_is_open(
+    state: str, code: str | None
+) -> None:
+    stage = a_stage()
+    stage.facts["number"] = NumberFact("hlr1", "200", NumberState.RESERVED, 7)
+    stage.facts["reservation"] = ReservationFact("OPS", "200", has_cards=False, state=state)
+
+    (answer,) = stage.take(stage.change_number(new_msisdn=OTHER_NUMBER, reservation="7"))
+
+    assert (answer.refusal and answer.refusal.code) == code
+    assert answer.msisdn == (None if code else OTHER_NUMBER)
 
 
 @pytest.mark.parametrize(
