@@ -1,7 +1,7 @@
 """The walk over a batch on a real database: bounded, told of every end, resumed, overtaken."""
 
 import asyncio
-from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
+from collections.abc import AsyncIterator, Awaitable, Callable, Collection, Sequence
 from contextlib import asynccontextmanager, suppress
 from datetime import UTC, datetime
 from itertools import count
@@ -12,20 +12,23 @@ import pytest
 
 from hlrd import limits
 from hlrd.domain import orders
+from hlrd.domain.batch import Child, Format, Posting, member_child
 from hlrd.domain.errors import Busy, Conflict, Refusal
-from hlrd.domain.identity import Binding
+from hlrd.domain.identity import MSISDN, Binding, UserId
 from hlrd.domain.lifecycle import BatchState
 from hlrd.domain.operation import NOBODY, Cause, Details, Operation, Task
-from hlrd.domain.orders.batch import ECFanOut, ECResumeAll, ECSuspendAll
+from hlrd.domain.orders import Source
+from hlrd.domain.orders.batch import BatchOrder, ECFanOut, ECResumeAll, ECSuspendAll, FanOut
 from hlrd.domain.outcome import Counts, Outcome, Verdict
 from hlrd.domain.plans.batch import BATCHES
 from hlrd.domain.suspension import Level, Reason
+from hlrd.pool.spool import SpoolDamaged
 from hlrd.ports import Answer, Command, Intent, Submission
 from hlrd.runtime.batches.peer import Peer
 from hlrd.runtime.batches.walk import Rows
 from hlrd.runtime.batches.walks import Walks
 from hlrd.runtime.node import NodeLease
-from hlrd.store.batches import BatchBook, BatchRow
+from hlrd.store.batches import BatchBook, BatchRow, NewBatch, Sending, SentRow
 from hlrd.store.connection import Connection, open_pool
 
 pytestmark = pytest.mark.postgres
@@ -96,7 +99,7 @@ class World:
         self.engine = FakeEngine()
         self.answers: dict[int, Outcome] = {}
         self.over: list[int] = []
-        self._epoch = 0
+        self.rows_of_file: Callable[[BatchRow], Rows] = no_file
 
     @asynccontextmanager
     async def running(self) -> AsyncIterator[tuple[Walks, Peer]]:
@@ -109,7 +112,7 @@ class World:
             epoch=await node.take(),
             engine=self.engine,
             peer=peer,
-            rows_of_file=no_file,
+            rows_of_file=self.rows_of_file,
             on_over=self._note,
         )
         running = asyncio.create_task(walks.run())
@@ -136,7 +139,7 @@ class World:
                 " VALUES ($1, $2, 'BOSS1', '', 1, $3)", str(user), ec, NOON,
             )  # fmt: skip
 
-    async def accept(self, id: int, order: ECFanOut) -> None:
+    async def accept(self, id: int, order: FanOut) -> None:
         """The journal has it, and its turn is to come."""
         await self.database.execute(
             "INSERT INTO work_order (id, source, order_id, kind, user_id, operator_id, province,"
@@ -145,7 +148,7 @@ class World:
             id, order.order_id, orders.encode(order), NOON,
         )  # fmt: skip
 
-    async def begin(self, peer: Peer, id: int, order: ECFanOut) -> None:
+    async def begin(self, peer: Peer, id: int, order: FanOut) -> None:
         await self.accept(id, order)
         peer.execute(command(id))
 
@@ -396,6 +399,74 @@ async def test_a_walk_that_is_paused_or_cancelled_hands_in_no_more(world: World)
 
 async def ended(world: World, ok: int) -> bool:
     return (await world.batch_of(100)).ok == ok
+
+
+class LostRows:
+    """A file of which the first row is read, and then no more; or nothing at all."""
+
+    def __init__(self, batch: BatchRow) -> None:
+        self._batch = batch
+        self.cursor = batch.cursor
+
+    async def next(self, most: int) -> Sequence[Child | Sending]:
+        if self.cursor:
+            raise SpoolDamaged("it is cut off")
+        self.cursor = "2"
+        order = member_child(stop(), self._batch.id, UserId("1"), MSISDN("1064800000001"))
+        return [Child(2, order)]
+
+    async def again(self, sent: Collection[SentRow]) -> Sequence[Child]:
+        raise FileNotFoundError("it is gone")
+
+    def close(self) -> None:
+        """There is nothing to close."""
+
+
+async def a_file_batch(world: World) -> BatchOrder:
+    """Of three rows, and ready."""
+    posting = Posting(Source.BOSS, "F", "op", "200", "ARREARS_SUSPEND", 4, Format.CSV, "utf-8")
+    batch = await world.book.add(NewBatch(posting, b"content", b"file", 9))
+    await world.book.advance(batch.id, BatchState.WAITING, BatchState.CHECKING)
+    await world.book.check_over(batch.id, 3, faults=0)
+    await world.book.reserved(batch.id, {})
+    return BatchOrder(
+        order_id="F", province="200", operator_id="op", batch=str(batch.id),
+        child="ARREARS_SUSPEND", rows=3,
+    )  # fmt: skip
+
+
+async def test_the_rest_of_a_file_that_is_lost_is_left(world: World) -> None:
+    world.rows_of_file = LostRows
+    order = await a_file_batch(world)
+    async with world.running() as (_, peer):
+        await world.begin(peer, 100, order)
+        await world.handed_in(1)
+        world.engine.close_all()
+
+        assert await world.answered(100) == Counts(1, 0, 2, "FILE_LOST")
+
+
+async def test_a_file_that_is_lost_before_a_restart_does_not_end_the_daemon(world: World) -> None:
+    world.rows_of_file = LostRows
+    order = await a_file_batch(world)
+    world.engine.refusals["B1-1"] = Busy("QUEUE_FULL", "…", 60.0)
+    async with world.running() as (_, peer):
+        await world.begin(peer, 100, order)
+        await world.handed_in(1)
+
+    async with world.running() as (_, peer):
+        peer.execute(command(100))
+        assert await world.answered(100) == Counts(0, 0, 3, "FILE_LOST")
+
+
+async def test_a_batch_that_is_not_ready_is_refused(world: World) -> None:
+    order = await a_file_batch(world)
+    await world.book.refuse(1, code="BATCH_CANCELLED", cause="cancelled")
+    async with world.running() as (_, peer):
+        await world.begin(peer, 100, order)
+        await world.until(lambda: 100 in world.answers)
+
+    assert world.answers[100].code == "BATCH_UNKNOWN"
 
 
 async def test_an_ec_without_members_is_done_at_once(world: World) -> None:
