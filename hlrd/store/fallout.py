@@ -12,6 +12,7 @@ from hlrd.ports import Closing
 from hlrd.store.connection import Connection, Pool, Record
 from hlrd.store.errors import translated
 from hlrd.store.queries import query
+from hlrd.store.rows import plain
 
 _BEGIN: Final = query("begin_fenced")
 _PUT: Final = query("fallout_put")
@@ -186,7 +187,7 @@ async def note(connection: Connection, closings: Sequence[Closing]) -> None:
 def _row_of(closing: Closing) -> tuple[object, ...]:
     fall = closing.fall
     assert fall is not None
-    said = fall.ne, fall.operation, fall.verdict, fall.code, fall.text, fall.step
+    said = fall.ne, fall.operation, fall.verdict, plain(fall.code), plain(fall.text), fall.step
     return (closing.order_id, *said, fall.is_undo, closing.closed_at)
 
 
@@ -229,12 +230,13 @@ async def decide_within(connection: Connection, decisions: Sequence[Decision]) -
 
 
 async def _hold(connection: Connection, one: Decision) -> bool:
-    decided = one.way, list(one.skipped), one.reason, one.operator_id, one.bulk_id
+    reason = plain(one.reason)
+    decided = one.way, list(one.skipped), reason, one.operator_id, one.bulk_id
     if await connection.fetchval(_RELEASE, one.order_id, one.step, *decided) is None:
-        same = one.order_id, one.step, one.way, one.reason, one.operator_id, one.bulk_id
+        same = one.order_id, one.step, one.way, reason, one.operator_id, one.bulk_id
         return await connection.fetchval(_DECIDED, *same) is not None
     if one.payload is not None:
-        await connection.execute(_AMEND, one.order_id, one.payload, one.operator_id, one.reason)
+        await connection.execute(_AMEND, one.order_id, one.payload, one.operator_id, reason)
     return True
 
 

@@ -16,12 +16,22 @@ from hlrd.domain.user import User
 from hlrd.ports import NumberFact, StoredOrder
 from hlrd.store.connection import Record
 
+_TEXT_MAX: Final = 2_000
+"""Characters; the receipt has all of it."""
+
 _HELD: Final = {
     "free": NumberState.IDLE,
     "reserved": NumberState.RESERVED,
     "quarantined": NumberState.QUARANTINED,
     "locked": NumberState.LOCKED,
 }
+
+
+def plain(text: str) -> str:
+    """What a peer said, as PostgreSQL can keep it: no NUL, no half of a character, and not for
+    ever."""
+    kept = text[:_TEXT_MAX].replace("\0", "\ufffd")
+    return kept.encode("utf-8", "replace").decode()
 
 
 def imsi_of(number: int) -> IMSI:

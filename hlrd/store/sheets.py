@@ -10,6 +10,7 @@ from hlrd.store.connection import Connection, Pool, Record
 from hlrd.store.errors import translated
 from hlrd.store.fallout import Decision
 from hlrd.store.queries import query
+from hlrd.store.rows import plain
 
 _BEGIN: Final = query("begin_fenced")
 _DUE: Final = query("sheets_due")
@@ -64,7 +65,9 @@ async def move(
     nothing was done, as it has left its state meanwhile, perhaps by an earlier try.
     """
     await connection.execute(_BEGIN)
-    moved = await connection.fetchval(_MOVE, sheet.transaction, sheet.state, after, answer, text)
+    moved = await connection.fetchval(
+        _MOVE, sheet.transaction, sheet.state, after, plain(answer), plain(text)
+    )
     if moved is None:
         await connection.execute("ROLLBACK")
         return None

@@ -37,7 +37,8 @@ FROM (SELECT order_id, min(at) AS since, max(at) AS fell_at, count(*) AS falls, 
       FROM receipt WHERE NOT is_final GROUP BY order_id) AS i
 JOIN work_order w ON w.id = i.order_id
 JOIN receipt r ON r.seq = i.seq
-CROSS JOIN LATERAL (SELECT convert_from(r.body, 'UTF8')::jsonb AS body) AS b
+CROSS JOIN LATERAL (
+    SELECT replace(convert_from(r.body, 'UTF8'), '\u0000', '\ufffd')::jsonb AS body) AS b
 WHERE NOT EXISTS (SELECT FROM receipt f WHERE f.order_id = i.order_id AND f.is_final);
 
 -- What a person changed in an order; the order itself stays as upstream posted it.

@@ -40,6 +40,14 @@ async def test_an_order_is_on_the_desk_from_its_interim_receipt_to_its_final_one
             await rig.office.desk.get(1)
 
 
+async def test_whatever_an_element_says_is_kept_as_far_as_it_can_be(dsn: str) -> None:
+    async with a_rig(dsn) as rig:
+        await rig.fall(1, a_fall(code="a\0b", text="half \ud83d" + 5_000 * "x"))
+        row = await rig.office.desk.get(1)
+
+    assert (row.code, row.text[:8], len(row.text)) == ("a\ufffdb", "half ?xx", 2_000)
+
+
 async def test_the_list_is_filtered_paged_and_tells_how_many_wait_behind(dsn: str) -> None:
     async with a_rig(dsn) as rig:
         await rig.fall(1, user="77")
@@ -251,7 +259,10 @@ async def test_fallouts_of_before_this_release_come_to_the_desk(
         await rig.fall(1, kind="MEMBER_ACTIVATE")
         await rig.fall(2)
         await rig.close(2)
-    body = b'{"ne":"hlr1","operation":"setBarring","ne_class":"permanent","ne_code":"3012"}'
+    body = (
+        rb'{"ne":"hlr1","operation":"setBarring","ne_class":"permanent","ne_code":"3012",'
+        rb'"ne_text":"a\u0000b"}'
+    )
     await database.execute("UPDATE receipt SET body = $1", body)
     await database.execute(
         "DROP TABLE fallout, order_amendment, fallout_bulk, fallout_sheet;"
@@ -265,6 +276,6 @@ async def test_fallouts_of_before_this_release_come_to_the_desk(
         for row in await database.fetch("SELECT * FROM fallout")
     ]  # fmt: skip
 
-    assert [(row.order_id, row.ne, row.code, row.is_undo) for row in rows] == [
-        (1, "hlr1", "3012", True)
+    assert [(row.order_id, row.ne, row.code, row.text, row.is_undo) for row in rows] == [
+        (1, "hlr1", "3012", "a\ufffdb", True)
     ]
