@@ -13,6 +13,7 @@ from hlrd.config import Settings, load
 from hlrd.domain.routing import Identity
 from hlrd.engine.engine import Engine
 from hlrd.ne.driver import Driver
+from hlrd.runtime.batches.peer import Peer
 from hlrd.runtime.delivery.desk import DeliveryDesk
 from hlrd.runtime.journal import JournalWriter
 
@@ -31,7 +32,7 @@ async def test_a_drain_ends_in_time_also_when_the_database_stays_away() -> None:
     driver = AsyncMock()
 
     with structlog.testing.capture_logs() as logs:
-        await Daemon(settings(drain_s=0.01), "")._drain(engine, journal, [driver])
+        await Daemon(settings(drain_s=0.01), "")._drain(engine, journal, [driver], Mock(Peer))
 
     driver.drain.assert_awaited_once()
     assert logs[-1] == {
