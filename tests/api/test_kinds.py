@@ -3,8 +3,9 @@
 import pytest
 
 from hlrd.domain.catalogue import KINDS
+from hlrd.domain.errors import BadRequest
 from hlrd.domain.imports import IMPORTS, ImportKind
-from hlrd.domain.orders import Source
+from hlrd.domain.orders import Source, decode
 from tests.api.client import World, a_member_activation
 from tests.cli.test_commands import run, said
 
@@ -44,3 +45,11 @@ async def test_the_kinds_are_listed_on_the_command_line(world: World) -> None:
 
     assert "NUMBER_SEGMENT_IMPORT 号段入库 POST /v1/pools/{name}/ranges OPS 4" in said(shown)
     assert "NE_REPAIR 稽核补发 POST /v1/work-orders OPS 5 forward" in said(shown)
+
+
+@pytest.mark.parametrize("tail", [b"", b"\xff", b"[" * 5_000, b"}"])
+def test_a_document_that_is_broken_behind_an_unknown_kind_is_refused_all_the_same(
+    tail: bytes,
+) -> None:
+    with pytest.raises(BadRequest):
+        decode(b'{"type": "SIM_LOT", "more": ' + tail)

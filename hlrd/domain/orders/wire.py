@@ -53,7 +53,8 @@ def decode(document: bytes | msgspec.Raw) -> WorkOrder:
     try:
         order = _DECODER.decode(document)
     except msgspec.ValidationError as error:
-        raise _of_import(document) or refusal_of(error) from None
+        refusal = refusal_of(error)
+        raise (refusal.code == "KIND_UNKNOWN" and _of_import(document)) or refusal from None
     except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
         raise BadRequest("JSON_INVALID", f"not a JSON document: {error}") from None
     _normalize(order)
@@ -65,7 +66,7 @@ def _of_import(document: bytes | msgspec.Raw) -> Refusal | None:
     """Who posts what has a route of its own is told where."""
     try:
         named = _TYPED.decode(document).type
-    except msgspec.ValidationError:
+    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
         return None
     kind = next((kind for kind in IMPORTS if kind.name == named), None)
     if kind is None:
