@@ -3,7 +3,6 @@ each is written down. A kill loses nothing: what was noted as handed in is hande
 the same ids.
 """
 
-from collections import deque
 from collections.abc import Callable, Collection, Sequence
 from functools import partial
 from typing import Final, Protocol
@@ -83,7 +82,7 @@ class Walk:
         self._monotonic = monotonic
         self._on_change = on_change
         self._open: dict[int, _Open] = {}
-        self._refused: deque[Child] = deque()  #: for load; bounded by what is under way
+        self._refused: list[tuple[float, Child]] = []  #: for load, until then; counts as under way
         self._rest_until = 0.0
         self.ended: list[Ended] = []  #: not written down yet
         self.waiting: list[Child | Sending] = []  #: read, and not noted as handed in
@@ -93,7 +92,8 @@ class Walk:
 
     @property
     def open(self) -> int:
-        return len(self._open)
+        """Children under way, or about to be again."""
+        return len(self._open) + len(self._refused)
 
     def young(self) -> int:
         """Children that came lately."""
@@ -114,7 +114,7 @@ class Walk:
     def may_send(self) -> bool:
         return (
             self.batch.state is BatchState.RUNNING
-            and not (self.is_exhausted or self._refused)
+            and not self.is_exhausted
             and self._monotonic() >= self._rest_until
         )
 
@@ -140,15 +140,16 @@ class Walk:
 
     def retry(self) -> None:
         """Hand in again what was refused for load, when its time has come."""
-        if not self._refused or self._monotonic() < self._rest_until:
+        now = self._monotonic()
+        if not self._refused or now < self._rest_until:
             return
-        children = list(self._refused)
-        self._refused.clear()
-        self.hand_in(children)
+        due = [child for until, child in self._refused if until <= now]
+        self._refused = [(until, child) for until, child in self._refused if until > now]
+        self.hand_in(due)
 
     def give_up_refused(self) -> None:
         """It stops: what never became an order is left."""
-        for child in self._refused:
+        for _, child in self._refused:
             self.ended.append(Ended(child.row, RowState.LEFT))
         self._refused.clear()
 
@@ -174,11 +175,7 @@ class Walk:
     def _take_answer(self, child: Child, answers: list[Answer]) -> None:
         row, (answer,) = child.row, answers
         if isinstance(answer.refusal, Busy):
-            del self._open[row]
-            self._refused.append(child)
-            rest_s = min(answer.refusal.retry_after_s, limits.RETRY_AFTER_S_MAX)
-            self._rest_until = max(self._rest_until, self._monotonic() + rest_s)
-            self._on_change()
+            self._put_off(child, answer.refusal)
         elif answer.refusal is not None:
             self._end(Ended(row, RowState.FAILED, code=answer.refusal.code))
         elif answer.receipt is not None:
@@ -190,6 +187,15 @@ class Walk:
             open_.forget = self._engine.when_closed(
                 answer.id, lambda receipt: self._close(row, receipt)
             )
+
+    def _put_off(self, child: Child, refusal: Busy) -> None:
+        """With all that follow, unless it is for what this one alone is about: a field says so."""
+        until = self._monotonic() + min(refusal.retry_after_s, limits.RETRY_AFTER_S_MAX)
+        if not refusal.field:
+            self._rest_until = max(self._rest_until, until)
+        del self._open[child.row]
+        self._refused.append((until, child))
+        self._on_change()
 
     def _close(self, row: int, receipt: bytes) -> None:
         said = _DECODER.decode(receipt)

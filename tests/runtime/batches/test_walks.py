@@ -270,6 +270,16 @@ async def test_what_is_refused_for_load_is_handed_in_again(world: World) -> None
     assert await world.answered(100) == Counts(MEMBERS, 0, 0)
 
 
+async def test_a_user_with_too_many_orders_holds_up_nobody_else(world: World) -> None:
+    world.engine.refusals["B1-1"] = Busy("USER_QUEUE_FULL", "…", 60.0, "user_id")
+    async with world.running() as (_, peer):
+        await world.begin(peer, 100, stop())
+        await world.handed_in(6)
+        while len(set(world.engine.names)) < MEMBERS:
+            world.engine.close_all()
+            await asyncio.sleep(0.005)
+
+
 async def test_a_walk_goes_on_over_kills_and_each_member_has_one_order(world: World) -> None:
     async with world.running() as (_, peer):
         await world.begin(peer, 100, stop())
