@@ -129,7 +129,8 @@ def lane_of(order: WorkOrder) -> UserId:
     if isinstance(order, ProductPublish):
         return UserId(f"{_OF_PRODUCT}{order.product}")
     if isinstance(order, FanOut):
-        return UserId(f"{_OF_BATCH}{order.order_id}")
+        kind = type(order).__struct_config__.tag  # each has a lane of its own, whoever sent it
+        return UserId(f"{_OF_BATCH}{kind}:{order.order_id}")
     if isinstance(order, OfEnterprise):
         return UserId(f"{_OF_EC}{order.ec_code}")
     return UserId(f"{_OF_PARTNER}{order.ec_code}:{order.msisdn}")
