@@ -110,7 +110,7 @@ def _waits(
     hold_of: Callable[[Binding | None], Mapping[str, Any] | None],
 ) -> Mapping[str, Any] | None:
     if state == OrderState.SCHEDULED and record.scheduled_for is not None:
-        return {"code": "EFFECTIVE_TIME", "until": record.scheduled_for.astimezone(BEIJING)}
+        return {"reason": "EFFECTIVE_TIME", "until": record.scheduled_for.astimezone(BEIJING)}
     if state not in _NOT_STARTED:
         return None
     return hold_of(record.binding) or (live or {}).get("waits")

@@ -215,7 +215,7 @@ class Engine:
         if order_id not in self._parking:
             return None
         before = self.fallout.of_user(self._parking.user_of(order_id))
-        waits = None if before is None else {"code": BEHIND_FALLOUT, "order": str(before)}
+        waits = None if before is None else {"reason": BEHIND_FALLOUT, "order": str(before)}
         return {"state": OrderState.PARKED, "waits": waits}
 
     def _wall_of(self, monotonic_s: float) -> datetime:

@@ -117,10 +117,10 @@ def wait_of(
     if before is None and line[0] is not order:
         before = line[0]
     if before is not None:
-        return {"code": BEHIND_EARLIER, "order": str(before.id)}
+        return {"reason": BEHIND_EARLIER, "order": str(before.id)}
     if lane.waits is None:
         return None
-    told = {"code": lane.waits.code}
+    told = {"reason": lane.waits.code}
     if lane.waits.until is not None:
         until = wall_of(lane.waits.until).astimezone(BEIJING)
         told["until"] = until.isoformat(timespec="milliseconds")

@@ -90,9 +90,9 @@ WHERE w.id >= (SELECT low_water FROM node WHERE name = $1)
 UNION ALL
 SELECT w.id, w.user_id, w.priority,
     EXISTS (SELECT FROM fallout f WHERE f.order_id = w.id AND f.way IS NULL) AS in_fallout, w.kind
-FROM turn t JOIN work_order w ON w.id = t.order_id
-WHERE t.place IS NOT NULL AND NOT t.is_over
-  AND (w.id >> 40) IN (SELECT number FROM epoch WHERE epoch.node = $1)
+FROM (SELECT order_id FROM turn WHERE place IS NOT NULL AND NOT is_over OFFSET 0) AS t
+JOIN work_order w ON w.id = t.order_id
+WHERE (w.id >> 40) IN (SELECT number FROM epoch WHERE epoch.node = $1)
 ORDER BY id;
 
 -- name: last_seq
@@ -2091,6 +2091,14 @@ FROM (
       AND NOT EXISTS (SELECT FROM receipt r WHERE r.order_id = w.id AND r.is_final)
       AND NOT EXISTS (SELECT FROM turn t WHERE t.order_id = w.id
                       AND t.due_at IS NOT NULL AND t.place IS NULL)) AS o;
+
+-- name: state_stopped
+-- The next users of a province that have reasons, behind user $2.
+SELECT s.user_id, s.reasons, v.seq AS version
+FROM user_state s JOIN binding b USING (user_id)
+LEFT JOIN user_sequence v ON v.user_id = s.user_id AND v.subject = $4
+WHERE b.province = $1 AND s.user_id > $2 AND s.reasons <> '{}'
+ORDER BY s.user_id LIMIT $3;
 
 -- name: state_held
 -- How hlrd has these users, and whether an order of theirs is open; $2 is the subject of versions.

@@ -76,12 +76,12 @@ async def test_an_order_that_waits_for_its_time_says_until_when(world: World) ->
     reply = await world.ask("GET", "/v1/work-orders/5", source=Source.OPS)
 
     assert reply.json["state"] == "scheduled"
-    assert reply.json["waits"] == {"code": "EFFECTIVE_TIME", "until": "2026-12-01T00:00:00+08:00"}
+    assert reply.json["waits"] == {"reason": "EFFECTIVE_TIME", "until": "2026-12-01T00:00:00+08:00"}
 
 
 async def test_an_order_behind_another_says_which(world: World) -> None:
     order = await posted(world)
-    waits = {"code": "EARLIER_ORDER", "order": "7"}
+    waits = {"reason": "EARLIER_ORDER", "order": "7"}
     world.book.live[int(order)] = {"state": "queued", "waits": waits}
 
     reply = await world.ask("GET", f"/v1/work-orders/{order}", source=Source.OPS)

@@ -36,7 +36,7 @@ async def test_members_wait_for_the_gateway_and_partners_are_told_once() -> None
         await office.become("class1", HELD)
         assert await states(office) == ["pending"]
         waits = (await office.ask(f"/v1/work-orders/{member['id']}"))["waits"]
-        assert waits["code"] == "EC_NOT_READY"
+        assert waits["reason"] == "EC_NOT_READY"
         await office.restart_daemon()
         assert await states(office) == ["pending"]
         assert await office.hlr_log("ADD") == []

@@ -84,7 +84,7 @@ async def test_a_date_is_kept_over_a_kill_and_what_was_called_off_never_happens(
     made.stack.daemon.kill()
     await made.stack.start_daemon()
     shown = await made.staff.get(f"/v1/work-orders/{dated['id']}")
-    assert (shown["state"], shown["waits"]["code"]) == ("scheduled", "EFFECTIVE_TIME")
+    assert (shown["state"], shown["waits"]["reason"]) == ("scheduled", "EFFECTIVE_TIME")
     cancelled = await post(made, f"/v1/work-orders/{off['id']}/cancel", {})
     assert cancelled["state"] == "cancelled"
 

@@ -303,7 +303,7 @@ def test_a_member_that_waits_says_for_what() -> None:
     shown = stage.engine.show(answer.id)
 
     assert shown is not None
-    assert shown["waits"]["code"] == "EC_NOT_READY"
+    assert shown["waits"]["reason"] == "EC_NOT_READY"
 
 
 def test_a_wait_for_an_enterprise_is_over_one_day_and_the_number_goes_back() -> None:
@@ -448,7 +448,7 @@ def test_a_product_whose_member_never_comes_ends_without_a_command() -> None:
     (answer,) = stage.take(stage.subscribe())
     shown = stage.engine.show(answer.id)
     assert shown is not None
-    assert shown["waits"]["code"] == groups.MEMBER_NOT_OPENED
+    assert shown["waits"]["reason"] == groups.MEMBER_NOT_OPENED
 
     stage.wait(WAIT_S + 1)
     stage.close()

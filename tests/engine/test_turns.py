@@ -86,7 +86,7 @@ def test_an_order_waits_for_the_one_missing_before_it_and_then_runs_marked() -> 
     assert not stage.commands()
     told = stage.engine.show(order_id)
     assert told is not None
-    assert told["waits"]["code"] == "PREDECESSOR_MISSING"
+    assert told["waits"]["reason"] == "PREDECESSOR_MISSING"
     stage.wait(limits.PREDECESSOR_WAIT_S)
     stage.finish()
 
@@ -543,7 +543,7 @@ def test_a_stop_or_resume_behind_a_fallout_is_an_alarm(
     assert ("order_blocked_by_fallout" in capsys.readouterr().out) == is_alarm
     assert stage.engine.show(answer.id) == {
         "state": OrderState.PARKED,
-        "waits": {"code": "ORDER_IN_FALLOUT", "order": str(FIRST_ID)},
+        "waits": {"reason": "ORDER_IN_FALLOUT", "order": str(FIRST_ID)},
     }
 
 
