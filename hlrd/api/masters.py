@@ -4,7 +4,7 @@ from collections.abc import Sequence
 from typing import Final, Literal, TypeVar
 
 import msgspec
-from aiohttp import web
+from aiohttp import hdrs, web
 from msgspec import Struct
 
 from hlrd import limits
@@ -24,6 +24,7 @@ from hlrd.domain.reconciliation import Comparison, Said
 
 _PATH: Final = "/v1/state-masters"
 _ONE: Final = _PATH + "/{province}"
+_ENCODER: Final = msgspec.json.Encoder()
 _SAID: Final = msgspec.json.Decoder(Said)
 
 T = TypeVar("T")
@@ -59,6 +60,7 @@ class MasterRoutes:
             web.post(_ONE + "/switch", self.switch),
             web.post(_ONE + "/cancel", self.cancel),
             web.post(_ONE + "/reconcile", self.reconcile),
+            web.get(_ONE + "/users.ndjson", self.export, allow_head=False),
         ]
 
     async def list(self, request: web.Request) -> web.Response:
@@ -93,6 +95,17 @@ class MasterRoutes:
             before={"master": before.master, "next": before.next},
         ):
             return shown(await self._masters.cancel(province, wanted.operator_id))
+
+    async def export(self, request: web.Request) -> web.StreamResponse:
+        """Who is stopped and why, in the form of a list for `reconcile`."""
+        demand(request, Source.OPS)
+        pages = self._masters.stopped(_province(request))
+        response = web.StreamResponse(headers={hdrs.CONTENT_TYPE: NDJSON})
+        await response.prepare(request)
+        async for page in pages:
+            await response.write(_ENCODER.encode_lines(page))
+        await response.write_eof()
+        return response
 
     async def reconcile(self, request: web.Request) -> web.Response:
         demand(request, Source.OPS)

@@ -18,7 +18,7 @@ from hlrd.domain.identity import ICCID, MSISDN, Binding
 from hlrd.domain.lifecycle import BatchEvent, DeliveryState, MoveEvent
 from hlrd.domain.master import Master
 from hlrd.domain.operation import Task
-from hlrd.domain.reconciliation import Comparison, Said
+from hlrd.domain.reconciliation import Comparison, Said, Stopped
 from hlrd.domain.routing import Rehoming
 from hlrd.ne.halts import Halt
 from hlrd.pool.forecast import Forecast
@@ -490,6 +490,10 @@ class StateMasters(Protocol):
 
     async def cancel(self, province: str, operator_id: str) -> MasterView:
         """Conflict once it is switched."""
+        ...
+
+    def stopped(self, province: str) -> AsyncIterator[Sequence[Stopped]]:
+        """Every user that hlrd has reasons for, page by page."""
         ...
 
 

@@ -1,11 +1,14 @@
 """`hlrd master`: who may stop and resume the users of a province."""
 
+import sys
 import time
 from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping
 from pathlib import Path
+from tempfile import TemporaryFile
 from typing import Annotated, Any, Final
 
+import orjson
 import typer
 from rich.console import Console
 from rich.table import Column, Table
@@ -20,6 +23,7 @@ master: Final = typer.Typer(
 
 _PATH: Final = "/v1/state-masters"
 _LOOK_S: Final = 0.5
+_UNLISTED_SHOWN: Final = 100
 _PART_LINES: Final = 50_000
 _PART_BYTES: Final = 8 * 2**20
 _COUNTS: Final = (
@@ -69,8 +73,10 @@ def reconcile(
     client, sums = Client(url), Counter[str]()
     query = {"operator_id": operator, "repair": "yes" if repair else "no"}
     table = Table("user", "hlrd", "master", "repair")
+    listed: set[str] = set()
     for part in _parts(file):
         found = client.post_lines(f"{_path(province)}/reconcile", query, part)
+        listed.update(_named_in(part))
         sums.update({name: found[name] for name in _COUNTS})
         for one in found["differences"]:
             told = (_reasons(one["hlrd"]), _reasons(one["master"]))
@@ -78,6 +84,28 @@ def reconcile(
     if table.rows:
         Console().print(table)
     print(", ".join(f"{sums[name]:,} {name}" for name in _COUNTS))
+    unlisted = sorted(_stopped(client, province) - listed)
+    if unlisted:
+        shown = " ".join(unlisted[:_UNLISTED_SHOWN])
+        print(f"{len(unlisted):,} unlisted: stopped here, and not in the list: {shown}")
+
+
+@master.command()
+def export(province: Province, url: Url = URL) -> None:
+    """Print every user that hlrd has reasons for, one a line."""
+    Client(url).download(f"{_path(province)}/users.ndjson", sys.stdout.buffer)
+
+
+def _stopped(client: Client, province: str) -> set[str]:
+    with TemporaryFile() as file:
+        client.download(f"{_path(province)}/users.ndjson", file)
+        file.seek(0)
+        return {str(orjson.loads(line)["user_id"]) for line in file}
+
+
+def _named_in(part: bytes) -> Iterator[str]:
+    """The daemon has read it already."""
+    return (str(orjson.loads(line)["user_id"]) for line in part.splitlines() if line.strip())
 
 
 def _parts(file: Path) -> Iterator[bytes]:

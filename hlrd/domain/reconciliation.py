@@ -31,6 +31,14 @@ class Held:
     is_busy: bool  #: an order of the user is open
 
 
+class Stopped(Struct, frozen=True):
+    """A user that hlrd has reasons for, told as the master tells of one."""
+
+    user_id: str
+    reasons: list[LeveledReason]
+    state_version: int | None  #: as the master counted last
+
+
 @dataclass(slots=True)
 class Difference:
     user_id: str

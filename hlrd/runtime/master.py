@@ -6,7 +6,7 @@ where it was.
 """
 
 import asyncio
-from collections.abc import Mapping, Sequence
+from collections.abc import AsyncIterator, Mapping, Sequence
 from typing import Final, Protocol
 
 import structlog
@@ -18,6 +18,7 @@ from hlrd.domain.errors import BadRequest, Conflict, Unavailable
 from hlrd.domain.master import Master, Masters, Mastery
 from hlrd.domain.orders import PROVINCES
 from hlrd.domain.orders.batch import FanOut
+from hlrd.domain.reconciliation import Stopped
 from hlrd.engine.state_orders import StateOrders
 from hlrd.runtime.audit import AuditWriter
 from hlrd.store.errors import StoreUnavailable
@@ -112,6 +113,11 @@ class StateMasters:
     async def views(self) -> Sequence[MasterView]:
         """Of every province that something was said of."""
         return [await self.view(province) for province in self._masters.provinces()]
+
+    def stopped(self, province: str) -> AsyncIterator[Sequence[Stopped]]:
+        """Every user of the province that hlrd has reasons for."""
+        self._known(province)
+        return self._book.stopped(province)
 
     # Going on.
 

@@ -1,13 +1,14 @@
 """Who is master of user state in the database, and what hlrd holds of users' state."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import AsyncIterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Final
 
+from hlrd import limits
 from hlrd.domain.identity import UserId
 from hlrd.domain.master import Master, Mastery
-from hlrd.domain.reconciliation import Held
+from hlrd.domain.reconciliation import Held, Stopped, named
 from hlrd.domain.turn import STATE
 from hlrd.store.connection import Pool, Record
 from hlrd.store.errors import translated
@@ -19,6 +20,7 @@ _PUT: Final = query("state_master_put")
 _SWITCH: Final = query("state_master_switch")
 _FORGET: Final = query("state_versions_forget")
 _OPEN: Final = query("state_orders_open")
+_STOPPED: Final = query("state_stopped")
 _HELD: Final = query("state_held")
 
 
@@ -84,6 +86,19 @@ class MasterBook:
         assert row is not None
         return OpenStateOrders(row["waiting"], row["fallout"])
 
+    async def stopped(self, province: str) -> AsyncIterator[Sequence[Stopped]]:
+        """Every user of the province that hlrd has reasons for, page by page."""
+        last = ""
+        while True:
+            with translated():
+                rows = await self._pool.fetch(
+                    _STOPPED, province, last, limits.RECONCILE_USERS, STATE
+                )
+            if not rows:
+                return
+            yield [_stopped_of(row) for row in rows]
+            last = rows[-1]["user_id"]
+
     async def held(self, users: Sequence[UserId]) -> Mapping[UserId, Held]:
         """Nothing of users without a number."""
         with translated():
@@ -95,6 +110,11 @@ def _row_of(row: Record) -> MasterRow:
     following = None if row["next"] is None else Master(row["next"])
     mastery = Mastery(Master(row["master"]), following)
     return MasterRow(row["province"], mastery, row["operator_id"], row["since"])
+
+
+def _stopped_of(row: Record) -> Stopped:
+    reasons = named(reasons_of(row["reasons"]))
+    return Stopped(row["user_id"], reasons, row["version"])
 
 
 def _held_of(row: Record) -> Held:

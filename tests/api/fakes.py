@@ -20,8 +20,10 @@ from hlrd.domain.lifecycle import MOVE, ImportState, MoveEvent, MoveState
 from hlrd.domain.master import Master, Mastery
 from hlrd.domain.operation import Task
 from hlrd.domain.orders import WorkOrder
-from hlrd.domain.reconciliation import Comparison, Held, Said
+from hlrd.domain.orders.standing import LeveledReason
+from hlrd.domain.reconciliation import Comparison, Held, Said, Stopped
 from hlrd.domain.routing import Rehoming
+from hlrd.domain.suspension import Reason
 from hlrd.ne.halts import Halt
 from hlrd.pool import simfaults
 from hlrd.pool.forecast import Forecast
@@ -706,6 +708,9 @@ class FakeMasters:
             raise Conflict("MASTER_ALREADY", "it is", "master")
         self.by_province[province] = Mastery(now.master, master)
         return await self.view(province)
+
+    async def stopped(self, province: str) -> AsyncIterator[Sequence[Stopped]]:
+        yield [Stopped("8", [LeveledReason(Reason.ARREARS, 2)], 7)]
 
     async def cancel(self, province: str, operator_id: str) -> MasterView:
         self.by_province[province] = Mastery(self.by_province[province].master)

@@ -45,6 +45,19 @@ async def test_a_list_of_the_master_is_compared(
     assert (asked[0], asked[2], asked[3]) == ("200", "anna", repairs)
     assert "7 none ARREARS:2" in said(compared)
     assert "1 compared, 0 equal, 1 different" in said(compared)
+    assert "1 unlisted: stopped here, and not in the list: 8" in said(compared)
+
+
+async def test_who_is_stopped_is_listed_in_the_form_that_is_compared() -> None:
+    async with a_world() as world:
+        listed = await run(world, "master", "export", "200")
+
+    (line,) = listed.output.splitlines()
+    assert orjson.loads(line) == {
+        "user_id": "8",
+        "reasons": [{"reason": "ARREARS", "level": 2}],
+        "state_version": 7,
+    }
 
 
 def test_a_long_list_is_sent_in_parts_that_lose_no_line(

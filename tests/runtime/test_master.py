@@ -299,6 +299,21 @@ async def test_what_differs_gets_one_repair_however_often_the_list_is_sent(
     assert first.differences[0].order_id == repair.order_id
 
 
+async def test_everybody_of_the_province_with_reasons_is_listed(
+    dsn: str, database: Connection, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(limits, "RECONCILE_USERS", 2)
+    for n in range(1, 6):
+        await user(database, n, reasons='{"ARREARS": 2}' if n != 2 else "{}")
+    await user(database, 6, province="100", reasons='{"ARREARS": 2}')
+
+    async with an_office(dsn) as office:
+        listed = [one async for page in office.desk.stopped("200") for one in page]
+
+    assert [one.user_id for one in listed] == ["1", "3", "4", "5"]
+    assert listed[0].reasons == [LeveledReason(Reason.ARREARS, 2)]
+
+
 async def test_a_list_is_compared_in_parts(
     dsn: str, database: Connection, monkeypatch: pytest.MonkeyPatch
 ) -> None:
