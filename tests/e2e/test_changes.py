@@ -59,8 +59,8 @@ async def opened(made: System) -> tuple[Book, dict[str, Bound]]:
 
 async def subscribers(made: System) -> dict[str, str]:
     """IMSI by number, of all HLRs."""
-    found = {}
-    for name in made.stack.shape.hlr_names:
+    found = {str(row.msisdn).removeprefix("86"): row.imsi for row in await real_subscribers(made)}
+    for name in emulated(made):
         for row in await made.stack.control(name, "GET", "/dump"):
             if row["record"] == "subscriber":
                 found[row["isdn"].removeprefix("86")] = row["imsi"]
@@ -68,8 +68,18 @@ async def subscribers(made: System) -> dict[str, str]:
 
 
 async def keys(made: System) -> set[str]:
-    dumps = [await made.stack.control(name, "GET", "/dump") for name in made.stack.shape.hlr_names]
-    return {row["imsi"] for dump in dumps for row in dump if row["record"] == "key"}
+    real = {row.imsi for row in await real_subscribers(made) if row.has_key}
+    dumps = [await made.stack.control(name, "GET", "/dump") for name in emulated(made)]
+    return real | {row["imsi"] for dump in dumps for row in dump if row["record"] == "key"}
+
+
+def emulated(made: System) -> list[str]:
+    return [name for name in made.stack.shape.hlr_names if name not in made.stack.real_hlrs]
+
+
+async def real_subscribers(made: System) -> list[Any]:
+    hlrs = made.stack.real_hlrs.values()
+    return [row for real in hlrs for row in await asyncio.to_thread(real.subscribers)]
 
 
 async def relations(made: System) -> dict[str, str]:
@@ -197,7 +207,13 @@ async def test_a_switch_that_is_refused_leaves_the_user_as_he_was() -> None:
         assert (faults, cards.get("scrapped")) == ([], None)
 
 
-@pytest.mark.parametrize("dialect", [each for each in EMULATED_HLRS if each != "huawei_hlr"])
+@pytest.mark.parametrize(
+    "dialect",
+    [
+        *(each for each in EMULATED_HLRS if each != "huawei_hlr"),
+        pytest.param("osmo_hlr", marks=pytest.mark.osmo),  # a real one
+    ],
+)
 async def test_every_dialect_gives_its_users_other_cards_and_numbers(dialect: str) -> None:
     async with system(replace(SMALL, hlr_dialect=dialect), orders=200) as made:
         _, users = await opened(made)
