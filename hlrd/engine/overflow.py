@@ -195,9 +195,8 @@ class Overflow:
         binding = item.binding or (None if user is None else user.binding)
         return self._groups.line_of(item) or self._segments.line(binding)
 
-    def _load(self, item: StoredOrder, *, is_resent: bool) -> None:
+    def _load(self, item: StoredOrder) -> None:
         entry = self.entry(item)
-        entry.is_doubted = entry.is_doubted or is_resent
         lane = self._book.add(entry)
         if not lane.is_known:
             lane.user, lane.is_known = self._segments.user(item.user), True
@@ -228,13 +227,17 @@ class Overflow:
             state=OrderState.SCHEDULED if is_waiting else OrderState.PARKED,
             binding=item.binding and self._segments.binding(item.binding),
             claim=item.claim and self._segments.binding(item.claim),
-            is_doubted=item.id < self._first_own_id and not is_waiting,
+            is_doubted=self._may_be_sent(item) and not is_waiting,
             release=item.release,
             due_at=turn.due_at,
             place=turn.place or item.id,
             after=turn.after,
             business_key=turn.business_key,
         )
+
+    def _may_be_sent(self, item: StoredOrder) -> bool:
+        """By a run before this one, or before it fell out."""
+        return item.id < self._first_own_id or item.release is not None
 
     def on_unparked(self, stored: Sequence[StoredOrder]) -> None:
         """Orders read back from the journal, each user's in order of id."""
@@ -244,7 +247,7 @@ class Overflow:
         reading.crowded = self._crowded(stored, reading)
         for item in stored:
             if self._may_load(item, reading):
-                self._load(item, is_resent=item.id in reading.resent)
+                self._load(item)
         self._put_back(reading, stored)
         for user_id in dict.fromkeys(item.user_id for item in stored):
             lane = self._book.lanes.get(user_id)

@@ -9,7 +9,7 @@ import orjson
 
 from hlrd.domain.catalogue import BY_NAME
 from hlrd.domain.conflict import Nature
-from hlrd.domain.fallout import Release
+from hlrd.domain.fallout import Release, Way
 from hlrd.domain.identity import (
     ICCID,
     IMSI,
@@ -364,8 +364,13 @@ class Stage:
         return StoredOrder(
             record.id, record.source, record.order_id, record.kind, record.user_id,
             record.priority, record.content_hash, record.payload, record.accepted_at,
-            binding, self.users.get(record.user_id), self.releases.get(record.id), claim=claim,
+            binding, self.users.get(record.user_id), self._release_of(record.id), claim=claim,
         )  # fmt: skip
+
+    def _release_of(self, order_id: int) -> Release | None:
+        """A resend of any that fell out, where the test says nothing else."""
+        fell_out = any(one.order_id == order_id and one.fall for one in self.journal.durable)
+        return self.releases.get(order_id) or (Release(Way.RESEND) if fell_out else None)
 
     # What is seen.
 

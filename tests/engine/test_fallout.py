@@ -261,6 +261,25 @@ def test_an_errand_is_sent_as_a_command_and_answered_once() -> None:
     assert fallen.id not in stage.engine.fallout
 
 
+def test_one_that_could_not_come_in_at_once_is_read_back_all_the_same() -> None:
+    """An order of its user was accepted while it was read, so it stands in line once more."""
+    fallen = suspended_in_vain()
+    fallen.interim()
+    stage = fallen.stage
+    stage.releases[fallen.id] = Release(Way.RESEND)
+    stage.engine.release(fallen.id)
+    stage.submit(stage.resume())
+    stage.resolve()
+    late = stage.journal.accepts[0]
+    stage.accept()
+    stage.unpark(fallen.records)
+    while stage.lookup.unparking:
+        stage.unpark([*fallen.records, late])
+    stage.wait(11)
+
+    assert stage.commands() == ["readBack setBarring"]
+
+
 # A change.
 
 VIDEO = a_product("VIDEO", a_content("VIDEO", "V1"))
