@@ -199,3 +199,39 @@ async def test_who_pays_goes_before_the_stop_of_an_ec_and_the_ec_that_pays_takes
         assert stopped["marks"] == ["OVERTAKEN"]
         assert stopped["rows_ok"] + stopped["rows_left"] == 400
         assert await reasons(made) == {}
+
+
+async def test_rows_get_the_cards_of_a_range_and_the_numbers_they_name() -> None:
+    async with system(orders=400) as made:
+        esop, ops = Caller(made, Source.ESOP), Caller(made, Source.OPS)
+        _, listed = await ops.ask("GET", "/v1/sim-lots")
+        lot = listed["lots"][0]
+        _, text = await ops.ask("GET", f"/v1/sim-lots/{lot['name']}/cards.csv")
+        cards = sorted(row["iccid"] for row in csv.DictReader(StringIO(text)))[10:40]
+        span = next(one for one in made.stock.ranges if one.hlr == lot["hlr"])
+        named = [str(int(span.first) + n) for n in range(30)]
+
+        status, ranged = await esop.post_file(
+            "RANGE", rows_of(30), iccid_first=cards[0], iccid_last=cards[-1]
+        )
+        assert status == 202, ranged
+        over = await esop.until(ranged["id"], lambda shown: shown["state"] in ("done", "refused"))
+        assert over["ok"] == 30, over
+        by_range = await results(esop, ranged["id"])
+        taken = {row["msisdn"] for row in by_range}
+        free = [number for number in named if number not in taken]
+        _, posted = await esop.post_file("NAMED", members_with(free, first=9_500_000))
+        done = await esop.until(posted["id"], lambda shown: shown["state"] in ("done", "refused"))
+        _, refused = await esop.post_file("TAKEN", members_with(free, first=9_600_000))
+
+        assert [row["iccid"] for row in by_range] == cards
+        assert done["ok"] == len(free), done
+        assert [row["msisdn"] for row in await results(esop, posted["id"])] == free
+        assert refused["code"] == "BATCH_INVALID"
+        assert len(refused["errors"]) == len(free)
+
+
+def members_with(numbers: list[str], *, first: int) -> str:
+    return "user_id,ec_code,msisdn\n" + "".join(
+        f"{first + n},{EC},{number}\n" for n, number in enumerate(numbers)
+    )
