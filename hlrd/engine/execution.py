@@ -4,7 +4,6 @@ from collections.abc import Callable, Sequence
 from typing import Final, TypeAlias
 
 from hlrd import metrics
-from hlrd.domain.catalogue import Direction
 from hlrd.domain.claim import target_of
 from hlrd.domain.fallout import Way
 from hlrd.domain.group import Enterprises
@@ -31,14 +30,12 @@ from hlrd.engine.dispatch import Dispatch, found
 from hlrd.engine.fallout import as_left
 from hlrd.engine.segments import Segments
 from hlrd.engine.timers import Timers
+from hlrd.engine.wayback import PASSED, gives_up, goes_back, is_of_before, to_undo, was_as_meant
 from hlrd.ports import Clock, Intent
 
 NOT_CONFIGURED = Outcome(
     Verdict.PERMANENT, "NE_NOT_CONFIGURED", "the configuration has no network element of that name"
 )
-
-
-_PASSED: Final = frozenset({TaskState.DONE, TaskState.SKIPPED})
 
 
 NOT_BEGUN: Final = frozenset({OrderState.RECEIVED, OrderState.QUEUED})
@@ -235,7 +232,7 @@ class Execution:
         if task.was_exists and outcome.verdict is Verdict.ABSENT:
             # What stands in the way is not this card's record, so no resend can succeed.
             outcome = task.outcome = Outcome(Verdict.DIFFERENT, outcome.code, outcome.text)
-        elif outcome.is_standing and _is_of_before(task):
+        elif outcome.is_standing and is_of_before(task):
             # A person who resends it wants it tried again, not told how it went the last time.
             outcome = task.outcome = Outcome(Verdict.ABSENT, outcome.code, outcome.text)
         decision = FINAL.get(outcome.verdict) or decide(
@@ -244,7 +241,7 @@ class Execution:
             is_read_back=is_read_back,
             settle_s=self._dispatch.settle_s(task.task.ne),
             poll_s=self._dispatch.poll_s(task.task.ne),
-            gives_up=_gives_up(task),
+            gives_up=gives_up(task),
             jitter=self._chance(),
         )
         if not is_read_back:
@@ -263,7 +260,7 @@ class Execution:
                 self._done(task)
             case Step.DONE_THEN:
                 task.move(TaskEvent.CONFIRMED)
-                if not _was_as_meant(task):
+                if not was_as_meant(task):
                     self._owe(task, outcome)
                 self._done(task)
             case Step.FIRST:
@@ -414,9 +411,9 @@ class Execution:
         elif order.state is OrderState.COMPENSATING:
             order.move(OrderEvent.UNDO_FAILED)
             self._on_end(order)
-        elif _goes_back(order.failure):
+        elif goes_back(order.failure):
             order.move(OrderEvent.STEP_FAILED_BACKWARD)
-            self._run(order, undo(_to_undo(order)))
+            self._run(order, undo(to_undo(order)))
         else:
             order.move(OrderEvent.STEP_FAILED_FORWARD)
             self._on_end(order)
@@ -428,7 +425,7 @@ class Execution:
 
     @staticmethod
     def _last_stage_done(order: OpenOrder) -> bool:
-        return all(task.state in _PASSED for task in order.stages[order.stage])
+        return all(task.state in PASSED for task in order.stages[order.stage])
 
     def _end_impossible(self, order: OpenOrder, why: Impossible) -> None:
         order.plan = None
@@ -437,70 +434,10 @@ class Execution:
         self._on_end(order)
 
 
-def _waits(lane: Lane) -> bool:
-    return lane.waits is not None
-
-
-def _gives_up(task: OpenTask) -> bool:
-    """Whether a passing fault that does not pass counts as a refusal in the end."""
-    order = task.order
-    if order.kind.is_patient:
-        return False
-    return order.state is OrderState.EXECUTING and _goes_back(task)
-
-
-def _goes_back(task: OpenTask) -> bool:
-    """Whether the order is undone when `task` fails for good. Not of a kind that only goes forward;
-    nor behind its turning point, nor where a run before this one may have been behind it: what
-    stands later in the plan was never sent if this was found absent.
-    """
-    order = task.order
-    assert order.plan is not None, "a task belongs to a plan"
-    if order.kind.direction is Direction.FORWARD:
-        return False
-    turning_point = order.plan.turning_point
-    if turning_point is None:
-        return True
-    return order.stage <= turning_point and (not order.is_doubted or _was_absent(task))
-
-
-def _was_absent(task: OpenTask) -> bool:
-    return any(sent.outcome and sent.outcome.verdict is Verdict.ABSENT for sent in task.sent)
-
-
 def _released_first(line: Sequence[OpenOrder]) -> Sequence[OpenOrder]:
     """What fell out had begun: nothing goes before it, whatever came meanwhile."""
     return sorted(line, key=lambda order: order.release is None)
 
 
-def _was_as_meant(task: OpenTask) -> bool:
-    """It was only read back, by an order that sends nothing unless it must."""
-    return task.order.kind.reads_first and _is_of_before(task)
-
-
-def _is_of_before(task: OpenTask) -> bool:
-    """Whether only a run before this one, or before a person's resend, can have sent it."""
-    return task.order.is_doubted and all(sent.intent is Intent.READ_BACK for sent in task.sent)
-
-
-def _to_undo(order: OpenOrder) -> list[Task]:
-    """What is done, and what failed without a clear word that nothing was done. Of an order that a
-    run before this one may have sent, also what comes later in the plan.
-    """
-    return [task.task for stage in order.stages for task in stage if _may_stand(task)]
-
-
-def _may_stand(task: OpenTask) -> bool:
-    if task.state is not TaskState.FAILED:
-        return task.state in _PASSED or task.order.is_doubted
-    assert task.outcome is not None, "a task fails by an outcome"
-    if task.outcome.verdict is Verdict.DIFFERENT:
-        return False
-    if task.outcome.verdict is not Verdict.PERMANENT:
-        return True
-    if not task.sent:
-        return task.order.is_doubted
-    if any(sent.outcome is not None and sent.outcome.is_partial for sent in task.sent):
-        return True
-    # A refused read-back says nothing about the command that was in doubt.
-    return task.sent[-1].intent is Intent.READ_BACK and not task.was_exists
+def _waits(lane: Lane) -> bool:
+    return lane.waits is not None

@@ -17,7 +17,7 @@ from hlrd.domain.plans.plan import Ground, Plan
 from hlrd.domain.product import Product
 from hlrd.domain.publication import Products
 from hlrd.domain.user import User
-from hlrd.engine import completion, execution, turns
+from hlrd.engine import completion, execution, turns, wayback
 from hlrd.engine.engine import Engine
 from hlrd.engine.execution import Execution
 from hlrd.engine.hand import Hand
@@ -91,7 +91,7 @@ def skips_compensation(patch: MonkeyPatch) -> None:
 
 
 def undoes_only_what_it_saw_done(patch: MonkeyPatch) -> None:
-    patch.setattr(execution, "_may_stand", lambda task: task.state is TaskState.DONE)
+    patch.setattr(wayback, "_may_stand", lambda task: task.state is TaskState.DONE)
 
 
 def trusts_the_run_before(patch: MonkeyPatch) -> None:
@@ -210,7 +210,8 @@ def turns_back_behind_the_switch(patch: MonkeyPatch) -> None:
     def always(task: Any) -> bool:
         return task.order.kind.direction is Direction.BACKWARD
 
-    patch.setattr(execution, "_goes_back", always)
+    patch.setattr(execution, "goes_back", always)
+    patch.setattr(wayback, "goes_back", always)
 
 
 def leaves_the_lost_stopped(patch: MonkeyPatch) -> None:
