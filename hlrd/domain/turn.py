@@ -128,7 +128,9 @@ def state_version_of(kind: OrderKind, order: WorkOrder) -> int | None:
 
 def is_counted(kind: OrderKind, order: WorkOrder) -> bool:
     """Upstream gives it a number, in the sequence of its user or of the user's state."""
-    return order.seq is not None or state_version_of(kind, order) is not None
+    if order.seq is not None:
+        return True
+    return kind.is_versioned and state_version_of(kind, order) is not None
 
 
 def subject_of(kind: OrderKind, order: WorkOrder) -> str:
@@ -147,6 +149,8 @@ def business_key(kind: OrderKind, order: WorkOrder) -> str | None:
     """Names what the order does in upstream's business, whichever system sent it and under which
     id: two orders of one user with the same key are one. None where upstream names no such thing.
     """
+    if order.root_order_id is None and not kind.is_versioned:
+        return None
     version = state_version_of(kind, order)
     if version is None and order.root_order_id is None:
         return None
@@ -161,9 +165,9 @@ def steps_of(one: Standing) -> tuple[tuple[str, int], ...]:
     """What an order that ended has moved on in its user's sequence, by subject. One that failed was
     applied to nothing, and its number is used up all the same.
     """
-    seq, version = sequence_of(one), state_version_of(one.kind, one.order)
-    if seq is None and version is None:
+    if not is_counted(one.kind, one.order):
         return ()
+    seq, version = sequence_of(one), state_version_of(one.kind, one.order)
     steps: list[tuple[str, int]] = [] if seq is None else [(ANY, seq)]
     if one.state is OrderState.SUCCEEDED:
         subject = subject_of(one.kind, one.order)
@@ -283,7 +287,7 @@ def coalescing(line: Sequence[Standing], user: User, applied: Applied) -> tuple[
         return ()
     if user.state is not UserState.ACTIVE or reason in user.reasons:
         return ()
-    last_seq = applied.get(ANY)
+    last_seq, version = applied.get(ANY), applied.get(STATE)
     found: list[int] = []
     for place, one in enumerate(line):
         seq = sequence_of(one)
@@ -291,6 +295,11 @@ def coalescing(line: Sequence[Standing], user: User, applied: Applied) -> tuple[
             if last_seq is not None and seq > last_seq + 1 and place:
                 return ()
             last_seq = seq if last_seq is None else max(seq, last_seq)
+        said = state_version_of(one.kind, one.order)
+        if said is not None:
+            if version is not None and said < version:
+                return ()
+            version = said
         if not _may_coalesce(one) or not one.kind.is_about(user, one.order):
             return ()
         if _reason_of(one) == reason and one.repeat_of is None:
@@ -313,7 +322,7 @@ _UNSENT: Final = frozenset({OrderState.QUEUED, OrderState.EXECUTING})
 
 def _reason_of(one: Standing) -> str | None:
     """Of an order that sets or clears a reason, and does nothing else."""
-    if getattr(one.order, "reasons", None):
+    if getattr(one.order, "reasons", None) is not None:
         return None  # it says the whole set
     reason = getattr(one.order, "reason", None)
     return reason if one.kind.nature in (Nature.SUSPEND, Nature.RESUME) else None

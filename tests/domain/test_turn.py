@@ -317,6 +317,19 @@ def test_an_order_that_succeeded_moves_the_version_of_the_state_on() -> None:
     assert steps_of(failed) == (("", 3),)
 
 
+def test_a_resume_older_than_the_stop_takes_it_not_back() -> None:
+    older, newer = resume(2, state_version=7), resume(2, state_version=9)
+
+    assert turn(suspend(1, state_version=8), older) == RUN
+    assert turn(suspend(1, state_version=8), newer) == Needless((0, 1), Mark.COALESCED)
+
+
+def test_a_resume_that_says_the_whole_set_takes_no_stop_back_alone() -> None:
+    word = {"state_version": 3, "reasons": []}
+
+    assert turn(suspend(1), resume(2, **word)) == RUN
+
+
 @given(st.lists(st.sampled_from((suspend, resume, other_suspend)), min_size=1, max_size=6))
 def test_taking_back_leaves_the_reasons_as_running_all_would(kinds: list[Any]) -> None:
     line = [kind(n) for n, kind in enumerate(kinds, start=1)]

@@ -33,6 +33,8 @@ class Faults:
     missing: float = 0.0  #: a number of a sequence is left out
     twin: float = 0.0  #: an order comes once more, under another id
     dated: float = 0.0  #: an order is dated ahead
+    versioned: float = 0.0  #: an order has a version of its user's state, not always the next
+    word: float = 0.0  #: … and says all reasons that its sender knows of
     repair: float = 0.0  #: an order looks whether the HLR has what it should
     recall: float = 0.0  #: somebody calls an order off, or urges one on
 
@@ -63,6 +65,8 @@ MOST = Faults(
     missing=0.1,
     twin=0.3,
     dated=0.15,
+    versioned=0.5,
+    word=0.4,
     repair=0.15,
     recall=0.6,
 )

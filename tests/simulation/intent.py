@@ -36,6 +36,9 @@ from tests.simulation.database import Database
 from tests.simulation.turns import Progress, order_of_id, seq_of
 from tests.simulation.world import promise
 
+_KEPT = {"OPS": set[str](), "BOSS": {"LOST", "FRAUD"}, "CRM": {"FRAUD"}}
+"""What a source has no right to clear."""
+
 
 @dataclass(slots=True)
 class Wanted:
@@ -101,7 +104,7 @@ def replay(database: Database, may_fail: Callable[[int], bool]) -> dict[str, Wan
                 _rebind(user, order, record.binding)
         elif _is_possible(user, order):
             promise(closing.state == "succeeded", f"{order_id} is {closing.state}, not done")
-            _change(user, order)
+            _change(user, order, record.source)
         else:
             promise(closing.state == "failed", f"{order_id} is {closing.state} on a user without")
     return users
@@ -155,8 +158,13 @@ def _is_possible(user: Wanted, order: WorkOrder) -> bool:
     )
 
 
-def _change(user: Wanted, order: WorkOrder) -> None:
+def _change(user: Wanted, order: WorkOrder, source: str) -> None:
     if user.binding is None:
+        return
+    said = getattr(order, "reasons", None)
+    if said is not None:
+        kept = {reason: user.reasons[reason] for reason in user.reasons if reason in _KEPT[source]}
+        user.reasons = kept | {one.reason: one.level for one in said}
         return
     match order:
         case ArrearsSuspend() | VoluntarySuspend() | OperatorSuspend():

@@ -70,7 +70,9 @@ class Progress:
         key, subject = _key(order), _subject(order)
         first = self.done.get(key)
         latest = self.applied.get(subject, -1)
+        version = getattr(order, "state_version", None)
         is_late = seq is not None and subject is not None and latest > seq
+        is_late = is_late or (version is not None and self.applied.get("state", version) > version)
         is_repeat = key is not None and first is not None and "COALESCED" not in marks
         promise(is_repeat == ("DUPLICATE_OF" in marks), f"{order_id} of {first}: {marks}")
         promise(is_repeat or is_late == ("SUPERSEDED" in marks), f"{order_id}, {latest}: {marks}")
@@ -78,6 +80,8 @@ class Progress:
             promise(told["duplicate_of"] == str(first), f"{order_id} names not {first}")
         if seq is not None and subject is not None:
             self.applied[subject] = max(seq, latest)
+        if version is not None:
+            self.applied["state"] = max(version, self.applied.get("state", version))
         if key is not None:
             self.done.setdefault(key, order_id)
         return is_repeat or is_late
@@ -88,7 +92,8 @@ def _subject(order: WorkOrder) -> object:
 
 
 def _key(order: WorkOrder) -> object:
-    subject = _subject(order)
-    if order.root_order_id is None or subject is None:
+    subject, version = _subject(order), getattr(order, "state_version", None)
+    if subject is None or (version is None and order.root_order_id is None):
         return None
-    return type(order), subject, getattr(order, "level", None), order.root_order_id
+    named = ("root", order.root_order_id) if version is None else ("version", version)
+    return type(order), subject, getattr(order, "level", None), named

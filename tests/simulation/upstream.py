@@ -102,6 +102,7 @@ class Upstream:
         self._faults = faults
         self._count = 0
         self._seqs: Counter[str] = Counter()
+        self._versions: Counter[str] = Counter()
         self._late: list[Post] = []
 
     # Orders.
@@ -219,9 +220,11 @@ class Upstream:
             return self._open(fixed, services)
         msisdn = self._number_of(fixed["user_id"])
         if kind is ArrearsSuspend:
-            return ArrearsSuspend(**fixed, msisdn=msisdn, level=rng.choice((1, 2)))
+            level = rng.choice((1, 2))
+            word = self._word(fixed["user_id"], LeveledReason(Reason.ARREARS, level))
+            return ArrearsSuspend(**fixed, msisdn=msisdn, level=level, **word)
         if kind is PaymentResume:
-            return PaymentResume(**fixed, msisdn=msisdn)
+            return PaymentResume(**fixed, msisdn=msisdn, **self._word(fixed["user_id"]))
         if kind is SimReplace:
             return self._replace(fixed, msisdn, is_named=is_named)
         if kind is NumberChange:
@@ -242,6 +245,17 @@ class Upstream:
         if kind is ProductUnsubscribe:
             return ProductUnsubscribe(**fixed, msisdn=msisdn, product=rng.choice(_PRODUCTS))
         return UserTerminate(**fixed, msisdn=msisdn, quarantine_days=0)
+
+    def _word(self, user: str, *reasons: LeveledReason) -> dict[str, Any]:
+        """What an order says of its user's state as the master has it."""
+        faults, rng = self._faults(), self.world.rng
+        if not self.world.happens(faults.versioned):
+            return {}
+        version = self._versions[user] = max(0, self._versions[user] + rng.choice((1, 1, 2, -1)))
+        if not self.world.happens(faults.word):
+            return {"state_version": version}
+        others = [LeveledReason(Reason.VOLUNTARY, 1)] if rng.random() < 0.5 else []
+        return {"state_version": version, "reasons": [*reasons, *others]}
 
     def _open(self, fixed: dict[str, Any], services: list[Service]) -> WorkOrder:
         """With a card of the stock, or one that comes with its key."""
