@@ -131,8 +131,9 @@ class Lane(Struct, eq=False):
     def note(self, order: OpenOrder) -> None:
         """`order` ended: what that means for those of its user that come after it in sequence, or
         do the same under another id."""
-        for subject, seq in steps_of(order):
-            self.apply(subject, seq)
+        if self.applied is not None:
+            for subject, seq in steps_of(order):
+                self.apply(subject, seq)
         if order.business_key is not None and order.state is OrderState.SUCCEEDED:
             self._repeat(order.business_key, order.repeat_of or order.id)
 
