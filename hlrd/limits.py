@@ -139,8 +139,8 @@ LANE_AGEING_S: Final = 60.0
 """Waiting this long lifts a task by one priority class, so that no class ever starves."""
 
 URGENT_IN_A_ROW: Final = 15
-"""Urgent tasks that an NE is sent before one that is not, if both wait: a flood of the urgent leaves
-a sixteenth to the rest, and the rest never more than that to wait for."""
+"""Urgent tasks that an NE is sent before one that is not, if both wait. A flood of the urgent
+leaves a sixteenth to the rest, and the urgent never wait for more of the rest than that."""
 
 RESERVED_SESSIONS_FROM: Final = 32
 """An NE with at least this many sessions keeps one for urgent tasks alone: 3 % of it or less. With

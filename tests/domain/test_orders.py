@@ -178,7 +178,9 @@ def test_another_content_has_another_hash(change: dict[str, Any]) -> None:
         ("effective_time", 62 * 86_400 + 1, "EFFECTIVE_TIME_TOO_FAR"),
     ],
 )
-def test_times_are_of_beijing_and_not_too_far_ahead(field: str, ahead_s: int, code: str | None) -> None:
+def test_times_are_of_beijing_and_not_too_far_ahead(
+    field: str, ahead_s: int, code: str | None
+) -> None:
     text = (NOW + timedelta(seconds=ahead_s)).strftime("%Y%m%d%H%M%S")
     order = decoded({**GOOD["PAYMENT_RESUME"], field: text})
 
