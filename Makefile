@@ -69,7 +69,7 @@ sim: $(READY) ## the engine under SEEDS=n random schedules of faults and crashes
 torture-pool: $(READY) ## a million allocations through 20 kills and 3 restarts of PostgreSQL, checked; ARGS=--help
 	@$(BIN)/python -m loadtest.torture $(ARGS)
 
-docs: $(READY) ## write again what is drawn from tables: docs/states.md, docs/metrics.md
+docs: $(READY) ## write again what is drawn: docs/states.md, docs/metrics.md, docs/orders.md
 	@$(BIN)/python -m tests.draw
 
 lock: ## write requirements.lock anew from pyproject.toml: newest versions allowed, with hashes

@@ -1,4 +1,4 @@
-"""Draws docs/states.md and docs/metrics.md from the code: `make docs`.
+"""Draws docs/states.md, docs/metrics.md and docs/orders.md from the code: `make docs`.
 
 `tests/test_house.py` fails while a drawn page differs from what the code says.
 """
@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Any, Final
 
 from hlrd.domain import lifecycle
+from tests.orders_page import page
 
 ROOT: Final = Path(__file__).parents[1]
 
@@ -65,6 +66,10 @@ def metrics() -> str:
     return "\n".join(parts) + "\n"
 
 
+def orders() -> str:
+    return _HEAD.format(source="hlrd/domain/catalogue.py and tests/orders_page") + page.draw()
+
+
 def declared_metrics() -> Iterator[tuple[str, str, str, list[str]]]:
     """Kind, name, meaning and labels of each metric, in the order of the file."""
     module = ast.parse((ROOT / "hlrd/metrics.py").read_text("utf-8"))
@@ -80,6 +85,7 @@ def declared_metrics() -> Iterator[tuple[str, str, str, list[str]]]:
 PAGES: Final[Mapping[Path, Callable[[], str]]] = {
     ROOT / "docs/states.md": states,
     ROOT / "docs/metrics.md": metrics,
+    ROOT / "docs/orders.md": orders,
 }
 
 

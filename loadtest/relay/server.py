@@ -129,11 +129,7 @@ class Server(Emulator):
         return list(self.system.records.values())
 
     def shown(self, command: Work | str) -> str:
-        """A report without the key in it."""
-        if isinstance(command, str) or command.content is None or KEY not in command.content:
-            return jsonpeer.shown(command)
-        content = {name: value for name, value in command.content.items() if name != KEY}
-        return jsonpeer.shown(command._replace(body=msgspec.json.encode(content)))
+        return shown(command)
 
     def restore(self, lines: Sequence[bytes]) -> None:
         for number, line in enumerate(lines, start=1):
@@ -192,3 +188,11 @@ class Server(Emulator):
         self.record.took_effect("PUBLISH", f"{province} {resource}")
         self.record.served("PUBLISH", f"{province} {resource}", ending.code if ending else "DONE")
         self.keep()
+
+
+def shown(command: Work | str) -> str:
+    """A report without the key in it."""
+    if isinstance(command, str) or command.content is None or KEY not in command.content:
+        return jsonpeer.shown(command)
+    content = {name: value for name, value in command.content.items() if name != KEY}
+    return jsonpeer.shown(command._replace(body=msgspec.json.encode(content)))

@@ -12,7 +12,10 @@ from hlrd.api import problem
 from hlrd.domain import errors
 from hlrd.domain.catalogue import KINDS
 from hlrd.domain.errors import Refusal
+from hlrd.domain.fallout import FORCED, STEP_SKIPPED
 from hlrd.domain.orders import PROVINCES, Source
+from hlrd.domain.plans.plan import Mark
+from hlrd.engine.completion import FOLLOW_UP_MISSING
 from hlrd.engine.intake import REFUSAL_OF_CLASH
 from tests.api.client import World, a_world
 
@@ -109,10 +112,22 @@ def test_the_openapi_file_has_every_field_of_every_order() -> None:
         assert described == {*kind.shape.__struct_fields__, "type"}
 
 
-def test_every_kind_source_and_province_is_told() -> None:
-    for kind in KINDS:
-        sources = ", ".join(source for source in sorted(kind.sources))
-        assert f"| `{kind.name}` {kind.chinese} | {sources} |" in API
+def test_the_openapi_file_tells_orders_apart_by_exactly_the_kinds_there_are() -> None:
+    described = OPENAPI.split("\n    WorkOrder:\n")[1].split("\n    ECSuspendAll:\n")[0]
+    mapping = re.findall(r"^          ([A-Z_]+): '#/components/schemas/(\w+)'", described, re.M)
+    choice = re.findall(r"^        - \{\$ref: '#/components/schemas/(\w+)'\}", described, re.M)
+
+    assert sorted(mapping) == sorted((kind.name, kind.shape.__name__) for kind in KINDS)
+    assert sorted(choice) == sorted(kind.shape.__name__ for kind in KINDS)
+
+
+def test_every_mark_of_a_receipt_is_told() -> None:
+    marks = {*Mark, FORCED, STEP_SKIPPED, FOLLOW_UP_MISSING}
+
+    assert [mark for mark in marks if f"| `{mark}` |" not in API] == []
+
+
+def test_every_source_and_province_is_told() -> None:
     assert all(re.search(rf"\b{source}\b", API) for source in Source)
     told = dict(re.findall(r"\b([0-9]{3}) ([\u4e00-\u9fff]+)[,.]", API))
     assert told == PROVINCES
