@@ -8,9 +8,9 @@ from msgspec import structs
 
 from hlrd import limits
 from hlrd.domain import claim as claims
-from hlrd.domain import orders
+from hlrd.domain import orders, trail
 from hlrd.domain.catalogue import BY_NAME, Direction
-from hlrd.domain.fallout import Fall, Release, Way
+from hlrd.domain.fallout import Act, Fall, Release, Way, done_of, way_of
 from hlrd.domain.identity import ICCID, IMSI, MSISDN, Binding, Card, SealedKey, UserId
 from hlrd.domain.lifecycle import NumberState, OrderState, ProductState, UserState
 from hlrd.domain.orders import Opening, ProductSubscribe, Service, decode_stored
@@ -34,6 +34,8 @@ from hlrd.ports import (
     Wanted,
 )
 from hlrd.store.turns import Due
+from tests.simulation.batches import BatchTables
+from tests.simulation.groups import GroupTables
 from tests.simulation.world import promise
 
 HLRS = ("hlr1", "hlr2")
@@ -89,6 +91,7 @@ class Database:
     final: dict[int, Closing] = field(default_factory=dict)
     falls: dict[int, Fall] = field(default_factory=dict)  #: of orders that fell out, the last
     releases: dict[int, Release] = field(default_factory=dict)  #: with what persons let them go
+    skipped: dict[int, set[str]] = field(default_factory=dict)  #: steps that count as done
     users: dict[UserId, User] = field(default_factory=dict)
     bindings: dict[MSISDN, Binding] = field(default_factory=dict)
     made_by: dict[MSISDN, int] = field(default_factory=dict)
@@ -111,6 +114,8 @@ class Database:
     applied: dict[UserId, dict[str, int]] = field(default_factory=dict)
     places: dict[int, int] = field(default_factory=dict)  #: of orders dated ahead that fell due
     told_due: set[int] = field(default_factory=set)  #: that the daemon knows of
+    groups: GroupTables = field(default_factory=GroupTables)
+    batches: BatchTables = field(default_factory=BatchTables)
 
     # Setting up.
 
@@ -143,6 +148,7 @@ class Database:
             self._stage(record.product)
         if record.turn is not None:
             self._apply(record.user_id, record.turn.used_up)
+        self.groups.put(record.enterprise)
         self._check_offer(record)
         return None
 
@@ -221,6 +227,7 @@ class Database:
             self.users[record.user_id] = record.user
         if record.products is not None:
             self.holdings[record.user_id] = record.products
+        self.groups.note(record)
         if record.activated is not None:
             self._activate(record.activated)
         if record.binding_end is not None:
@@ -295,16 +302,16 @@ class Database:
     # Reading.
 
     def user(self, user_id: UserId) -> User | None:
-        held = self.holdings.get(user_id, ())
+        held, member = self.holdings.get(user_id, ()), self.groups.members.get(user_id)
         stored = self.users.get(user_id)
         if stored is not None:
-            return structs.replace(stored, products=held)
+            return structs.replace(stored, products=held, member=member)
         msisdn = self.by_user.get(user_id)
         if msisdn is None:
             return None
         is_opened = self.made_by[msisdn] in self.final
         state = UserState.ACTIVE if is_opened else UserState.PROVISIONING
-        return User(state, self.bindings[msisdn], NO_REASONS, held)
+        return User(state, self.bindings[msisdn], NO_REASONS, held, member=member)
 
     # Turns.
 
@@ -376,11 +383,15 @@ class Database:
             card_is_free=wanted.iccid is not None and self._card_is_free(wanted.iccid),
             imsi_is_free=wanted.imsi not in self.by_imsi,
             opened_with=self._opened_with(wanted.user_id) if wanted.opened_with else None,
+            ec_product_used=self._is_used(wanted.ec_product),
             applied=dict(self.applied.get(wanted.user_id, {})) if wanted.has_seq else {},
             repeat_of=self._repeat_of(wanted.user_id, wanted.business_key),
             opens_at=self._opens_at(wanted.user_id) if wanted.is_dated else None,
             scheduled=self._scheduled(wanted.user_id) if wanted.is_dated else 0,
         )
+
+    def _is_used(self, asked: tuple[str, str] | None) -> bool:
+        return asked is not None and self.groups.uses(asked, self.holdings.values())
 
     def _opened_with(self, user_id: UserId) -> tuple[Service, ...] | None:
         for order_id, closing in reversed(self.final.items()):
@@ -445,6 +456,24 @@ class Database:
         kind = BY_NAME[self.orders[order_id].kind]
         goes_back = fall.is_undo and kind.direction is Direction.BACKWARD
         self.releases[order_id] = Release(way if goes_back else Way.RESEND)
+        return True
+
+    def decide(self, order_id: int, act: Act) -> bool:
+        """The same by one of the acts of the desk; False for one that it is not open to."""
+        fall = self.falls.get(order_id)
+        if fall is None or order_id in self.releases or order_id in self.final:
+            return False
+        kind = BY_NAME[self.orders[order_id].kind]
+        if act is Act.CANCEL and not (fall.is_undo and kind.direction is Direction.BACKWARD):
+            return False
+        if act is Act.SKIP:
+            self.skipped.setdefault(order_id, set()).add(fall.step)
+        interim = next(one for one in reversed(self.receipts) if one.order_id == order_id)
+        self.releases[order_id] = Release(
+            way_of(act, is_undo=fall.is_undo),
+            skipped=frozenset(self.skipped.get(order_id, ())),
+            done=done_of(trail.decode(interim.trail)) if act is Act.FINISH else frozenset(),
+        )
         return True
 
     def stored_one(self, order_id: int) -> StoredOrder | None:

@@ -6,6 +6,7 @@ from dataclasses import replace
 from itertools import count
 from typing import Protocol
 
+from hlrd import limits
 from hlrd.domain.errors import Refusal
 from hlrd.domain.identity import IMSI, CardKey, SealedKey, UserId
 from hlrd.domain.lifecycle import OrderState
@@ -18,6 +19,7 @@ from hlrd.pool.allocator import Allocator
 from hlrd.pool.lease import What, Wish
 from hlrd.ports import Acceptance, Clash, Closing, Command, StoredOrder, Wanted
 from hlrd.store.turns import Due
+from tests.simulation.batches import SimBatches
 from tests.simulation.database import HLRS, Database
 from tests.simulation.faults import Faults
 from tests.simulation.network import SimNE
@@ -50,11 +52,13 @@ class Daemon:
         *,
         world: World,
         database: Database,
-        nes: Mapping[str, SimNE],
+        nes: Mapping[str, SimNE | SimBatches],
         faults: Callable[[], Faults],
         watcher: Watcher,
         engine_type: type[Engine] = Engine,
         allocator_type: type[Allocator] = Allocator,
+        routes: Routes = ROUTES,
+        member_wait_s: float = limits.MEMBER_WAIT_S,
     ) -> None:
         self.world = world
         self.database = database
@@ -78,13 +82,15 @@ class Daemon:
             allocator=self.allocator,
             vault=SimVault(),
             nes=nes,
-            routes=ROUTES,
+            routes=routes,
             homes=RouteTable(),
             products=self.products,
             script_checks={"mml": lambda script: None},
             masters=Masters(Master.BOSS, {}),
             order_ids=count(first_own_id),
             first_own_id=first_own_id,
+            enterprises=database.groups.load(database.batches.stops()),
+            member_wait_s=member_wait_s,
         )
         for ne in nes.values():
             ne.listener = self
