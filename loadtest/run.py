@@ -54,7 +54,7 @@ def refuse_taken(port: int) -> None:
 
 
 def welcome(stack: Stack) -> str:
-    """URLs, and three commands that work when pasted."""
+    """URLs, and commands that work when pasted."""
     controls = "\n".join(
         f"  {name:8} http://127.0.0.1:{port}/faults" for name, port in stack.control_ports.items()
     )
@@ -64,6 +64,7 @@ def welcome(stack: Stack) -> str:
         f' "operator_id": "zhang3", "user_id": "1{tag}", "ec_code": "EC1"}}'
     )
     esop, ops = stack.token(Source.ESOP), stack.token(Source.OPS)
+    commands = Path(sys.executable).parent
     return f"""
   API      {stack.url}/v1/work-orders
   admin    {stack.admin_url}/metrics  /healthz  /readyz
@@ -81,6 +82,10 @@ curl -sw '\\n' '{stack.url}/v1/receipts?after=0' -H 'Authorization: Bearer {esop
 See the number pool:
 curl -sw '\\n' {stack.url}/v1/pools/{POOL} -H 'Authorization: Bearer {ops}'
 
+For hlrd and the curl lines of docs/, in another terminal:
+export PATH="{commands}:$PATH" HLRD_URL={stack.url} HLRD_TOKEN={ops} OPS={ops} TOKEN={esop}
+
+The tokens of the other sources are in {stack.folder}/hlrd.toml.
 Ctrl-C ends everything; the data stays in {FOLDER} (make clean removes it).
 """
 

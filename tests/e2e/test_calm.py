@@ -2,6 +2,7 @@
 
 import asyncio
 import json
+import os
 import re
 import shutil
 from asyncio.subprocess import PIPE
@@ -97,6 +98,18 @@ async def test_the_welcome_of_make_run_can_be_pasted(busy: System) -> None:
     assert order["receipt"]["result"] == "succeeded"
     assert receipts["receipts"]
     assert pool["numbers"]["inUse"] >= 401
+
+
+async def test_a_shell_that_took_the_welcome_can_ask_by_hlrd(busy: System) -> None:
+    (line,) = re.findall(r"^export .*$", welcome(busy.stack), re.MULTILINE)
+
+    shell = await asyncio.create_subprocess_shell(
+        f"{line}; hlrd ne list", stdout=PIPE, stderr=PIPE, env={**os.environ, "COLUMNS": "120"}
+    )
+    out, err = await shell.communicate()
+
+    assert (shell.returncode, err) == (0, b"")
+    assert b"hlr1" in out
 
 
 async def as_curl(http: aiohttp.ClientSession, command: str) -> dict[str, object]:
