@@ -1,5 +1,7 @@
 """A relay and the registry behind it, joined without a socket; an EOMS whose people are quick."""
 
+from collections.abc import Sequence
+
 import msgspec
 
 from adapters.json_platform import ANSWERS, Failure
@@ -18,9 +20,10 @@ DONE = Word("done", "people", "done")
 class Headquarters:
     """What was taken by the relay gets on before the next query."""
 
-    def __init__(self, role: Role, *, token: str = "") -> None:
-        partners = PARTNERS if role is Role.BBOSS else ()
-        self.system = System(role, token=token, partners=partners)
+    def __init__(self, role: Role, *, token: str = "", partners: Sequence[str] = PARTNERS) -> None:
+        """`partners`: the provinces that a BBOSS can reach."""
+        reached = partners if role is Role.BBOSS else ()
+        self.system = System(role, token=token, partners=reached)
         self.registry = System(Role.PBOSS)
 
     def exchange(self, request: bytes) -> bytes:
@@ -53,9 +56,12 @@ class QuickPeople:
     def exchange(self, request: bytes) -> bytes:
         [read] = HTTPRequests().feed(request)
         if read.method == "GET":
-            for sheet in list(self.office.sheets.values()):
-                if sheet.state in WITH_PEOPLE:
-                    self.office.reply(sheet.number, DONE)
+            self.carry()
         heard = self.office.read(read)
         served = self.office.execute(heard) if isinstance(heard, jsonpeer.Work) else heard
         return jsonpeer.reply(served)
+
+    def carry(self) -> None:
+        for sheet in list(self.office.sheets.values()):
+            if sheet.state in WITH_PEOPLE:
+                self.office.reply(sheet.number, DONE)

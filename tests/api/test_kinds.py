@@ -43,6 +43,7 @@ async def test_an_import_that_is_posted_as_an_order_is_told_where_it_goes(
 async def test_the_kinds_are_listed_on_the_command_line(world: World) -> None:
     shown = await run(world, "order", "kinds")
 
+    assert [kind.name for kind in (*KINDS, *IMPORTS) if kind.name not in said(shown).split()] == []
     assert "NUMBER_SEGMENT_IMPORT 号段入库 POST /v1/pools/{name}/ranges OPS 4" in said(shown)
     assert "NE_REPAIR 稽核补发 POST /v1/work-orders OPS 5 forward" in said(shown)
 

@@ -48,8 +48,9 @@ ROUTES: Final = Routes(
         gateway="gateway",
         province_platform="platform",
         province_management="management",
-        relays={"BOSS1": "boss1"},
+        relays={"BOSS1": "boss1", "BBOSS": "bboss"},
     ),
+    sheets="eoms",
     platforms=frozenset({"nation", "class1", "platform", "management"}),
 )
 

@@ -56,6 +56,15 @@ PUBLISH_TRACK: Final[Document] = {
     "services": [APN],
     "platforms": ["nation", "class1"],
 }
+PUBLISH_MANUAL: Final[Document] = {
+    **PUBLISH,
+    "product": "FIXED-IP",
+    "name": "固定IP",
+    "services": [
+        {"name": "IP", "kind": "resource", "manual": {"open": "give the user a fixed address"}}
+    ],
+    "platforms": [],
+}
 SUBSCRIBE: Final[Document] = {"type": "PRODUCT_SUBSCRIBE", **USER, "product": "VIDEO"}
 SUBSCRIBE_EC: Final[Document] = {
     "type": "EC_PRODUCT_SUBSCRIBE",

@@ -1,12 +1,13 @@
 """docs/orders.md: one section a kind, from the catalogue and from what the examples really did."""
 
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from typing import Final
 
 from hlrd.domain.catalogue import BY_NAME, Direction, OrderKind
 from hlrd.domain.conflict import Nature
-from hlrd.domain.imports import IMPORTS, ImportKind
+from hlrd.domain.imports import IMPORTS, NUMBER_SEGMENT, SIM_LOT, ImportKind
 from hlrd.domain.orders.batch import FanOut
+from tests.orders_page import stocking
 from tests.orders_page.bench import Ended
 from tests.orders_page.examples import FAMILIES
 from tests.orders_page.fields import fields_of
@@ -29,15 +30,17 @@ before which in [turns.md](turns.md).
 Each example was carried out by the engine, in the dialects of the network elements, against the
 cores of the emulators, and this page was drawn from what happened; `make test` does it again and
 compares. `hlr1` is an M-HLR that speaks [huawei_hlr](ne/huawei_hlr.md), `dsmp` a
-[DSMP](ne/dsmp.md), `boss1` the [relay](ne/relays.md) to headquarters; `nation`, `class1`,
-`gateway`, `platform` and `management` are [platforms](ne/platforms.md).
+[DSMP](ne/dsmp.md), `boss1` and `bboss` are the [relays](ne/relays.md) to headquarters, `eoms` an
+[EOMS](ne/eoms.md); `nation`, `class1`, `gateway`, `platform` and `management` are
+[platforms](ne/platforms.md).
 
 - **if refused** says what becomes of the order when a network element refuses a task for good.
   Faults that pass are retried, and a command without an answer is read back, whatever the kind.
 - **plan** names the tasks in their order; those joined by ∥ run side by side.
 - Commands stand as the log of the emulator shows them, secrets masked, with the code of the answer.
-  The number behind a resource or relation is the transaction, by which a peer tells a repeat; a `u`
-  at its end says that the change takes another back. `GET` and `LST` are queries.
+  The number behind a resource or relation is the transaction, by which a peer tells a repeat; at
+  its end a `u` takes the change back that has it, and a `p` closes a sheet that was answered. `GET`
+  and `LST` are queries.
 - The table at the end of a section tells how the example ends if one thing is otherwise. A code
   alone is a refusal of the POST; else it is the result of the receipt, with its marks or its code,
   and how many commands were sent. [api.md](api.md#problems) explains the codes.
@@ -203,3 +206,23 @@ def _section_of_imports() -> Iterator[str]:
         yield "| if refused | whole or not at all |"
         yield f"| afterwards | {one.leads_to} ([states.md](states.md)) |"
         yield ""
+        yield from _IMPORTED[one.name]()
+        yield "| when | then |"
+        yield "| --- | --- |"
+        for tried in stocking.TRIED[one.name]():
+            yield f"| {tried.when} | `{tried.said}` |"
+        yield ""
+
+
+def _range() -> Iterator[str]:
+    yield from code("json", flow(stocking.RANGE))
+
+
+def _lot() -> Iterator[str]:
+    yield "The card vendor's own file: [pool.md](pool.md#the-file-of-a-card-vendor) shows one.\n"
+
+
+_IMPORTED: Final[Mapping[str, Callable[[], Iterator[str]]]] = {
+    NUMBER_SEGMENT.name: _range,
+    SIM_LOT.name: _lot,
+}

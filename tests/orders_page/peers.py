@@ -4,7 +4,7 @@ What is shown of a command is what the emulator's own log shows.
 """
 
 from collections import deque
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from functools import cache
 from typing import Any, Final, NamedTuple, Protocol
 
@@ -16,6 +16,7 @@ from hlrd.ne.adapter import Adapter
 from hlrd.ports import Command, Intent
 from loadtest import jsonpeer
 from loadtest.dsmp import core as dsmp
+from loadtest.eoms.core import Office
 from loadtest.hlr import results
 from loadtest.hlr.core import HLR
 from loadtest.hlr.frames import Frames
@@ -26,10 +27,12 @@ from loadtest.relay.core import Role, System
 from tests.adapters.chain import Chain
 from tests.adapters.conformance import KEY, KEYED, an_adapter
 from tests.adapters.conformance import PASSWORD as TOKEN
-from tests.adapters.headquarters import Headquarters
+from tests.adapters.headquarters import Headquarters, QuickPeople
 
 STAMP: Final = "2026-01-01 08:16:40+08:00"
 PLACES: Final = 16
+PARTNERS: Final = ("280", "571")
+"""Provinces that the BBOSS can reach."""
 
 
 class Logged(NamedTuple):
@@ -79,18 +82,16 @@ class DSMPPeer:
 
 
 class JSONPeer:
-    """A platform, or a relay, with those behind it: they get on before the next query."""
+    """A platform, a relay or an EOMS with those behind it: they get on before the next query."""
 
-    def __init__(self, behind: Chain | Headquarters) -> None:
-        self._behind = behind
-        self.core: Platform | System = (
-            behind.platform if isinstance(behind, Chain) else behind.system
-        )
+    def __init__(self, core: Platform | System | Office, carry: Callable[[], None]) -> None:
+        self.core = core
+        self._carry = carry
 
     def serve(self, request: bytes, *, is_refused: bool = False) -> Reply:
         [read] = HTTPRequests().feed(request)
         if read.method == "GET":
-            self._behind.carry()
+            self._carry()
         work = self.core.read(read)
         if not isinstance(work, Work):
             return Reply(f"{read.method} {read.target}", work.answer.code, jsonpeer.reply(work))
@@ -163,21 +164,31 @@ def _is_query(command: Command) -> bool:
 
 def network(sent: deque[Sent]) -> Mapping[str, Wire]:
     """Every element that the examples meet, by its name."""
-    chains = {
-        "nation": "nationwide_management",
-        "class1": "class1_platform",
-        "gateway": "iot_gateway",
-        "platform": "province_platform",
-        "management": "province_management",
-    }
-    return {
-        "hlr1": Wire("hlr1", "huawei_hlr", HLRPeer("HLR1"), sent),
-        "dsmp": Wire("dsmp", "dsmp", DSMPPeer(), sent),
-        **{
-            name: Wire(name, dialect, JSONPeer(Chain(dialect, token=TOKEN)), sent)
-            for name, dialect in chains.items()
-        },
-        "boss1": Wire(
-            "boss1", "boss1_relay", JSONPeer(Headquarters(Role.BOSS1, token=TOKEN)), sent
-        ),
-    }
+    found = (
+        Wire("hlr1", "huawei_hlr", HLRPeer("HLR1"), sent),
+        Wire("dsmp", "dsmp", DSMPPeer(), sent),
+        Wire("nation", "nationwide_management", _chain("nationwide_management"), sent),
+        Wire("class1", "class1_platform", _chain("class1_platform"), sent),
+        Wire("gateway", "iot_gateway", _chain("iot_gateway"), sent),
+        Wire("platform", "province_platform", _chain("province_platform"), sent),
+        Wire("management", "province_management", _chain("province_management"), sent),
+        Wire("boss1", "boss1_relay", _headquarters(Role.BOSS1), sent),
+        Wire("bboss", "bboss_relay", _headquarters(Role.BBOSS), sent),
+        Wire("eoms", "eoms", _people(), sent),
+    )
+    return {wire.name: wire for wire in found}
+
+
+def _chain(dialect: str) -> JSONPeer:
+    chain = Chain(dialect, token=TOKEN)
+    return JSONPeer(chain.platform, chain.carry)
+
+
+def _headquarters(role: Role) -> JSONPeer:
+    relays = Headquarters(role, token=TOKEN, partners=PARTNERS)
+    return JSONPeer(relays.system, relays.carry)
+
+
+def _people() -> JSONPeer:
+    people = QuickPeople(token=TOKEN)
+    return JSONPeer(people.office, people.carry)

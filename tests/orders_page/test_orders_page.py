@@ -1,20 +1,20 @@
 """What docs/orders.md rests on; tests/test_house.py holds the page to what the examples did."""
 
 import re
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from pathlib import Path
 from typing import Any, Final
 
 import pytest
 from structlog.testing import capture_logs
 
+from hlrd import metrics
 from hlrd.domain.catalogue import BY_NAME, KINDS, Direction
 from hlrd.domain.conflict import Nature
 from hlrd.domain.orders.batch import FanOut
 from loadtest.dsmp.core import State
+from loadtest.eoms.core import WITH_PEOPLE, Office
 from loadtest.hlr.services import Services
-from loadtest.platform.core import Platform
-from loadtest.relay.core import System
 from tests.adapters.conformance import KI, PASSWORD
 from tests.orders_page.bench import Bench, Ended
 from tests.orders_page.case import Example
@@ -57,9 +57,14 @@ def held(bench: Bench) -> dict[str, Any]:
             relations = peer.core.relations.items()
             found[name] = {one for one, state in relations if state is not State.CLOSED}
         elif isinstance(peer, JSONPeer):
-            assert isinstance(peer.core, Platform | System)
-            found[name] = set(peer.core.records)
+            found[name] = set(_records(peer))
     return found
+
+
+def _records(peer: JSONPeer) -> Iterable[str]:
+    if isinstance(peer.core, Office):
+        return (sheet.number for sheet in peer.core.sheets.values() if sheet.state in WITH_PEOPLE)
+    return peer.core.records
 
 
 def prepared(example: Example) -> Bench:
@@ -117,6 +122,15 @@ def test_wherever_it_is_refused_the_network_is_left_as_it_was(example: Example) 
             assert BY_NAME[example.kind].nature is Nature.CHANGE, "behind the switch"
         else:
             assert held(bench) == before, f"refused at {command}"
+
+
+def test_metrics_name_the_kinds_as_the_catalogue_does() -> None:
+    runs()
+
+    samples = [sample for metric in metrics.REGISTRY.collect() for sample in metric.samples]
+    named = {(one.name, one.labels["kind"]) for one in samples if "kind" in one.labels}
+    assert {kind for _, kind in named} == set(BY_NAME)
+    assert {kind for name, kind in named if name == "hlrd_orders_accepted_total"} == set(BY_NAME)
 
 
 def test_no_secret_is_on_the_page() -> None:

@@ -3,6 +3,7 @@
 from typing import Final
 
 from hlrd.domain.orders import Source
+from tests.engine.stage import KI
 from tests.orders_page.bench import card, number
 from tests.orders_page.case import Case, Example
 from tests.orders_page.ground import ACTIVATE, EC_READY, OPENED, USER_OPEN
@@ -50,6 +51,10 @@ EXAMPLES: Final = (
             Case("the card in stock has another IMSI", {"imsi": card(2).imsi}),
             Case("the card is not in stock, and no `ki` is given",
                  {"iccid": card(99).iccid}),
+            Case("the card is not in stock, and brings its key",
+                 {"imsi": card(99).imsi, "iccid": card(99).iccid, "ki": KI, "keyid": 3}),
+            Case("the key is half of one", {"imsi": card(99).imsi, "iccid": card(99).iccid,
+                                            "ki": KI}),
             Case("the home HLR has no template for the `services`", {"services": ["VOICE"]}),
         ),
     ),

@@ -9,6 +9,7 @@ from tests.orders_page.ground import (
     IN_ARREARS,
     OPENED,
     PUBLISH,
+    PUBLISH_MANUAL,
     PUBLISHED,
     SUBSCRIBE,
     USER,
@@ -44,6 +45,8 @@ EXAMPLES: Final = (
         (OPENED, PUBLISHED),
         "The product VIDEO is published, as in the example of `PRODUCT_PUBLISH`.",
         (
+            Case("a service of it is done by people", {"product": "FIXED-IP"},
+                 (posted(PUBLISH_MANUAL),), is_shown=True),
             Case("no such product was published", {"product": "NONE"}),
             Case("the version was never published", {"product_version": 9}),
             Case("a parameter has no such value", {"attributes": {"apn": "other.apn"}}),
