@@ -68,9 +68,7 @@ class Impossible:
 
 UNKNOWN_USER: Final = Impossible("USER_UNKNOWN", "the user was never opened, or its opening failed")
 EC_NOT_READY: Final = Impossible("EC_NOT_READY", "the enterprise has no such product, or not yet")
-NO_MEMBER: Final = Impossible(
-    "DEPENDENCY_FAILED", "the member's opening failed, or never came"
-)
+NO_MEMBER: Final = Impossible("DEPENDENCY_FAILED", "the member's opening failed, or never came")
 TERMINATED_USER: Final = Impossible("USER_TERMINATED", "the user is terminated")
 PRE_TERMINATED_USER: Final = Impossible(
     "USER_PRE_TERMINATED", "the user is pre-terminated; reinstate or terminate it"

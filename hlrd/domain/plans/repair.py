@@ -26,7 +26,9 @@ def repair(order: NERepair, user: User | None, ground: Ground) -> Plan | Impossi
         return _remove(order, user, ground)
     after = user
     if order.reasons is not None:
-        after = replace(user, reasons=told(user.reasons, order.reasons, order.said_by or ground.source))
+        after = replace(
+            user, reasons=told(user.reasons, order.reasons, order.said_by or ground.source)
+        )
     stages = Stages(user.binding, ground)
     if Subject.EXISTENCE in order.check:
         template = _template(order, user.binding, ground)
