@@ -421,6 +421,10 @@ BATCH_ROWS_MAX: Final = 500_000
 BATCH_FILE_BYTES_MAX: Final = 256 * 2**20
 """One batch file: BATCH_ROWS_MAX lines of some 500 bytes. On disk, never in memory."""
 
+BATCH_BLANK_LINES_MAX: Final = 10_000
+"""In a batch file: they are passed over between two rows, all at once (4 ms), and a packed body of
+250 kB could hold BATCH_FILE_BYTES_MAX of them."""
+
 BATCH_LINE_BYTES_MAX: Final = 4_096
 """One row, with room for long attributes."""
 

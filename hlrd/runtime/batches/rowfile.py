@@ -52,17 +52,21 @@ class RowFile:
             self._parts = _parts_of(kind)
 
     def rows(self) -> Iterator[Row | BadLine]:
-        """Row after row; a BadLine in the place of each bad one. Ends early behind one row more
-        than may be in a file."""
-        count = 0
+        """Row after row; a BadLine in the place of each bad one. Ends early behind one row, or one
+        blank line, more than may be in a file."""
+        rows = blanks = 0
         for number, line in self._lines:
-            if line is not None and not line.strip():
-                continue
-            count += 1
-            if count > limits.BATCH_ROWS_MAX:
+            is_blank = line is not None and not line.strip()
+            rows, blanks = rows + (not is_blank), blanks + is_blank
+            if rows > limits.BATCH_ROWS_MAX:
                 yield BadLine(number, "", f"more than {limits.BATCH_ROWS_MAX:,} rows; split it")
                 return
-            yield self._row(number, line)
+            if blanks > limits.BATCH_BLANK_LINES_MAX:
+                reason = f"more than {limits.BATCH_BLANK_LINES_MAX:,} blank lines"
+                yield BadLine(number, "", reason)
+                return
+            if not is_blank:
+                yield self._row(number, line)
 
     def _row(self, number: int, line: bytes | None) -> Row | BadLine:
         try:

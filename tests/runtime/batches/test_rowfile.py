@@ -133,3 +133,22 @@ def test_whatever_a_file_holds_it_is_read_to_its_end_and_never_quoted(content: b
 
     for row in file.rows():
         assert isinstance(row, Row) or "S3CRET" not in row.column + row.reason
+
+
+def test_a_file_of_blank_lines_is_not_read_to_its_end() -> None:
+    source = BytesIO(b"user_id\n1\n" + b"\r\n" * (limits.BATCH_BLANK_LINES_MAX + 5_000) + b"2\n")
+    file = RowFile(source, kind="MEMBER_ACTIVATE", form=Format.CSV, charset="utf-8")
+
+    *_, last = file.rows()
+
+    assert last == BadLine(limits.BATCH_BLANK_LINES_MAX + 3, "", "more than 10,000 blank lines")
+    assert source.tell() < 4_096 + 2 * limits.BATCH_BLANK_LINES_MAX
+
+
+def test_blank_lines_that_are_allowed_hide_no_row() -> None:
+    blank = "\n" * limits.BATCH_BLANK_LINES_MAX
+
+    assert [row.line for row in read(f"user_id\n1\n{blank}2\n")] == [
+        2,
+        limits.BATCH_BLANK_LINES_MAX + 3,
+    ]
