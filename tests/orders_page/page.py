@@ -4,7 +4,7 @@ from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from typing import Final
 
 from hlrd.domain.catalogue import BY_NAME, Direction, OrderKind
-from hlrd.domain.conflict import Nature
+from hlrd.domain.conflict import RULINGS, Nature, Ruling
 from hlrd.domain.imports import IMPORTS, NUMBER_SEGMENT, SIM_LOT, ImportKind
 from hlrd.domain.orders.batch import FanOut
 from tests.orders_page import stocking
@@ -19,6 +19,22 @@ _URGENCY: Final = ("emergency", "paid or waiting", "single", "arrears stop", "ba
 _ENDS: Final[Mapping[Direction, str]] = {
     Direction.BACKWARD: "what was done is undone in reverse order, and the order fails",
     Direction.FORWARD: "nothing is undone; the order goes to the fallout desk",
+}
+_EARLIER: Final[Mapping[Nature, str]] = {
+    Nature.OPEN: "an opening",
+    Nature.SUSPEND: "a stop",
+    Nature.RESUME: "a resume",
+    Nature.CHANGE: "a change",
+    Nature.TERMINATE: "a termination",
+    Nature.PRODUCT: "an order about a product",
+    Nature.MEMBER: "one about the user as a member",
+    Nature.REPAIR: "a repair",
+}
+_RULED: Final[Mapping[Ruling, str]] = {
+    Ruling.WAIT: "waits",
+    Ruling.COALESCE: "takes that back if it is of the same reason and was not sent, and else waits",
+    Ruling.NO_OP: "waits and then changes nothing",
+    Ruling.REFUSE: "is refused (`CONFLICT_IN_FLIGHT`)",
 }
 _INTRODUCTION: Final = """\
 # Orders, kind by kind
@@ -120,9 +136,28 @@ def _facts(kind: OrderKind, run: Run) -> Iterator[str]:
     is_fan_out = issubclass(kind.shape, FanOut)
     plan = "an order for each, with its own" if is_fan_out else _plan(run.ended.commands)
     yield f"| plan | {plan} |"
+    if kind.is_of_user:
+        yield f"| behind an open order of the user | {_behind(kind.nature)} |"
     yield f"| if refused | {run.example.if_refused or _ending(kind)} |"
     yield f"| afterwards | {run.example.ends} |"
     yield ""
+
+
+def _behind(nature: Nature) -> str:
+    """By the matrix of conflicts: what becomes of it mostly, and behind what it is otherwise."""
+    found: dict[Ruling, list[str]] = {}
+    for earlier, name in _EARLIER.items():
+        found.setdefault(RULINGS[earlier][nature], []).append(name)
+    mostly = max(found, key=lambda ruling: len(found[ruling]))
+    others = [
+        f"behind {_either(found[one])} it {_RULED[one]}" for one in found if one is not mostly
+    ]
+    return "; ".join([_RULED[mostly], *others])
+
+
+def _either(names: Sequence[str]) -> str:
+    *others, last = names
+    return f"{', '.join(others)} or {last}" if others else last
 
 
 def _ending(kind: OrderKind) -> str:
