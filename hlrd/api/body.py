@@ -9,6 +9,7 @@ from aiohttp import hdrs, web
 from aiohttp.http_exceptions import HttpProcessingError
 
 from hlrd import limits
+from hlrd.api.packing import KNOWN, PackingBroken, is_plain, packing, unpacker
 from hlrd.api.problem import BrokenBody, TooSlow, WrongMediaType
 from hlrd.domain.errors import Unavailable
 
@@ -18,8 +19,6 @@ CSV: Final = "text/csv"
 
 UTF_8: Final = "utf-8"
 CHINESE: Final = (UTF_8, "gbk", "gb2312", "gb18030")
-
-_ENCODINGS: Final = frozenset({"", "identity", "gzip", "deflate"})
 
 
 class Bodies:
@@ -49,7 +48,19 @@ class Bodies:
     async def _read(self, request: web.Request) -> bytes:
         with _reading(request, self._read_timeout_s):
             async with asyncio.timeout(self._read_timeout_s):
-                return await request.read()
+                return await request.read() if is_plain(request) else await _unpacked(request)
+
+
+async def _unpacked(request: web.Request) -> bytes:
+    """Of a bomb no more than limits.BODY_BYTES_MAX and a piece."""
+    whole, unpacking = bytearray(), unpacker(request)
+    async for part in request.content.iter_any():
+        for piece in unpacking.feed(part):
+            whole += piece
+            if len(whole) > limits.BODY_BYTES_MAX:
+                raise web.HTTPRequestEntityTooLarge(limits.BODY_BYTES_MAX, len(whole))
+    unpacking.end()
+    return bytes(whole)
 
 
 async def stream(
@@ -57,20 +68,22 @@ async def stream(
 ) -> AsyncIterator[bytes]:
     """A body for the disk, part by part, as it comes. Each part has `read_timeout_s`, and all of
     them together `limits.SIM_UPLOAD_TIMEOUT_S`."""
-    received = 0
+    received, unpacking = 0, unpacker(request)
     deadline = asyncio.get_running_loop().time() + limits.SIM_UPLOAD_TIMEOUT_S
     with _reading(request, read_timeout_s):
         while True:
             async with asyncio.timeout(read_timeout_s):
                 part = await request.content.readany()
             if not part and request.content.at_eof():
+                unpacking.end()
                 return
-            received += len(part)
-            if received > bytes_max:
-                raise web.HTTPRequestEntityTooLarge(bytes_max, received)
             if asyncio.get_running_loop().time() > deadline:
                 raise TimeoutError
-            yield part
+            for piece in unpacking.feed(part):
+                received += len(piece)
+                if received > bytes_max:
+                    raise web.HTTPRequestEntityTooLarge(bytes_max, received)
+                yield piece
 
 
 @contextmanager
@@ -82,6 +95,8 @@ def _reading(request: web.Request, timeout_s: float) -> Iterator[None]:
     except (HttpProcessingError, web.RequestPayloadError, ConnectionError) as error:
         request.content.feed_eof()  # or aiohttp reads on after the answer, and fails again
         raise BrokenBody("BODY_BROKEN", "the body does not end as its headers say") from error
+    except PackingBroken as error:
+        raise BrokenBody("BODY_BROKEN", str(error)) from error
 
 
 def media_type(request: web.Request, *allowed: str, charsets: Collection[str] = (UTF_8,)) -> str:
@@ -92,7 +107,7 @@ def media_type(request: web.Request, *allowed: str, charsets: Collection[str] = 
     charset = (request.charset or UTF_8).lower().replace("utf8", UTF_8)
     if charset not in charsets:
         raise WrongMediaType("CHARSET", f"the body must be {' or '.join(charsets).upper()}")
-    if request.headers.get(hdrs.CONTENT_ENCODING, "").strip().lower() not in _ENCODINGS:
+    if packing(request) not in KNOWN:
         raise unpackable()
     return request.content_type
 

@@ -5,12 +5,10 @@ from typing import Any, Final, cast
 
 import msgspec
 from aiohttp import hdrs, web
-from aiohttp.http_exceptions import ContentEncodingError
 
 from hlrd import limits
 from hlrd.api import problem
-from hlrd.api.body import unpackable
-from hlrd.domain.errors import BadRequest, Refusal, Unavailable
+from hlrd.domain.errors import BadRequest, Unavailable
 
 _BACKLOG: Final = 1_024
 _SHUTDOWN_S: Final = 5.0
@@ -22,6 +20,7 @@ _PROTOCOL: Final[dict[str, Any]] = {
     "max_field_size": limits.HTTP_LINE_BYTES_MAX,
     "max_headers": limits.HTTP_HEADERS_MAX,
     "lingering_time": 2.0,
+    "auto_decompress": False,  # hlrd.api.packing does
     "access_log": None,  # a line per request costs more than most requests
 }
 
@@ -86,9 +85,7 @@ class _Protocol(web.RequestHandler):
         message: str | None = None,
     ) -> web.StreamResponse:
         """Only for what is not even HTTP: the edge answers for every request that was read."""
-        refusal: Refusal = BadRequest("HTTP_INVALID", "this is no request that HTTP/1.1 allows")
-        if isinstance(exc, ContentEncodingError):  # aiohttp knows it, and lacks its library
-            refusal = unpackable()
+        refusal = BadRequest("HTTP_INVALID", "this is no request that HTTP/1.1 allows")
         response = problem.respond(refusal, {hdrs.SERVER: "hlrd"})
         response.force_close()
         return response

@@ -315,6 +315,31 @@ async def test_a_packed_body_is_unpacked(world: World) -> None:
     assert reply.json["accepted"] == 3
 
 
+async def test_of_a_packed_body_that_is_cut_off_nothing_is_taken(world: World) -> None:
+    lines = b"\n".join(orjson.dumps(order) for order in some_orders(50))
+    packed = gzip.compress(lines)
+
+    reply = await world.ask(
+        "POST",
+        "/v1/work-orders",
+        data=packed[:-20],
+        headers={"Content-Encoding": "gzip", "Content-Type": "application/x-ndjson"},
+    )
+
+    assert (reply.status, reply.json["code"]) == (400, "BODY_BROKEN")
+
+
+async def test_a_bomb_is_refused_as_any_body_above_the_limit(world: World) -> None:
+    reply = await world.ask(
+        "POST",
+        "/v1/work-orders",
+        data=gzip.compress(b" " * (limits.BODY_BYTES_MAX + 1)),
+        headers={"Content-Encoding": "gzip"},
+    )
+
+    assert (reply.status, reply.json["code"]) == (413, "BODY_TOO_LARGE")
+
+
 @pytest.mark.parametrize(
     ("body", "status", "code"),
     [
