@@ -150,10 +150,22 @@ async def kept_from(made: System, ne: str) -> AsyncIterator[None]:
         await say("release", {})
 
 
-def number_and_card(made: System) -> dict[str, str]:
-    """Of the stock, the last of all: what is drawn is hardly ever these."""
-    iccid, imsi, _ = made.stock.lots[-1].csv().decode().split()[-1].split(",")
-    return {"msisdn": made.stock.ranges[-1].last, "imsi": imsi, "iccid": iccid}
+async def number_and_card(made: System) -> dict[str, str]:
+    """The last ones of the stock that nobody has."""
+    numbers = made.stock.ranges[-1]
+    for msisdn in range(int(numbers.last), int(numbers.first), -1):
+        if await is_idle(made, f"/v1/numbers/{msisdn}"):
+            break
+    for row in reversed(made.stock.lots[-1].csv().decode().split()):
+        iccid, imsi, _ = row.split(",")
+        if await is_idle(made, f"/v1/sim-cards/{iccid}"):
+            break
+    return {"msisdn": str(msisdn), "imsi": imsi, "iccid": iccid}
+
+
+async def is_idle(made: System, path: str) -> bool:
+    found = await made.staff.get(path)
+    return found is not None and found["state"] in {"idle", "inStock", "leased"}
 
 
 @pytest_asyncio.fixture(loop_scope="module", scope="module")
@@ -337,7 +349,7 @@ async def test_a_pre_terminated_user_comes_back_to_what_the_reasons_demand(line:
 async def test_a_user_who_is_opened_stopped_is_barred_before_any_service_is_opened(
     made: System,
 ) -> None:
-    named = number_and_card(made)
+    named = await number_and_card(made)
     log = await made.stack.control("hlr1", "GET", "/log")
     user_id = str(next(_users))
 

@@ -42,7 +42,7 @@ class _Post:
     registered: Registered
     worker: Worker
     running: asyncio.Task[None]
-    unread: int = 0  #: as last counted
+    pending: int = 0  #: as last counted
     dead: int = 0
 
     @property
@@ -197,13 +197,16 @@ class DeliveryDesk:
         dead = await self._reader.dead()
         for post in list(self._posts.values()):
             post.dead = dead.get(post.registered.id, 0)
-            post.unread = await self._reader.unread(
-                post.outbox.endpoint.source, post.outbox.read_to
-            )
+            post.pending = await self._pending(post.outbox)
             shown = self._view(post)
             metrics.DELIVERIES_DEAD.labels(shown.name).set(shown.dead)
             metrics.DELIVERIES_PENDING.labels(shown.name).set(shown.pending)
             metrics.DELIVERIES_OLDEST_AGE.labels(shown.name).set(shown.oldest_age_s)
+
+    async def _pending(self, outbox: Outbox) -> int:
+        """Those here are counted first: what is read on meanwhile would count twice."""
+        here, read_to = outbox.waiting, outbox.read_to
+        return here + await self._reader.unread(outbox.endpoint.source, read_to)
 
     # What staff and sources ask for.
 
@@ -308,7 +311,7 @@ class DeliveryDesk:
             is_default=endpoint.is_default,
             state=outbox.state(now),
             failing_since=outbox.failing_since,
-            pending=outbox.waiting + post.unread,
+            pending=post.pending,
             dead=post.dead,
             oldest_age_s=max(0.0, now - (outbox.oldest or now)),
             in_flight=outbox.in_flight,

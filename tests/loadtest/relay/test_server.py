@@ -1,7 +1,6 @@
 """Relays and registry by the real driver: what goes up arrives once, and its ending comes back."""
 
 import asyncio
-import socket
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from pathlib import Path
@@ -16,6 +15,7 @@ from hlrd.ports import Intent
 from loadtest.faults import Chance, Fault, Latency, Once, Profile
 from loadtest.relay.core import CONFIRMED, Role
 from loadtest.relay.server import Server, Settings, StateFileDamaged
+from loadtest.stack import free_port
 from tests.adapters.conformance import KEY, KI
 from tests.adapters.desk import Desk
 from tests.loadtest.relay.rig import (
@@ -130,7 +130,7 @@ async def test_a_product_that_the_enterprise_has_not_got_is_refused(registry: Se
 
 
 async def test_a_registry_that_is_away_leaves_the_report_pending_until_it_is_back() -> None:
-    port = a_free_port()
+    port = free_port()
     async with serving(Role.BOSS1, hop=hop_to(port)) as relay, driving(relay) as desk:
         ending = asyncio.ensure_future(desk.carry_out(subscribe()))
         await until(lambda: len(desk.waited) > 3)
@@ -141,15 +141,8 @@ async def test_a_registry_that_is_away_leaves_the_report_pending_until_it_is_bac
     assert outcome.verdict is Verdict.APPLIED
 
 
-def a_free_port() -> int:
-    with socket.socket() as free:
-        free.bind(("127.0.0.1", 0))
-        port: int = free.getsockname()[1]
-    return port
-
-
 async def test_a_relay_goes_on_after_a_restart_with_what_was_on_its_way(tmp_path: Path) -> None:
-    port, state_file = a_free_port(), tmp_path / "state"
+    port, state_file = free_port(), tmp_path / "state"
 
     @asynccontextmanager
     async def run() -> AsyncIterator[Desk]:
@@ -246,7 +239,7 @@ async def test_partners_are_told_only_of_what_headquarters_confirmed(registry: S
 async def test_a_partner_that_is_away_is_told_the_newest_when_it_is_back(
     registry: Server, tmp_path: Path
 ) -> None:
-    port, state_file = a_free_port(), tmp_path / "state"
+    port, state_file = free_port(), tmp_path / "state"
     away = partner_hops(dict.fromkeys(PARTNERS, port))
     settings = {"hop": hop_to(registry), "partners": away, "state_file": state_file}
     async with serving(Role.BBOSS, **settings) as relay, driving(relay) as desk:
