@@ -34,7 +34,7 @@ def released() -> Conflict:
 def refuse_unfit(act: Act, stuck: Stuck) -> None:
     """Raises what stands against doing `act` to this order."""
     if act is Act.CANCEL and not can_roll_back(stuck):
-        text = f"a {stuck.kind} that got this far only goes forward; resend, skip or finish it"
+        text = f"this {stuck.kind} can only go forward by now; resend, skip or finish it"
         raise Conflict("CANNOT_ROLL_BACK", text, "id")
     if act is Act.SKIP and not stuck.step:
         text = "it is not known which step failed; resend it, and skip where it fails again"
