@@ -109,6 +109,7 @@ class Wanted(Struct, frozen=True, gc=False):
     iccid: ICCID | None = None
     reservation: int | None = None
     ec_product: tuple[str, str] | None = None  #: enterprise and product that are to part
+    members_of: str | None = None  #: the enterprise whose members are meant
     has_seq: bool = False
     business_key: str | None = None
     is_dated: bool = False  #: by itself, or behind its user's opening: what is, of the user
@@ -153,6 +154,7 @@ class Facts(Struct, frozen=True, gc=False):
     card_reservation: int | None = None  #: that the card is kept for
     reservation: ReservationFact | None = None  #: None: none was named, or there is none
     ec_product_used: bool = False  #: members have it, or were reported with it
+    has_members: bool = False  #: users are recorded as members of the enterprise
     applied: Applied = NONE_APPLIED  #: of the user; read for an order that has a `seq`
     repeat_of: int | None = None  #: the order that did the same under another id
     opens_at: datetime | None = None  #: when the user's opening falls due

@@ -15,6 +15,7 @@ from hlrd.domain.errors import Busy, Conflict, NotFound
 from hlrd.domain.group import Enterprises, GroupPlaces, Standing
 from hlrd.domain.identity import Binding, UserId
 from hlrd.domain.lifecycle import ECEvent, ECState, OrderState, UserState
+from hlrd.domain.orders.batch import ECFanOut
 from hlrd.domain.orders.group import (
     ECHeader,
     ECProductCancel,
@@ -151,6 +152,14 @@ class Groups:
         has_left = isinstance(order, MemberRemove) and user.member is None
         if is_first and user.state is not UserState.PROVISIONING and not (is_member or has_left):
             raise Conflict("NOT_A_MEMBER", NOT_A_MEMBER.text, "ec_code")
+
+    def check_members(self, order: ECFanOut, facts: Facts) -> None:
+        """Members of an enterprise that hlrd was told nothing of may be open and not recorded."""
+        if self.enterprises.is_known(order.ec_code) or facts.has_members:
+            return
+        if not self.enterprises.stops_of(order.ec_code):
+            text = "hlrd was never told of it and has no member of it; post its own order first"
+            raise NotFound("EC_UNKNOWN", text, "ec_code")
 
     def _check_attributes(self, order: MemberProductSubscribe) -> None:
         if not self._products.is_known(order.product):

@@ -6,7 +6,7 @@ resources; then, and only then, a number is drawn. Whatever is refused holds not
 
 from collections import deque
 from collections.abc import Callable, Iterator, Sequence
-from typing import Final
+from typing import Final, cast
 
 from msgspec import Struct, structs
 
@@ -14,6 +14,7 @@ from hlrd import metrics
 from hlrd.domain import orders
 from hlrd.domain.catalogue import BY_SHAPE
 from hlrd.domain.claim import target_of
+from hlrd.domain.conflict import Nature
 from hlrd.domain.delivery import Endpoints
 from hlrd.domain.errors import Conflict, Refusal
 from hlrd.domain.identity import UserId
@@ -28,7 +29,7 @@ from hlrd.domain.orders import (
     ProductUnsubscribe,
     WorkOrder,
 )
-from hlrd.domain.orders.batch import FanOut
+from hlrd.domain.orders.batch import ECFanOut
 from hlrd.domain.orders.group import MemberProductSubscribe, OfMember
 from hlrd.domain.orders.repair import NERepair
 from hlrd.domain.orders.work_order import OfGroup
@@ -268,10 +269,8 @@ class Intake:
                 return True
             if entry.due_at is not None:
                 self._turns.check_room(entry, lane, facts)
-            if isinstance(entry.order, Change) and lane.user is not None:
-                changes.check(entry, entry.order, lane.user, facts, self._homes.routing)
-                if not self._hand.claim(entry, entry.order, lane.user, facts):
-                    return False
+            if entry.kind.nature is Nature.CHANGE and not self._claim(entry, lane.user, facts):
+                return False
             if entry.kind.opens_user:
                 binding = self._hand.reserve(entry, facts)
                 if isinstance(binding, Pending):
@@ -284,6 +283,14 @@ class Intake:
             return True
         self._accept(entry, lane)
         return True
+
+    def _claim(self, entry: OpenOrder, user: User | None, facts: Facts) -> bool:
+        """False: it must wait for a number or a card."""
+        order = entry.order
+        assert isinstance(order, Change), "as its nature says"
+        assert user is not None, "checked before"
+        changes.check(entry, order, user, facts, self._homes.routing)
+        return self._hand.claim(entry, order, user, facts)
 
     def _put_behind(self, arrival: _Arrival, facts: Facts) -> bool:
         """Date the order as the opening of its user is; False: that must be read first."""
@@ -313,31 +320,41 @@ class Intake:
         ahead = [earlier for earlier in lane.queue if earlier.id < entry.id] if lane.queue else ()
         parked = self._parking.count_of(entry.user_id)
         eligibility.check_in_flight(kind, ahead, parked, self._parking.natures_of(entry.user_id))
-        if isinstance(order, Opening):
+        if kind.opens_user:
+            assert isinstance(order, Opening), "as its nature says"
             eligibility.check_opening(order, lane.user, facts, self._routes, entry.source)
             eligibility.check_home_of_card(order, facts, self._homes.routing)
             self._groups.check(order, lane.user, facts, ahead)
-        elif isinstance(order, ProductPublish):
+        elif not kind.is_of_user:
+            self._check_of_no_user(order, facts, ahead)
+        elif type(order) is MemberProductSubscribe and lane.user is None:
+            self._groups.check(order, None, facts, ahead)  # its opening may be on its way
+        elif type(order) is NERepair:
+            repairs.check(order, lane.user, facts, ahead)
+        else:
+            self._check_of_user(entry, lane.user, ahead, is_first=not (ahead or parked))
+
+    def _check_of_no_user(self, order: WorkOrder, facts: Facts, ahead: Sequence[OpenOrder]) -> None:
+        if isinstance(order, ProductPublish):
             self._product_rules.check_publication(order, ahead)
         elif isinstance(order, OfGroup):
             self._groups.check(order, None, facts, ahead)
-        elif isinstance(order, MemberProductSubscribe) and lane.user is None:
-            self._groups.check(order, None, facts, ahead)  # its opening may be on its way
-        elif isinstance(order, NERepair):
-            repairs.check(order, lane.user, facts, ahead)
-        elif not isinstance(order, FanOut):
-            eligibility.check_user(order, lane.user, ahead)
-            is_first = not (ahead or parked)
-            if is_first and lane.user is not None:
-                eligibility.check_standing(kind, order, lane.user, self._routes.policy)
-            self._check_product(order, lane.user, is_first=is_first)
+        elif isinstance(order, ECFanOut):
+            self._groups.check_members(order, facts)
 
-    def _check_product(self, order: OfUser, user: User | None, *, is_first: bool) -> None:
-        if isinstance(order, ProductSubscribe):
+    def _check_of_user(
+        self, entry: OpenOrder, user: User | None, ahead: Sequence[OpenOrder], *, is_first: bool
+    ) -> None:
+        kind, order = entry.kind, cast("OfUser", entry.order)
+        eligibility.check_user(order, user, ahead)
+        if is_first and user is not None:
+            eligibility.check_standing(kind, order, user, self._routes.policy)
+        if type(order) is ProductSubscribe:
             self._product_rules.check_subscription(order, user, is_first=is_first)
-        elif isinstance(order, ProductUnsubscribe):
+        elif type(order) is ProductUnsubscribe:
             self._product_rules.check_unsubscription(order)
-        elif isinstance(order, OfMember):
+        elif kind.nature is Nature.MEMBER:
+            assert isinstance(order, OfMember), "as its nature says"
             self._groups.check_member(order, user, is_first=is_first)
 
     # Reserving and accepting.
@@ -345,7 +362,7 @@ class Intake:
     def _accept(self, entry: OpenOrder, lane: Lane) -> None:
         note = self._turns.note(entry, lane)
         self._book.enqueue(lane, entry)
-        if entry.due_at is None:
+        if entry.due_at is None and len(lane.queue) > 1:
             self._execution.hurry(lane, entry.priority)
         self._journal.accept(
             Acceptance(
@@ -475,7 +492,7 @@ class Intake:
 
 
 def _staged(order: WorkOrder) -> Product | None:
-    return order.content() if isinstance(order, ProductPublish) else None
+    return order.content() if type(order) is ProductPublish else None
 
 
 def _refusal_of(clash: Clash, order: WorkOrder) -> Conflict:

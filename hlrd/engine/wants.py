@@ -1,5 +1,8 @@
 """What intake must know of an order before it can judge it, and what may be drawn instead. Pure."""
 
+from collections.abc import Callable, Mapping
+from typing import Any, Final, get_args
+
 from msgspec import structs
 
 from hlrd.domain.identity import ICCID, IMSI, MSISDN
@@ -12,6 +15,7 @@ from hlrd.domain.orders import (
     UserOpen,
     WorkOrder,
 )
+from hlrd.domain.orders.batch import ECFanOut
 from hlrd.domain.orders.group import ECProductCancel
 from hlrd.domain.orders.repair import NERepair
 from hlrd.engine.book import OpenOrder
@@ -20,34 +24,46 @@ from hlrd.ports import Clash, Wanted
 
 def wanted(entry: OpenOrder) -> Wanted:
     order = entry.order
-    if isinstance(order, UserOpen):
-        return Wanted(
-            entry.id, entry.source, order.order_id, entry.user_id,
-            MSISDN(order.msisdn), IMSI(order.imsi), ICCID(order.iccid), _reservation_of(order),
-        )  # fmt: skip
-    if isinstance(order, Change):
-        return _for_change(entry, order)
-    if isinstance(order, NERepair):
-        return _for_repair(entry, order)
-    if isinstance(order, MemberActivate) and (order.iccid or order.msisdn or order.reservation):
-        return Wanted(
-            entry.id,
-            entry.source,
-            order.order_id,
-            entry.user_id,
-            msisdn=MSISDN(order.msisdn) if order.msisdn else None,
-            iccid=ICCID(order.iccid) if order.iccid else None,
-            reservation=_reservation_of(order),
-        )
-    if isinstance(order, ECProductCancel):
-        return Wanted(
-            entry.id,
-            entry.source,
-            order.order_id,
-            entry.user_id,
-            ec_product=(order.ec_code, order.product),
-        )
+    of_its_own = _OF_ITS_OWN.get(type(order))
+    if of_its_own is not None:
+        return of_its_own(entry, order)
     return Wanted(entry.id, entry.source, order.order_id, entry.user_id)
+
+
+def _for_opening(entry: OpenOrder, order: UserOpen) -> Wanted:
+    return Wanted(
+        entry.id, entry.source, order.order_id, entry.user_id,
+        MSISDN(order.msisdn), IMSI(order.imsi), ICCID(order.iccid), _reservation_of(order),
+    )  # fmt: skip
+
+
+def _for_member(entry: OpenOrder, order: MemberActivate) -> Wanted:
+    if not (order.iccid or order.msisdn or order.reservation):
+        return Wanted(entry.id, entry.source, order.order_id, entry.user_id)
+    return Wanted(
+        entry.id,
+        entry.source,
+        order.order_id,
+        entry.user_id,
+        msisdn=MSISDN(order.msisdn) if order.msisdn else None,
+        iccid=ICCID(order.iccid) if order.iccid else None,
+        reservation=_reservation_of(order),
+    )
+
+
+def _for_cancel(entry: OpenOrder, order: ECProductCancel) -> Wanted:
+    return Wanted(
+        entry.id,
+        entry.source,
+        order.order_id,
+        entry.user_id,
+        ec_product=(order.ec_code, order.product),
+    )
+
+
+def _for_fan_out(entry: OpenOrder, order: ECFanOut) -> Wanted:
+    plain = Wanted(entry.id, entry.source, order.order_id, entry.user_id)
+    return structs.replace(plain, members_of=order.ec_code)
 
 
 def _for_repair(entry: OpenOrder, order: NERepair) -> Wanted:
@@ -69,6 +85,17 @@ def _for_change(entry: OpenOrder, order: Change) -> Wanted:
         return structs.replace(plain, msisdn=msisdn, reservation=_reservation_of(order))
     imsi = IMSI(order.imsi) if order.imsi else None
     return structs.replace(plain, imsi=imsi, iccid=ICCID(order.iccid) if order.iccid else None)
+
+
+_OF_ITS_OWN: Final[Mapping[type, Callable[[OpenOrder, Any], Wanted]]] = {
+    UserOpen: _for_opening,
+    MemberActivate: _for_member,
+    SimReplace: _for_change,
+    NumberChange: _for_change,
+    NERepair: _for_repair,
+    ECProductCancel: _for_cancel,
+    **dict.fromkeys(get_args(ECFanOut), _for_fan_out),
+}
 
 
 def _reservation_of(order: Opening | NumberChange) -> int | None:

@@ -38,9 +38,12 @@ async def resolve(connection: Connection, wanted: Sequence[Wanted], as_of: int =
     reservations = await _read_reservations(connection, wanted)
     ec_products = [one.ec_product for one in wanted if one.ec_product is not None]
     ec_products_used = await groups.products_used(connection, ec_products)
+    ecs = [one.members_of for one in wanted if one.members_of is not None]
+    ecs_with_members = await groups.with_members(connection, ecs)
     said = await _read_turns(connection, wanted)
     services = await _read_services(connection, wanted)
-    if not (repeats or users or numbers or cards or reservations or ec_products_used or said):
+    of_ecs = ec_products_used or ecs_with_members
+    if not (repeats or users or numbers or cards or reservations or of_ecs or said):
         return [Facts(one.token, None, None, None, None, as_of=as_of) for one in wanted]
     return [
         Facts(
@@ -54,6 +57,7 @@ async def resolve(connection: Connection, wanted: Sequence[Wanted], as_of: int =
             card_reservation=cards[place]["reservation_id"] if place in cards else None,
             reservation=reservations.get(one.reservation),
             ec_product_used=one.ec_product in ec_products_used,
+            has_members=one.members_of in ecs_with_members,
             applied=said.applied.get(one.user_id, NONE_APPLIED) if said else NONE_APPLIED,
             repeat_of=said.repeats.get((one.user_id, one.business_key)) if said else None,
             opens_at=said.openings.get(one.user_id) if said else None,

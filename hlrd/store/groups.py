@@ -32,6 +32,7 @@ _OF_EC: Final = query("ec_subscriptions_of")
 _MEMBERS: Final = query("ec_members_after")
 _PARTNERS_AFTER: Final = query("ec_partners_after")
 _USED: Final = query("facts_ec_products_used")
+_WITH_MEMBERS: Final = query("facts_ecs_with_members")
 
 _Moved = tuple[Standing, int, datetime]
 """What stands otherwise now, by which order, since when."""
@@ -125,6 +126,12 @@ async def products_used(
     """Which of these products of enterprises members have, or were reported with."""
     rows = await connection.fetch(_USED, *_columns(asked)) if asked else ()
     return {(row["ec_code"], row["product"]) for row in rows}
+
+
+async def with_members(connection: Connection, ec_codes: Sequence[str]) -> set[str]:
+    """Which of these enterprises users are recorded as members of."""
+    rows = await connection.fetch(_WITH_MEMBERS, ec_codes) if ec_codes else ()
+    return {row["ec_code"] for row in rows}
 
 
 # Reading.

@@ -1862,6 +1862,11 @@ WHERE EXISTS (SELECT FROM user_product p
               WHERE p.ec_code <> '' AND (p.ec_code, p.product) = (t.ec_code, t.product))
    OR EXISTS (SELECT FROM ec_member m WHERE m.ec_code = t.ec_code AND m.product = t.product);
 
+-- name: facts_ecs_with_members
+-- Which of these enterprises have a member of our own.
+SELECT t.ec_code FROM unnest($1::text[]) AS t (ec_code)
+WHERE EXISTS (SELECT FROM ec_member m WHERE m.ec_code = t.ec_code);
+
 -- name: ec_codes
 -- Enterprises that hlrd was ever told of.
 SELECT code FROM ec;

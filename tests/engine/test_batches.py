@@ -5,12 +5,12 @@ from typing import Any
 import orjson
 import pytest
 
-from hlrd.domain.errors import NotAllowed
+from hlrd.domain.errors import NotAllowed, NotFound
 from hlrd.domain.operation import Operation
 from hlrd.domain.orders.batch import BatchOrder, ECResumeAll, ECSuspendAll
 from hlrd.domain.outcome import Counts, Outcome, Verdict
 from hlrd.domain.plans.batch import BATCHES
-from hlrd.domain.suspension import Reason
+from hlrd.domain.suspension import Level, Reason
 from tests.engine.stage import FakeNE, Stage
 
 EC: dict[str, Any] = {"province": "200", "operator_id": "op", "ec_code": "EC1"}
@@ -29,7 +29,9 @@ def peer() -> FakeNE:
 @pytest.fixture
 def stage(peer: FakeNE) -> Stage:
     made = Stage()
-    return Stage(nes={ne.name: ne for ne in (made.hlr, made.dsmp, peer)})
+    staged = Stage(nes={ne.name: ne for ne in (made.hlr, made.dsmp, peer)})
+    staged.facts = {"has_members": True}
+    return staged
 
 
 def answer(stage: Stage, peer: FakeNE, outcome: Outcome) -> dict[str, Any]:
@@ -92,3 +94,29 @@ def test_only_the_master_of_state_stops_an_ec(stage: Stage) -> None:
 
     assert refused.refusal is not None
     assert refused.refusal.code == "NOT_STATE_MASTER"
+
+
+@pytest.mark.parametrize("order", [STOP, GO])
+def test_an_ec_never_told_of_and_without_members_is_refused(
+    stage: Stage, peer: FakeNE, order: ECSuspendAll | ECResumeAll
+) -> None:
+    """Its members may be open all the same, and nobody would learn that none was stopped."""
+    stage.facts = {"has_members": False}
+
+    (refused,) = stage.take(order)
+
+    assert isinstance(refused.refusal, NotFound)
+    assert (refused.refusal.code, refused.refusal.field) == ("EC_UNKNOWN", "ec_code")
+    assert not peer.sent
+
+
+def test_an_ec_that_is_stopped_is_resumed_though_its_last_member_has_left(
+    stage: Stage, peer: FakeNE
+) -> None:
+    stage.engine.stop_enterprise("EC1", Reason.ARREARS, Level.TWO_WAY)
+    stage.facts = {"has_members": False}
+
+    (taken,) = stage.take(GO)
+
+    assert taken.refusal is None
+    assert len(peer.sent) == 1

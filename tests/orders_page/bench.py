@@ -290,6 +290,10 @@ class Bench(Stage):
             imsi_is_free=not any(one.imsi == wanted.imsi for one in bound),
             opened_with=(Service.GPRS, Service.SMS) if wanted.opened_with else None,
             ec_product_used=wanted.ec_product is not None and self._is_used(*wanted.ec_product),
+            has_members=any(
+                user.member is not None and user.member.ec_code == wanted.members_of
+                for user in self.users.values()
+            ),
         )
 
     def _is_used(self, ec_code: str, product: str) -> bool:

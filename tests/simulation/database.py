@@ -384,6 +384,7 @@ class Database:
             imsi_is_free=wanted.imsi not in self.by_imsi,
             opened_with=self._opened_with(wanted.user_id) if wanted.opened_with else None,
             ec_product_used=self._is_used(wanted.ec_product),
+            has_members=self.groups.has_members(wanted.members_of),
             applied=dict(self.applied.get(wanted.user_id, {})) if wanted.has_seq else {},
             repeat_of=self._repeat_of(wanted.user_id, wanted.business_key),
             opens_at=self._opens_at(wanted.user_id) if wanted.is_dated else None,

@@ -48,6 +48,9 @@ class GroupTables:
             found.stop(*stop)
         return found
 
+    def has_members(self, ec_code: str | None) -> bool:
+        return any(one.ec_code == ec_code for one in self.members.values())
+
     def uses(self, asked: tuple[str, str], holdings: Iterable[tuple[Holding, ...]]) -> bool:
         """Whether a member has this product of an enterprise, or was reported with it."""
         held = any((one.ec_code, one.product) == asked for some in holdings for one in some)

@@ -219,6 +219,17 @@ async def test_whether_members_have_a_product_is_known_before_it_is_cancelled(
     assert fact.ec_product_used == is_used
 
 
+async def test_whether_an_enterprise_has_members_is_known_before_all_of_them_are_stopped(
+    writer: Connection,
+) -> None:
+    await put(writer, closings=[joined(1)])
+
+    wanted = [Wanted(n, "BOSS", "X", f"ec:EC{n}", members_of=f"EC{n}") for n in (1, 2)]  # type: ignore[arg-type]
+    found = await facts.resolve(writer, wanted)
+
+    assert [fact.has_members for fact in found] == [True, False]
+
+
 async def test_what_all_members_are_stopped_for_is_what_the_last_order_about_them_said(
     writer: Connection, groups: GroupStore
 ) -> None:

@@ -23,7 +23,7 @@ EXAMPLES: Final = (
         (*MEMBER_READY, posted(ACTIVATE, user_id="9003")),
         "The enterprise has two members.",
         (
-            Case("the enterprise has no members", {"ec_code": "EC9"}),
+            Case("hlrd knows nothing of the enterprise and its members", {"ec_code": "EC9"}),
             Case("the source may not set the reason", {"reason": "FRAUD"}),
             Case("it is not of the state master", source=Source.CRM),
         ),
@@ -38,7 +38,7 @@ EXAMPLES: Final = (
         {"type": "EC_RESUME_ALL", **HEADER, "ec_code": "EC1001", "payment_id": "PAY-78"},
         (*MEMBER_READY, posted({"type": "EC_SUSPEND_ALL", **HEADER, "ec_code": "EC1001"})),
         "All members of the enterprise are stopped for ARREARS.",
-        (Case("the enterprise has no members", {"ec_code": "EC9"}),),
+        (Case("hlrd knows nothing of the enterprise and its members", {"ec_code": "EC9"}),),
         if_refused=IF_REFUSED,
     ),
     Example(
