@@ -29,13 +29,14 @@ from hlrd.domain.orders import (
     VoluntarySuspend,
     WorkOrder,
 )
-from hlrd.domain.orders.batch import BatchOrder, ECResumeAll, ECSuspendAll
+from hlrd.domain.orders.batch import BatchOrder, ECResumeAll, ECSuspendAll, FanOut
 from hlrd.domain.orders.group import (
     ECProductCancel,
     ECProductSubscribe,
     MemberProductSubscribe,
     MemberProductUnsubscribe,
     MemberRemove,
+    OfEnterprise,
     PartnerMemberImport,
     PartnerProductPublish,
 )
@@ -80,14 +81,20 @@ class OrderKind:
     takes_unknown: bool = False  #: it may be of a user whom hlrd never knew
     reads_first: bool = False  #: each task is read back first, and sent only if need be
 
-    opens_user: bool = field(init=False)  #: these three are asked many times an order
+    # Asked many times an order. To ask a msgspec struct whether it is of another class takes longer
+    # than all of these together.
+    opens_user: bool = field(init=False)
     is_of_user: bool = field(init=False)
+    is_of_enterprise: bool = field(init=False)
+    is_fan_out: bool = field(init=False)
     is_versioned: bool = field(init=False)  #: it may carry a `state_version`
 
     def __post_init__(self) -> None:
         fields = self.shape.__struct_fields__
         object.__setattr__(self, "opens_user", self.nature is Nature.OPEN)
         object.__setattr__(self, "is_of_user", issubclass(self.shape, UserHeader))
+        object.__setattr__(self, "is_of_enterprise", issubclass(self.shape, OfEnterprise))
+        object.__setattr__(self, "is_fan_out", issubclass(self.shape, FanOut))
         object.__setattr__(self, "is_versioned", "state_version" in fields)
 
     @property

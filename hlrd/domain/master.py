@@ -44,10 +44,11 @@ class Masters:
     def __init__(self, usual: Master, named: Mapping[str, Master]) -> None:
         """`named`: by province, where it is not the `usual` one."""
         self.usual = usual
+        self._usual = Mastery(usual)
         self._by_province = {province: Mastery(master) for province, master in named.items()}
 
     def of(self, province: str) -> Mastery:
-        return self._by_province.get(province) or Mastery(self.usual)
+        return self._by_province.get(province, self._usual)
 
     def put(self, province: str, mastery: Mastery) -> None:
         self._by_province[province] = mastery

@@ -1,11 +1,11 @@
 """How an order closes: its receipt (回单), its trail, and its effect on the user. Pure."""
 
 from datetime import datetime
-from typing import Any, Final
+from typing import Any, Final, get_args
 
 from hlrd.domain import trail
 from hlrd.domain.fallout import FORCED, STEP_SKIPPED, Fall, Release, Way
-from hlrd.domain.group import Membership, Partner
+from hlrd.domain.group import Partner
 from hlrd.domain.identity import Binding
 from hlrd.domain.lifecycle import OrderState, TaskState
 from hlrd.domain.orders import (
@@ -15,7 +15,6 @@ from hlrd.domain.orders import (
     UserTerminate,
     user_of,
 )
-from hlrd.domain.orders.batch import FanOut
 from hlrd.domain.orders.group import OfMember, PartnerMemberImport
 from hlrd.domain.outcome import Verdict
 from hlrd.domain.plans.plan import Mark
@@ -25,7 +24,9 @@ from hlrd.domain.user import User
 from hlrd.engine.book import OpenOrder, OpenTask, Sent
 from hlrd.ports import BindingEnd, ClaimEnd, Closing, Intent
 
-_CHANGES_PRODUCTS: Final = ProductSubscribe | ProductUnsubscribe | UserTerminate | OfMember
+_CHANGES_PRODUCTS: Final = frozenset(
+    (ProductSubscribe, ProductUnsubscribe, UserTerminate, *get_args(OfMember))
+)
 
 CANCELLED_BY_STAFF: Final = "CANCELLED_BY_STAFF"
 FOLLOW_UP_MISSING: Final = "FOLLOW_UP_MISSING"
@@ -37,8 +38,8 @@ TRAIL_COMMANDS_MAX: Final = 20
 def closing(order: OpenOrder, now: datetime, fall: Fall | None = None) -> Closing:
     """The record that closes `order`, or for a fallout (`fall`) its interim receipt."""
     is_final = fall is None
-    end = binding_end(order)
     user = _user_after(order)
+    end = _binding_end(order, user)
     return Closing(
         order_id=order.id,
         source=order.source,
@@ -48,14 +49,14 @@ def closing(order: OpenOrder, now: datetime, fall: Fall | None = None) -> Closin
         trail=trail_of(order),
         closed_at=now,
         is_final=is_final,
-        user=user if is_final and _changes_user(order) else None,
+        user=user if is_final and _changes_user(order, user) else None,
         binding_end=end,
         binding=order.binding if end else None,
-        claim_end=_claim_end(order) if is_final else None,
+        claim_end=_claim_end(order, user) if is_final else None,
         quarantine_days=getattr(order.order, "quarantine_days", None),
-        products=_products_after(order) if is_final else None,
+        products=_products_after(order, user) if is_final else None,
         activated=activated(order),
-        joins=_joins(order),
+        joins=user.member if user is not None and order.kind.opens_user else None,
         leaves_ec=order.state is OrderState.SUCCEEDED and _leaves_ec(order),
         partner=_partner(order),
         fall=fall,
@@ -65,9 +66,8 @@ def closing(order: OpenOrder, now: datetime, fall: Fall | None = None) -> Closin
     )
 
 
-def binding_end(order: OpenOrder) -> BindingEnd | None:
+def _binding_end(order: OpenOrder, after: User | None) -> BindingEnd | None:
     if order.state is OrderState.SUCCEEDED:
-        after = _user_after(order)
         ends = after is not None and after.binding is None and order.binding is not None
         return BindingEnd.TERMINATED if ends else None
     if order.state not in _NOTHING_LEFT or not order.kind.opens_user:
@@ -75,10 +75,10 @@ def binding_end(order: OpenOrder) -> BindingEnd | None:
     return _taken_back(order)
 
 
-def _claim_end(order: OpenOrder) -> ClaimEnd | None:
+def _claim_end(order: OpenOrder, after: User | None) -> ClaimEnd | None:
+    """One that was needless, as a duplicate is, succeeds without it."""
     if order.claim is None:
         return None
-    after = _user_after(order)  # one that was needless, as a duplicate is, succeeds without it
     is_made = after is not None and after.binding != order.binding
     return ClaimEnd(order.claim, order.binding, None if is_made else _taken_back(order))
 
@@ -108,8 +108,8 @@ def receipt(order: OpenOrder, user: User | None, now: datetime) -> bytes:
         body.ec_code = getattr(order.order, "ec_code", None)
         body.product, body.product_version = _product_of(order), _version_of(order)
     if order.binding is not None and order.state not in _NOTHING_LEFT:
-        _tell_binding(body, order.binding, _user_after(order))
-    if user is not None and order.state is OrderState.SUCCEEDED:
+        _tell_binding(body, order.binding, user)
+    if user is not None:
         body.user_state = user.state
         body.effective_level = user.level
         body.remaining_reasons = sorted(user.reasons)
@@ -117,7 +117,7 @@ def receipt(order: OpenOrder, user: User | None, now: datetime) -> bytes:
     if order.repeat_of is not None and Mark.DUPLICATE_OF in body.marks:
         body.duplicate_of = str(order.repeat_of)
     body.reply_to = order.order.reply_to
-    if isinstance(order.order, FanOut):
+    if order.kind.is_fan_out:
         _tell_counts(body, order)
     if order.failure is not None or order.impossible is not None:
         _tell_failure(body, order)
@@ -144,14 +144,9 @@ def _tell_binding(body: trail.Receipt, was: Binding, after: User | None) -> None
 
 
 def activated(order: OpenOrder) -> Product | None:
-    if order.state is OrderState.SUCCEEDED and isinstance(order.order, ProductPublish):
+    if type(order.order) is ProductPublish and order.state is OrderState.SUCCEEDED:
         return order.order.content()
     return None
-
-
-def _joins(order: OpenOrder) -> Membership | None:
-    after = _user_after(order)
-    return after.member if after is not None and order.kind.opens_user else None
 
 
 def _leaves_ec(order: OpenOrder) -> bool:
@@ -159,7 +154,7 @@ def _leaves_ec(order: OpenOrder) -> bool:
 
 
 def _partner(order: OpenOrder) -> Partner | None:
-    if order.state is OrderState.SUCCEEDED and isinstance(order.order, PartnerMemberImport):
+    if type(order.order) is PartnerMemberImport and order.state is OrderState.SUCCEEDED:
         return order.order.content()
     return None
 
@@ -217,11 +212,12 @@ def _tell_release(body: trail.Receipt, order: OpenOrder, release: Release) -> No
 
 def _marks(order: OpenOrder) -> list[str]:
     marks: list[str] = [*order.marks, *order.plan.marks] if order.plan else []
-    if any(task.state is TaskState.SKIPPED for task in order.history):
+    not_done = [task for task in order.history if task.state is not TaskState.DONE]
+    if any(task.state is TaskState.SKIPPED for task in not_done):
         marks.append(STEP_SKIPPED)
     if order.state is OrderState.SUCCEEDED and _way_of(order) is Way.FINISH:
         marks.append(FORCED)
-    if any(task.is_follow_up and task.state is TaskState.FAILED for task in order.history):
+    if any(task.is_follow_up and task.state is TaskState.FAILED for task in not_done):
         marks.append(FOLLOW_UP_MISSING)
     if order.kind.reads_first and order.state is OrderState.SUCCEEDED and _was_in_order(order):
         marks.append(Mark.NO_CHANGE)
@@ -249,9 +245,8 @@ def _user_after(order: OpenOrder) -> User | None:
     return None
 
 
-def _products_after(order: OpenOrder) -> tuple[Holding, ...] | None:
-    after = None if order.kind.opens_user else _user_after(order)
-    if after is None or not isinstance(order.order, _CHANGES_PRODUCTS):
+def _products_after(order: OpenOrder, after: User | None) -> tuple[Holding, ...] | None:
+    if after is None or type(order.order) not in _CHANGES_PRODUCTS:
         return None
     return after.products
 
@@ -264,10 +259,9 @@ def _version_of(order: OpenOrder) -> int | None:
     return getattr(order.order, "product_version", None)
 
 
-def _changes_user(order: OpenOrder) -> bool:
+def _changes_user(order: OpenOrder, after: User | None) -> bool:
     """Whether the journal must hold a user row: not for one that is plainly active."""
     assert order.plan is not None or order.state in _NOTHING_LEFT
-    after = _user_after(order)
     if after is None:
         return False
     return not order.kind.opens_user or bool(after.reasons)

@@ -43,7 +43,7 @@ _IDLE: Final = (NumberState.IDLE, NumberState.LEASED)
 
 
 def check_source(kind: OrderKind, source: str, province: str, masters: Masters) -> None:
-    if Source(source) not in kind.sources:
+    if source not in kind.sources:
         raise NotAllowed("SOURCE_NOT_ALLOWED", f"{source} may not send {kind.name}", "type")
     if kind.is_state_change:
         masters.refuse(province, source)
@@ -128,7 +128,7 @@ _OF_REASONS: Final[Mapping[type, Callable[[Any, str], None]]] = {
 
 def check_user(order: OfUser, user: User | None, ahead: Sequence[OpenOrder] = ()) -> None:
     """The user exists, and is the one that has the number: numbers are recycled."""
-    assert not isinstance(order, MemberActivate)
+    assert type(order) is not MemberActivate
     if user is None:
         raise NotFound("USER_UNKNOWN", "no such user was opened here", "user_id")
     if user.state is UserState.TERMINATED:
@@ -161,7 +161,7 @@ def check_opening(
         _check_reserved(order, order.reservation, source, facts)
     if order.msisdn is not None:
         _check_number(order, facts)
-    if isinstance(order, UserOpen):
+    if type(order) is UserOpen:
         _check_named(order, facts, routes)
     elif order.iccid is not None:
         _check_card(facts, order, routes)
@@ -171,7 +171,7 @@ def check_opening(
 def check_home_of_card(order: Opening, facts: Facts, routing: Routing) -> None:
     """A card that is not in stock belongs where its IMSI is routed to; what is in stock has the
     home that it came with."""
-    if not isinstance(order, UserOpen) or facts.card is not None or facts.number is None:
+    if type(order) is not UserOpen or facts.card is not None or facts.number is None:
         return
     check_home_of_imsi(order.imsi, facts.number.hlr, routing)
 

@@ -19,7 +19,7 @@ from hlrd.domain.lifecycle import OrderEvent, OrderState
 from hlrd.domain.master import Masters
 from hlrd.domain.operation import Task
 from hlrd.domain.orders import WorkOrder
-from hlrd.domain.orders.group import OfEnterprise, OfMember
+from hlrd.domain.orders.group import OfMember
 from hlrd.domain.outcome import Outcome
 from hlrd.domain.plans.plan import Mark, Routes
 from hlrd.domain.publication import Check, Products
@@ -381,8 +381,9 @@ class Engine:
             activated = completion.activated(order)
             if activated is not None:
                 self._products.activate(activated.id, activated.version)
-            for waiting in self._groups.closed(order):
-                self._execution.start(waiting)
+            if order.kind.is_of_enterprise:
+                for waiting in self._groups.closed(order):
+                    self._execution.start(waiting)
             lane = self._book.remove(order)
             self._overflow.closed(order.user_id)
             self._execution.start(lane)
@@ -469,7 +470,7 @@ class Engine:
     def _end(self, order: OpenOrder) -> None:
         fall = fall_of(order, self._eoms_rule)
         closing = completion.closing(order, self._clock.wall(), fall)
-        if fall is None and isinstance(order.order, OfEnterprise):
+        if fall is None and order.kind.is_of_enterprise:
             closing = replace(closing, enterprise=self._groups.after(order))
         order.receipt = closing.receipt
         lane = self._book.lanes[order.user_id]

@@ -29,7 +29,7 @@ class Hand:
     def keep_key(self, entry: OpenOrder) -> None:
         """Take its Ki off the order, which is stored without it."""
         order = entry.order
-        if not isinstance(order, UserOpen | SimReplace):
+        if type(order) is not UserOpen and type(order) is not SimReplace:
             return
         if order.ki is not None and order.keyid is not None:
             self._keys[entry.id] = CardKey(order.ki, order.keyid, order.algorithm, order.card_type)
@@ -74,7 +74,7 @@ class Hand:
 
     def reserve(self, entry: OpenOrder, facts: Facts) -> Binding | Pending:
         """Take number and card: drawn, or those that the order names."""
-        if isinstance(entry.order, UserOpen):
+        if type(entry.order) is UserOpen:
             return self._take(entry, entry.order, facts)
         assert isinstance(entry.order, MemberActivate)
         drawn = self._draw(entry.order, facts)

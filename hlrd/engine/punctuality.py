@@ -30,7 +30,7 @@ class Punctuality:
 
     def begin(self, order: OpenOrder) -> None:
         """It is durable. One that is to wait for a day that upstream named is not measured."""
-        if isinstance(order.order, PaymentResume) and order.order.effective_time is None:
+        if type(order.order) is PaymentResume and order.order.effective_time is None:
             self._received.setdefault(order.id, order.received)
 
     def end(self, order: OpenOrder) -> None:

@@ -96,7 +96,7 @@ def _settled(
 ) -> Plan:
     """The master's word counts, where the order has it."""
     reasons = settled(order, change.reasons, ground.source)
-    if reasons != change.reasons:
+    if reasons is not change.reasons and reasons != change.reasons:
         marks = (Mark.STATE_MISMATCH,)
     after = replace(user, reasons=reasons)
     cause = Cause.STOPPED if isinstance(order, Suspend) else Cause.RESUMED
@@ -107,9 +107,10 @@ def moved(before: User, after: User, ground: Ground, cause: Cause, *marks: Mark)
     """The commands, if any, that take the line from one effective level to the other."""
     assert before.binding is not None, "a user without a number has no line"
     stages = Stages(before.binding, ground)
-    if before.level != after.level:
-        stages.hlr(Operation.SET_BARRING, cause, after.level)
-        if Level.NONE in (before.level, after.level):
+    was, level = before.level, after.level
+    if was != level:
+        stages.hlr(Operation.SET_BARRING, cause, level)
+        if not (was and level):
             tell_of_line(stages, after, ground, cause)
     return stages.leading_to(after, *marks)
 
