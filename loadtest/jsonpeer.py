@@ -1,11 +1,15 @@
 """What every emulated peer shares that speaks JSON over HTTP: its connections, the keys it
-remembers, and the form of its answers. What the answers say is each peer's own.
+remembers, how it reads a request, and the form of its answers. What the answers say is each peer's
+own.
 """
 
+import re
+from abc import ABC, abstractmethod
 from collections import OrderedDict
+from collections.abc import Mapping
 from typing import Final, NamedTuple, Protocol
 
-from adapters.json_platform import HEALTH, Answer
+from adapters.json_platform import DONE, HEALTH, Answer
 from hlrd.codec import jsonhttp
 from hlrd.codec.http import HTTPRequest, HTTPRequests
 from loadtest.connection import Connection, Owner
@@ -21,6 +25,7 @@ OTHER: Final = "OTHER"
 """The name of a request that is neither a change nor a query."""
 
 _LATER: Final = frozenset({429, 503})
+_KEY: Final = re.compile(rf"{jsonhttp.KEY_PATTERN}\Z")
 
 
 class Work(NamedTuple):
@@ -67,6 +72,67 @@ class Keys:
     def forget(self, key: str) -> None:
         """Of a change that came to nothing: it may be tried anew."""
         self._executed.pop(key, None)
+
+
+class Refused(Exception):
+    """Of a request or a change: the answer says so."""
+
+    def __init__(self, status: int, code: str) -> None:
+        super().__init__(code)
+        self.status = status
+        self.code = code
+
+
+class JSONCore(ABC):
+    """The pure half of a peer: what stands between a request and the rules of the peer."""
+
+    def __init__(self, path: str, token: str) -> None:
+        self._path = path
+        self._authorization = f"Bearer {token}" if token else ""
+        self._keys = Keys()
+
+    def handle(self, request: HTTPRequest) -> Served:
+        read = self.read(request)
+        return self.execute(read) if isinstance(read, Work) else read
+
+    def read(self, request: HTTPRequest) -> Work | Served:
+        """The change in a request, or the answer to one that is none, or not in good form."""
+        resource = request.target.removeprefix(self._path)
+        if resource == request.target:
+            return refusal(request.target, request.key, 404, "NO_SUCH_RESOURCE")
+        if self._authorization and request.authorization != self._authorization:
+            return refusal(resource, request.key, 401, "UNAUTHORIZED")
+        if request.method == "GET" and resource == HEALTH:
+            return Served(200, Answer(resource, DONE))
+        try:
+            return self._read(request, resource)
+        except Refused as refused:
+            return refusal(resource, request.key, refused.status, refused.code)
+
+    def execute(self, work: Work) -> Served:
+        """Answer by the state of things; what was executed already is answered by what became of
+        it."""
+        try:
+            served = self._repeated(work) if self._keys.holds(work) else self._change(work)
+        except KeyReused:
+            return refusal(work.resource, work.key, 422, "KEY_REUSED")
+        except Refused as refused:
+            return refusal(work.resource, work.key, refused.status, refused.code)
+        self._keys.add(work)
+        return served
+
+    @abstractmethod
+    def _read(self, request: HTTPRequest, resource: str) -> Work | Served:
+        """As `read`; may raise Refused."""
+
+    @abstractmethod
+    def _repeated(self, work: Work) -> Served:
+        """What became of a change that was executed. What failed further on was forgotten, and is
+        tried anew."""
+
+    @abstractmethod
+    def _change(self, work: Work) -> Served:
+        """May raise Refused."""
 
 
 class Peer(Owner, Protocol):
@@ -156,6 +222,20 @@ def _line(request: HTTPRequest) -> str:
 
 def refusal(resource: str, key: str, status: int, code: str, text: str = "") -> Served:
     return Served(status, Answer(resource, code, key, text))
+
+
+def answered(work: Work, status: int, code: str, *, has_effect: bool = False) -> Served:
+    return Served(status, Answer(work.resource, code, work.key), has_effect)
+
+
+def command_of(request: HTTPRequest, commands: Mapping[str, str]) -> str:
+    """The change that its method stands for, by `commands`. May raise Refused."""
+    command = commands.get(request.method)
+    if command is None:
+        raise Refused(405, "MALFORMED")
+    if not _KEY.match(request.key):
+        raise Refused(400, "KEY_MISSING")
+    return command
 
 
 def reply(served: Served, *, keep_alive: bool = True) -> bytes:

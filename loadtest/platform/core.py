@@ -4,7 +4,6 @@ A change that is passed on is pending until `settle` says how it ended at the la
 wrong on the way is `loadtest.faults`' business.
 """
 
-import re
 from collections import Counter
 from collections.abc import Iterator, Mapping
 from typing import Any, Final
@@ -17,7 +16,6 @@ from adapters.json_platform import (
     DELETE,
     DONE,
     FOUND,
-    HEALTH,
     NOT_FOUND,
     PENDING,
     PUT,
@@ -26,9 +24,8 @@ from adapters.json_platform import (
     Failure,
 )
 from adapters.subscriptions import ACTIVE, PRODUCT_CLASS, PUBLISH, SubscriptionPlatform
-from hlrd.codec import jsonhttp
 from hlrd.codec.http import HTTPRequest
-from loadtest.jsonpeer import KeyReused, Keys, Served, Work, refusal
+from loadtest.jsonpeer import JSONCore, Refused, Served, Work, answered, command_of
 from loadtest.platform import resources
 from loadtest.platform.resources import EC_PRODUCT, PRODUCT, USER_PRODUCT, USER_STATE, Place
 
@@ -48,8 +45,6 @@ CONFIRMED: Final = "confirmed"
 FAILED: Final = "failed"
 ON_ITS_WAY: Final = "pending"
 
-_KEY: Final = re.compile(rf"{jsonhttp.KEY_PATTERN}\Z")
-
 
 class Record(Struct, omit_defaults=True):
     """One resource as it is, or is to become."""
@@ -62,25 +57,16 @@ class Record(Struct, omit_defaults=True):
     failure: Failure | None = None
 
 
-class Refused(Exception):
-    def __init__(self, status: int, code: str) -> None:
-        super().__init__(code)
-        self.status = status
-        self.code = code
-
-
-class Platform:
+class Platform(JSONCore):
     """One platform of the kind that speaks `dialect`."""
 
     def __init__(self, dialect: str, *, path: str = "", token: str = "") -> None:
         spoken = DIALECTS[dialect]
         assert issubclass(spoken, SubscriptionPlatform), dialect
-        self._base = path or spoken.path
-        self._authorization = f"Bearer {token}" if token else ""
+        super().__init__(path or spoken.path, token)
         self._has_catalogue = PUBLISH in spoken.operations
         self._is_told_classes = bool(spoken.class_default)
         self._dialect = dialect
-        self._keys = Keys()
         self._users_of: Counter[tuple[str, str]] = Counter()  #: users of an EC's product
         self._products_of: dict[str, dict[str, None]] = {}  #: a user's, by their resource
         self.records: dict[str, Record] = {}
@@ -88,45 +74,11 @@ class Platform:
 
     # --- requests ----------------------------------------------------------------------------
 
-    def handle(self, request: HTTPRequest) -> Served:
-        read = self.read(request)
-        return self.execute(read) if isinstance(read, Work) else read
-
-    def read(self, request: HTTPRequest) -> Work | Served:
-        """The change in a request, or the answer to one that is none, or not in good form."""
-        resource = request.target.removeprefix(self._base)
-        if resource == request.target:
-            return refusal(request.target, request.key, 404, "NO_SUCH_RESOURCE")
-        if self._authorization and request.authorization != self._authorization:
-            return refusal(resource, request.key, 401, "UNAUTHORIZED")
-        try:
-            return self._read(request, resource)
-        except Refused as refused:
-            return refusal(resource, request.key, refused.status, refused.code)
-
-    def execute(self, work: Work) -> Served:
-        """Answer by the state of things; what was executed already is answered by what became of
-        it."""
-        try:
-            served = self._repeated(work) or self._change(work)
-        except KeyReused:
-            return refusal(work.resource, work.key, 422, "KEY_REUSED")
-        except Refused as refused:
-            return refusal(work.resource, work.key, refused.status, refused.code)
-        self._keys.add(work)
-        return served
-
     def _read(self, request: HTTPRequest, resource: str) -> Work | Served:
-        if request.method == "GET" and resource == HEALTH:
-            return Served(200, Answer(resource, DONE))
         place = self._place(resource)
         if request.method == "GET":
             return self._found(place)
-        command = place.kind.commands.get(request.method)
-        if command is None:
-            raise Refused(405, "MALFORMED")
-        if not _KEY.match(request.key):
-            raise Refused(400, "KEY_MISSING")
+        command = command_of(request, place.kind.commands)
         content = self._content(place, request)
         if place.kind is USER_STATE and content is not None:
             command = "RESUME" if content["state"] == ACTIVE else "PAUSE"
@@ -177,14 +129,11 @@ class Platform:
 
     # --- changes -----------------------------------------------------------------------------
 
-    def _repeated(self, work: Work) -> Served | None:
-        """One that failed further on is forgotten, and tried anew."""
-        if not self._keys.holds(work):
-            return None
+    def _repeated(self, work: Work) -> Served:
         record = self.records.get(work.resource)
         if record is not None and record.transaction == work.key and record.state == ON_ITS_WAY:
-            return _served(work, 202, PENDING)
-        return _served(work, 200, DONE)
+            return answered(work, 202, PENDING)
+        return answered(work, 200, DONE)
 
     def _change(self, work: Work) -> Served:
         place = self._place(work.resource)
@@ -194,7 +143,7 @@ class Platform:
         if work.method == PUT:
             self._check(place, work.content or {}, before)
         if _is_so(work, before):
-            return _served(work, 200, UNCHANGED)
+            return answered(work, 200, UNCHANGED)
         if work.method == DELETE:
             self._check_leaving(place)
         return self._take(place, work, before)
@@ -211,8 +160,8 @@ class Platform:
         is_leaving = work.method == DELETE
         self.put(Record(work.resource, content, state, work.key, is_leaving))
         if state == CONFIRMED:
-            return _served(work, 200, DONE, has_effect=True)
-        return _served(work, 202, PENDING, has_effect=True)
+            return answered(work, 200, DONE, has_effect=True)
+        return answered(work, 202, PENDING, has_effect=True)
 
     def settle(self, resource: str, key: str, failure: Failure | None) -> bool:
         """How the change under `key` ended further on; whether anybody still wanted to know."""
@@ -327,7 +276,3 @@ def _is_so(work: Work, record: Record | None) -> bool:
     if record is None:
         return work.method == DELETE
     return record.state == CONFIRMED and record.content == work.content
-
-
-def _served(work: Work, status: int, code: str, *, has_effect: bool = False) -> Served:
-    return Served(status, Answer(work.resource, code, work.key), has_effect)

@@ -5,7 +5,6 @@ change is pending there until `settle` says how it ended. Keys are held apart fr
 only until they have been passed on.
 """
 
-import re
 from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
 from enum import StrEnum
@@ -19,7 +18,6 @@ from adapters.json_platform import (
     DELETE,
     DONE,
     FOUND,
-    HEALTH,
     NOT_FOUND,
     PENDING,
     PUT,
@@ -27,10 +25,9 @@ from adapters.json_platform import (
     Answer,
     Failure,
 )
-from hlrd.codec import jsonhttp
 from hlrd.codec.http import HTTPRequest
 from loadtest.forward import Ending, Passed
-from loadtest.jsonpeer import KeyReused, Keys, Served, Work, refusal
+from loadtest.jsonpeer import JSONCore, Refused, Served, Work, answered, command_of
 from loadtest.relay import resources
 from loadtest.relay.resources import MEMBER, SUBSCRIPTION, Place
 
@@ -45,8 +42,6 @@ FAILED: Final = "failed"
 ON_ITS_WAY: Final = "pending"
 
 PARTNERS: Final = "partner_provinces"
-
-_KEY: Final = re.compile(rf"{jsonhttp.KEY_PATTERN}\Z")
 
 
 class Role(StrEnum):
@@ -84,14 +79,7 @@ class Publication(Struct, frozen=True, omit_defaults=True):
         return Passed(method, self.resource, self.content, self.transaction)
 
 
-class Refused(Exception):
-    def __init__(self, status: int, code: str) -> None:
-        super().__init__(code)
-        self.status = status
-        self.code = code
-
-
-class System:
+class System(JSONCore):
     """One system in the part that `role` says."""
 
     def __init__(
@@ -99,11 +87,9 @@ class System:
     ) -> None:
         """`partners`: the provinces that a BBOSS can reach."""
         spoken = DIALECTS.get(role)
-        self._base = path or getattr(spoken, "path", PARTNER_PATH)
-        self._authorization = f"Bearer {token}" if token else ""
+        super().__init__(path or getattr(spoken, "path", PARTNER_PATH), token)
         self.role = role
         self._partners = frozenset(partners)
-        self._executed = Keys()
         self._products_of: Counter[str] = Counter()  #: an EC's subscriptions
         self._members_of: Counter[tuple[str, str]] = Counter()
         self._number_of: dict[str, str] = {}  #: by IMSI
@@ -111,32 +97,6 @@ class System:
         self.sealed: dict[str, dict[str, Any]] = {}  #: keys of reports on their way
         self.publications: dict[tuple[str, str], Publication] = {}  #: by province and resource
         self.counts: Counter[str] = Counter()
-
-    def handle(self, request: HTTPRequest) -> Served:
-        read = self.read(request)
-        return self.execute(read) if isinstance(read, Work) else read
-
-    def read(self, request: HTTPRequest) -> Work | Served:
-        """The change in a request, or the answer to one that is none, or not in good form."""
-        resource = request.target.removeprefix(self._base)
-        if resource == request.target:
-            return refusal(request.target, request.key, 404, "NO_SUCH_RESOURCE")
-        if self._authorization and request.authorization != self._authorization:
-            return refusal(resource, request.key, 401, "UNAUTHORIZED")
-        try:
-            return self._read(request, resource)
-        except Refused as refused:
-            return refusal(resource, request.key, refused.status, refused.code)
-
-    def execute(self, work: Work) -> Served:
-        try:
-            served = self._repeated(work) or self._change(work)
-        except KeyReused:
-            return refusal(work.resource, work.key, 422, "KEY_REUSED")
-        except Refused as refused:
-            return refusal(work.resource, work.key, refused.status, refused.code)
-        self._executed.add(work)
-        return served
 
     def passed(self, record: Record) -> Passed:
         """`record`, which is on its way, as the registry is told it."""
@@ -160,7 +120,7 @@ class System:
         if record is None or record.transaction != key or record.state != ON_ITS_WAY:
             return None
         if failure is not None:
-            self._executed.forget(key)
+            self._keys.forget(key)
             self.put(msgspec.structs.replace(record, state=FAILED, failure=failure))
             return []
         self.put(msgspec.structs.replace(record, state=CONFIRMED))
@@ -212,18 +172,12 @@ class System:
     # --- a request ---------------------------------------------------------------------------
 
     def _read(self, request: HTTPRequest, resource: str) -> Work | Served:
-        if request.method == "GET" and resource == HEALTH:
-            return Served(200, Answer(resource, DONE))
         place = resources.place_of(resource)
         if place is None or (place.kind is MEMBER and self.role is Role.PARTNER):
             raise Refused(404, "NO_SUCH_RESOURCE")
         if request.method == "GET":
             return self._found(resource)
-        command = place.kind.commands.get(request.method)
-        if command is None:
-            raise Refused(405, "MALFORMED")
-        if not _KEY.match(request.key):
-            raise Refused(400, "KEY_MISSING")
+        command = command_of(request, place.kind.commands)
         content = _content(place, request)
         if self.role is Role.BOSS1 and content and PARTNERS in content:
             raise Refused(400, "MALFORMED")
@@ -243,14 +197,11 @@ class System:
         )
         return Served(200, answer)
 
-    def _repeated(self, work: Work) -> Served | None:
-        """One that failed at the registry is forgotten, and tried anew."""
-        if not self._executed.holds(work):
-            return None
+    def _repeated(self, work: Work) -> Served:
         record = self.records.get(work.resource)
         if record is not None and record.transaction == work.key and record.state == ON_ITS_WAY:
-            return _served(work, 202, PENDING)
-        return _served(work, 200, DONE)
+            return answered(work, 202, PENDING)
+        return answered(work, 200, DONE)
 
     def _change(self, work: Work) -> Served:
         place = resources.place_of(work.resource)
@@ -258,11 +209,11 @@ class System:
         before = self.records.get(work.resource)
         if before is not None and before.state == ON_ITS_WAY:
             if before.transaction == work.key:  # taken before a restart
-                return _served(work, 202, PENDING)
+                return answered(work, 202, PENDING)
             raise Refused(409, "CHANGE_PENDING")
         content, key = _without_key(work.content)
         if _is_so(work, content, before):
-            return _served(work, 200, UNCHANGED)
+            return answered(work, 200, UNCHANGED)
         if self.role is Role.PBOSS:
             self._judge(place, work, content, before)
         elif self.role in RELAYS:
@@ -279,7 +230,7 @@ class System:
         is_leaving = work.method == DELETE
         self.put(Record(work.resource, content, state, work.key, is_leaving))
         status, code = (202, PENDING) if is_relay else (200, DONE)
-        return _served(work, status, code, has_effect=True)
+        return answered(work, status, code, has_effect=True)
 
     # --- rules -------------------------------------------------------------------------------
 
@@ -357,7 +308,3 @@ def _is_so(work: Work, content: Mapping[str, Any] | None, record: Record | None)
     if record is None:
         return work.method == DELETE
     return record.state == CONFIRMED and not record.is_leaving and record.content == content
-
-
-def _served(work: Work, status: int, code: str, *, has_effect: bool = False) -> Served:
-    return Served(status, Answer(work.resource, code, work.key), has_effect)
