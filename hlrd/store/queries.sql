@@ -1783,10 +1783,12 @@ SELECT row_no, user_id, state, order_id, msisdn, iccid, code FROM batch_row
 WHERE batch = $1 AND row_no > $2 ORDER BY row_no LIMIT $3;
 
 -- name: batch_users_busy
--- Which of these users have an open order, and of which kinds.
+-- Which of these users have an open order, and of which kinds; what is dated ahead does not count.
 SELECT DISTINCT ON (w.user_id, w.kind) w.user_id, w.kind, w.id FROM work_order w
 WHERE w.user_id = ANY($1::text[])
   AND NOT EXISTS (SELECT FROM receipt r WHERE r.order_id = w.id AND r.is_final)
+  AND NOT EXISTS (SELECT FROM turn t WHERE t.order_id = w.id
+                  AND t.due_at IS NOT NULL AND t.place IS NULL)
 ORDER BY w.user_id, w.kind, w.id;
 
 -- name: batch_card_homes

@@ -11,7 +11,7 @@ from hlrd.domain.identity import UserId
 from hlrd.domain.turn import Note
 from hlrd.ports import Acceptance, Facts, Wanted
 from hlrd.runtime.node import NodeLease, first_order_id
-from hlrd.store import facts, turns
+from hlrd.store import batches, facts, turns
 from hlrd.store.batch import Batch, Numbered, write, write_carefully
 from hlrd.store.connection import Connection, connect, count_moments, writing_as
 from tests.runtime.records import NOW, a_binding, a_closing, an_acceptance
@@ -199,3 +199,14 @@ async def lease_mark(lease: NodeLease) -> int:
 
 async def open_ids(lease: NodeLease) -> list[int]:
     return [one.id async for page in lease.open_orders() for one in page]
+
+
+async def test_a_row_of_a_batch_file_is_not_wrong_for_an_order_that_is_dated_ahead(
+    writer: Connection,
+) -> None:
+    await accept(writer, noted(60, due_at=DUE))
+    before = await batches.open_orders(writer, [USER])
+    await fall_due(writer)
+
+    assert before == {}
+    assert list((await batches.open_orders(writer, [USER])).values()) == [60]
