@@ -127,7 +127,7 @@ def public_app(
                 bodies=bodies,
             ).routes(),
             *NumberRoutes(pools=pools, numbers=numbers, bodies=bodies).routes(),
-            *ReservationRoutes(reservations=reservations, bodies=bodies).routes(),
+            *ReservationRoutes(reservations=reservations, elements=network, bodies=bodies).routes(),
             *ProductRoutes(products).routes(),
             *GroupRoutes(groups).routes(),
             *SIMRoutes(stock=stock, cards=cards, bodies=bodies).routes(),

@@ -13,7 +13,7 @@ from hlrd.api import body
 from hlrd.api.acting import acting_as_staff
 from hlrd.api.auth import SOURCE, demand
 from hlrd.api.body import JSON, Bodies
-from hlrd.api.elements import ElementText
+from hlrd.api.elements import Elements, ElementText
 from hlrd.api.seam import Reservations
 from hlrd.api.typed import as_json, parse, parse_json
 from hlrd.domain import identity
@@ -72,8 +72,9 @@ class ListQuery(Struct, forbid_unknown_fields=True):
 
 
 class ReservationRoutes:
-    def __init__(self, *, reservations: Reservations, bodies: Bodies) -> None:
+    def __init__(self, *, reservations: Reservations, elements: Elements, bodies: Bodies) -> None:
         self._reservations = reservations
+        self._elements = elements
         self._bodies = bodies
 
     def routes(self) -> list[web.RouteDef]:
@@ -93,6 +94,8 @@ class ReservationRoutes:
             text = f"send a header {_KEY_HEADER} of 1 to 64 printable characters"
             raise BadRequest("KEY_INVALID", text, _KEY_HEADER)
         wanted = await self._read(request, NewReservation)
+        if wanted.hlr is not None:
+            self._elements.refuse_unknown_hlr(wanted.hlr)
         asked = _asked(wanted, request[SOURCE], key)
         async with acting_as_staff(
             request,

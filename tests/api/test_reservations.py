@@ -73,6 +73,7 @@ async def test_what_is_asked_for_arrives_with_its_defaults(world: World) -> None
         ({"ttl_s": 90 * 86_400 + 1}, "FIELD_INVALID", "ttl_s"),
         ({"province": "999"}, "PROVINCE_UNKNOWN", "province"),
         ({"colour": "red"}, "FIELD_UNKNOWN", "colour"),
+        ({"hlr": "hlr9"}, "HLR_UNKNOWN", "hlr"),
     ],
 )
 async def test_what_is_wrong_is_named(
