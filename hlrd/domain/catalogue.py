@@ -21,7 +21,7 @@ from hlrd.domain.orders import (
     ProductSubscribe,
     ProductUnsubscribe,
     Reinstate,
-    SimReplace,
+    SIMReplace,
     Source,
     UserOpen,
     UserTerminate,
@@ -130,6 +130,9 @@ _STATE_SOURCES: Final = frozenset({Source.BOSS, Source.CRM, Source.OPS})
 _CLOSING_SOURCES: Final = frozenset({Source.BOSS, Source.CRM, Source.ESOP, Source.OPS})
 """BOSS closes who owes for too long (欠费预销户)."""
 
+_CUSTOMER_SOURCES: Final = frozenset({Source.CRM, Source.ESOP, Source.OPS})
+"""Where customers order, persons and groups, or staff for them."""
+
 _GROUP_SOURCES: Final = frozenset(
     {Source.ESOP, Source.BBOSS, Source.BOSS1, Source.PBOSS, Source.OPS}
 )
@@ -181,7 +184,7 @@ KINDS: Final = (
     ),
     OrderKind(
         "USER_TERMINATE", "销户", UserTerminate, Nature.TERMINATE, Direction.FORWARD, 2,
-        frozenset({Source.CRM, Source.ESOP, Source.OPS}), standing.terminate,
+        _CUSTOMER_SOURCES, standing.terminate,
         takes_pre_terminated=True,
     ),
     OrderKind(  # a target that refuses it takes nothing back: the version stays staged
@@ -190,19 +193,19 @@ KINDS: Final = (
     ),
     OrderKind(
         "PRODUCT_SUBSCRIBE", "产品定购", ProductSubscribe, Nature.PRODUCT, Direction.BACKWARD, 2,
-        frozenset({Source.CRM, Source.ESOP, Source.OPS}), product.subscribe,
+        _CUSTOMER_SOURCES, product.subscribe,
     ),
     OrderKind(
         "PRODUCT_UNSUBSCRIBE", "产品退订", ProductUnsubscribe, Nature.PRODUCT, Direction.FORWARD, 2,
-        frozenset({Source.CRM, Source.ESOP, Source.OPS}), product.unsubscribe,
+        _CUSTOMER_SOURCES, product.unsubscribe,
     ),
     OrderKind(  # backward up to the switch at the HLR, forward from there: `Plan.turning_point`
-        "SIM_REPLACE", "补换卡", SimReplace, Nature.CHANGE, Direction.BACKWARD, 1,
-        frozenset({Source.CRM, Source.ESOP, Source.OPS}), change.replace_card,
+        "SIM_REPLACE", "补换卡", SIMReplace, Nature.CHANGE, Direction.BACKWARD, 1,
+        _CUSTOMER_SOURCES, change.replace_card,
     ),
     OrderKind(
         "NUMBER_CHANGE", "改号", NumberChange, Nature.CHANGE, Direction.BACKWARD, 2,
-        frozenset({Source.CRM, Source.ESOP, Source.OPS}), change.change_number,
+        _CUSTOMER_SOURCES, change.change_number,
     ),
     OrderKind(
         "EC_SUSPEND_ALL", "集团统付停机", ECSuspendAll, Nature.SUSPEND, Direction.FORWARD, 3,

@@ -9,7 +9,7 @@ from hlrd import metrics
 from hlrd.domain.claim import claim_of
 from hlrd.domain.errors import BadRequest, Conflict
 from hlrd.domain.identity import ICCID, IMSI, MSISDN, Binding, Card, SealedKey
-from hlrd.domain.orders.change import Change, NumberChange, SimReplace
+from hlrd.domain.orders.change import Change, NumberChange, SIMReplace
 from hlrd.domain.routing import Routing
 from hlrd.domain.user import User
 from hlrd.engine import eligibility
@@ -28,7 +28,7 @@ def check(entry: OpenOrder, order: Change, user: User, facts: Facts, routing: Ro
     """Raises the Refusal that upstream is told."""
     if user.binding is None:
         raise Conflict("USER_TERMINATED", "the user is terminated", "user_id")
-    if isinstance(order, SimReplace):
+    if isinstance(order, SIMReplace):
         if order.iccid is not None:
             _check_card(order, user.binding, facts, routing)
     elif order.new_msisdn is not None:
@@ -50,7 +50,7 @@ def claim(
     return claim_of(now, replace(now, imsi=card.imsi, iccid=card.iccid, key=card.key))
 
 
-def _check_card(order: SimReplace, now: Binding, facts: Facts, routing: Routing) -> None:
+def _check_card(order: SIMReplace, now: Binding, facts: Facts, routing: Routing) -> None:
     if order.iccid == now.iccid:
         raise Conflict("CARD_SAME", "the user has this card already", OF_THE_CARD)
     if facts.card is None:
@@ -69,7 +69,7 @@ def _check_card(order: SimReplace, now: Binding, facts: Facts, routing: Routing)
     _refuse_other_home(now, facts.card.hlr, OF_THE_CARD)
 
 
-def _check_unknown_card(order: SimReplace, now: Binding, facts: Facts, routing: Routing) -> None:
+def _check_unknown_card(order: SIMReplace, now: Binding, facts: Facts, routing: Routing) -> None:
     """One that is not in stock, and so brings its key; it belongs where its IMSI is routed to."""
     if order.imsi is None or order.keyid is None:
         text = "the card is not in stock; send imsi, ki and keyid"
@@ -97,7 +97,7 @@ def _refuse_other_home(now: Binding, hlr: str, field: str) -> None:
 
 
 def _take_card(
-    order: SimReplace, now: Binding, facts: Facts, allocator: Allocator, seal: Seal
+    order: SIMReplace, now: Binding, facts: Facts, allocator: Allocator, seal: Seal
 ) -> Card | Pending:
     if order.iccid is None:
         drawn = allocator.draw_card(now.province, now.hlr, order.lot)

@@ -6,7 +6,7 @@ from hlrd import metrics
 from hlrd.domain.claim import card_of, number_of
 from hlrd.domain.errors import Conflict, Refusal
 from hlrd.domain.identity import ICCID, IMSI, MSISDN, Binding, CardKey, SealedKey
-from hlrd.domain.orders import Change, MemberActivate, SimReplace, UserOpen
+from hlrd.domain.orders import Change, MemberActivate, SIMReplace, UserOpen
 from hlrd.domain.plans.plan import Routes
 from hlrd.domain.user import User
 from hlrd.engine import changes, eligibility
@@ -29,7 +29,7 @@ class Hand:
     def keep_key(self, entry: OpenOrder) -> None:
         """Take its Ki off the order, which is stored without it."""
         order = entry.order
-        if type(order) is not UserOpen and type(order) is not SimReplace:
+        if type(order) is not UserOpen and type(order) is not SIMReplace:
             return
         if order.ki is not None and order.keyid is not None:
             self._keys[entry.id] = CardKey(order.ki, order.keyid, order.algorithm, order.card_type)

@@ -11,7 +11,7 @@ from hlrd.domain.orders import (
     MemberActivate,
     NumberChange,
     Opening,
-    SimReplace,
+    SIMReplace,
     UserOpen,
     WorkOrder,
 )
@@ -90,7 +90,7 @@ def _for_change(entry: OpenOrder, order: Change) -> Wanted:
 _OF_ITS_OWN: Final[Mapping[type, Callable[[OpenOrder, Any], Wanted]]] = {
     UserOpen: _for_opening,
     MemberActivate: _for_member,
-    SimReplace: _for_change,
+    SIMReplace: _for_change,
     NumberChange: _for_change,
     NERepair: _for_repair,
     ECProductCancel: _for_cancel,
@@ -106,7 +106,7 @@ def was_drawn(clash: Clash, order: WorkOrder) -> bool:
     """What another has, so that it may be drawn again."""
     if isinstance(order, NumberChange):
         return clash is Clash.NUMBER and order.new_msisdn is None
-    if not isinstance(order, MemberActivate | SimReplace):
+    if not isinstance(order, MemberActivate | SIMReplace):
         return False
     if clash is Clash.NUMBER:
         return order.msisdn is None
@@ -121,4 +121,4 @@ def names_what_may_be_held(order: WorkOrder) -> bool:
         return order.msisdn is not None or order.iccid is not None
     if isinstance(order, NumberChange):
         return order.new_msisdn is not None
-    return isinstance(order, SimReplace) and order.iccid is not None
+    return isinstance(order, SIMReplace) and order.iccid is not None

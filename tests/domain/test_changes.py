@@ -16,7 +16,7 @@ from hlrd.domain.group import GroupPlaces, Membership
 from hlrd.domain.identity import ICCID, IMSI, MSISDN, Binding, SealedKey, UserId
 from hlrd.domain.lifecycle import UserState
 from hlrd.domain.operation import Cause, Operation, Task
-from hlrd.domain.orders import NumberChange, SimReplace, decode
+from hlrd.domain.orders import NumberChange, SIMReplace, decode
 from hlrd.domain.plans.plan import Ground, Impossible, Plan, Routes, undo
 from hlrd.domain.publication import Products
 from hlrd.domain.suspension import Level, Reason, Reasons
@@ -47,7 +47,7 @@ BARS = (Operation.SET_BARRING,)
 
 
 def planned(
-    order: SimReplace | NumberChange, target: Binding, reasons: Reasons, **changes: object
+    order: SIMReplace | NumberChange, target: Binding, reasons: Reasons, **changes: object
 ) -> Plan:
     user = replace(User(UserState.ACTIVE, NOW, reasons), **changes)
     made = plan_of(order, user, Ground(ROUTES, Products(), "55", target=target))
@@ -56,7 +56,7 @@ def planned(
 
 
 def a_replacement(reasons: Reasons) -> Plan:
-    order = SimReplace(**HEADER, msisdn=NOW.msisdn)
+    order = SIMReplace(**HEADER, msisdn=NOW.msisdn)
     return planned(order, NEW_CARD, reasons)
 
 
@@ -174,7 +174,7 @@ def test_a_stopped_line_is_stopped_under_its_new_number_too() -> None:
 
 
 def test_an_order_that_names_the_number_from_before_the_change_is_the_users_still() -> None:
-    order = SimReplace(**HEADER, msisdn="1064700000009")
+    order = SIMReplace(**HEADER, msisdn="1064700000009")
 
     plan = planned(order, NEW_CARD, {}, numbers_before=(MSISDN("1064700000009"),))
 
@@ -185,12 +185,12 @@ def test_an_order_that_names_the_number_from_before_the_change_is_the_users_stil
 @pytest.mark.parametrize(
     ("order", "target"),
     [
-        (SimReplace(**HEADER, msisdn=NOW.msisdn), NEW_CARD),
+        (SIMReplace(**HEADER, msisdn=NOW.msisdn), NEW_CARD),
         (NumberChange(**HEADER, msisdn=NOW.msisdn), NEW_NUMBER),
     ],
 )
 def test_what_has_another_home_by_now_cannot_be_had(
-    order: SimReplace | NumberChange, target: Binding
+    order: SIMReplace | NumberChange, target: Binding
 ) -> None:
     moved = replace(target, hlr="hlr2")
     user = User(UserState.ACTIVE, NOW, {})
@@ -242,7 +242,7 @@ UPWARD = dataclasses.replace(ROUTES, groups=GroupPlaces(relays={"BOSS1": "boss1"
 
 
 def test_headquarters_is_told_of_a_members_new_card_when_it_is_in_use() -> None:
-    plan = a_members(SimReplace(**HEADER, msisdn=NOW.msisdn), NEW_CARD)
+    plan = a_members(SIMReplace(**HEADER, msisdn=NOW.msisdn), NEW_CARD)
 
     *_, removal, report = tasks_of(plan)
     assert (removal.operation, report.operation) == (Operation.REMOVE_KEY, Operation.REPORT_MEMBER)
@@ -259,7 +259,7 @@ def test_a_members_report_goes_from_the_old_number_to_the_new() -> None:
     ]
 
 
-def a_members(order: SimReplace | NumberChange, target: Binding) -> Plan:
+def a_members(order: SIMReplace | NumberChange, target: Binding) -> Plan:
     user = User(UserState.ACTIVE, NOW, {}, member=MEMBER)
     made = plan_of(order, user, Ground(UPWARD, Products(), "55", target=target))
     assert isinstance(made, Plan)

@@ -23,7 +23,7 @@ from hlrd.domain.orders import (
     ArrearsSuspend,
     MemberActivate,
     NumberChange,
-    SimReplace,
+    SIMReplace,
     UserTerminate,
     WorkOrder,
 )
@@ -399,9 +399,9 @@ def test_a_member_may_leave_and_be_closed_by_one_order() -> None:
 
 @pytest.mark.parametrize(
     "order",
-    [SimReplace(**HEADER, msisdn=BINDING.msisdn), NumberChange(**HEADER, msisdn=BINDING.msisdn)],
+    [SIMReplace(**HEADER, msisdn=BINDING.msisdn), NumberChange(**HEADER, msisdn=BINDING.msisdn)],
 )
-def test_headquarters_learns_of_another_card_or_number(order: SimReplace | NumberChange) -> None:
+def test_headquarters_learns_of_another_card_or_number(order: SIMReplace | NumberChange) -> None:
     new = replace(BINDING, imsi=IMSI("460040000000002"), msisdn=MSISDN("1064700000002"))
     ground = Ground(routes(), PRODUCTS, "55", target=new)
 
@@ -414,7 +414,7 @@ def test_headquarters_learns_of_another_card_or_number(order: SimReplace | Numbe
         for task in stage
         if task.ne == "boss1"
     ]
-    if isinstance(order, SimReplace):
+    if isinstance(order, SIMReplace):
         assert told == [("reportMember", BINDING.msisdn, new.imsi)]
     else:
         assert told == [

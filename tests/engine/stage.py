@@ -27,7 +27,7 @@ from hlrd.domain.orders import (
     MemberActivate,
     NumberChange,
     PaymentResume,
-    SimReplace,
+    SIMReplace,
     UserOpen,
     UserTerminate,
 )
@@ -279,8 +279,8 @@ class Stage:
     def resume(self, n: int = 1, user: str = "7", **changes: Any) -> PaymentResume:
         return PaymentResume(**self.header(user), **{"msisdn": f"10647000{n:05d}"} | changes)
 
-    def replace_card(self, n: int = 1, user: str = "7", **changes: Any) -> SimReplace:
-        return SimReplace(**self.header(user), **{"msisdn": f"10647000{n:05d}"} | changes)
+    def replace_card(self, n: int = 1, user: str = "7", **changes: Any) -> SIMReplace:
+        return SIMReplace(**self.header(user), **{"msisdn": f"10647000{n:05d}"} | changes)
 
     def change_number(self, n: int = 1, user: str = "7", **changes: Any) -> NumberChange:
         return NumberChange(**self.header(user), **{"msisdn": f"10647000{n:05d}"} | changes)

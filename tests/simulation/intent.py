@@ -24,7 +24,7 @@ from hlrd.domain.orders import (
     ProductUnsubscribe,
     Reinstate,
     Resume,
-    SimReplace,
+    SIMReplace,
     UserOpen,
     UserTerminate,
     VoluntaryResume,
@@ -92,7 +92,7 @@ def replay(database: Database, may_fail: Callable[[int], bool]) -> dict[str, Wan
             promise(user.binding is None and not user.was_opened, f"{order_id} opens twice")
             if closing.state == "succeeded":
                 _open(user, order, record.binding)
-        elif isinstance(order, SimReplace | NumberChange | ProductSubscribe):
+        elif isinstance(order, SIMReplace | NumberChange | ProductSubscribe):
             is_possible = _is_possible(user, order) and _fits(user, order, database)
             is_done = closing.state == "succeeded"
             promise(is_possible or not is_done, f"{order_id} gives what cannot be had")

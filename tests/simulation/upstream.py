@@ -26,7 +26,7 @@ from hlrd.domain.orders import (
     ProductUnsubscribe,
     Reinstate,
     Service,
-    SimReplace,
+    SIMReplace,
     UserOpen,
     UserTerminate,
     VoluntaryResume,
@@ -48,7 +48,7 @@ KI = "0123456789ABCDEF0123456789ABCDEF"
 _KINDS = (
     MemberActivate, UserOpen, ArrearsSuspend, PaymentResume, UserTerminate, ProductSubscribe,
     ProductUnsubscribe, VoluntarySuspend, VoluntaryResume, OperatorSuspend, OperatorResume,
-    PreTerminate, Reinstate, SimReplace, NumberChange,
+    PreTerminate, Reinstate, SIMReplace, NumberChange,
 )  # fmt: skip
 _WEIGHTS = (1, 0.5, 5, 4, 2, 4, 3, 1, 1, 1, 1, 0.5, 1, 2, 2)
 _WEIGHTS_OF_A_NEW_USER = (5, 3, *([0] * 13))
@@ -225,7 +225,7 @@ class Upstream:
             return ArrearsSuspend(**fixed, msisdn=msisdn, level=level, **word)
         if kind is PaymentResume:
             return PaymentResume(**fixed, msisdn=msisdn, **self._word(fixed["user_id"]))
-        if kind is SimReplace:
+        if kind is SIMReplace:
             return self._replace(fixed, msisdn, is_named=is_named)
         if kind is NumberChange:
             number = rng.choice(self._numbers) if is_named and rng.random() < 0.7 else None
@@ -288,12 +288,12 @@ class Upstream:
         rng = self.world.rng
         if not is_named:
             lot = rng.choice((None, None, "lot1", "lot2"))
-            return SimReplace(**fixed, msisdn=msisdn, lot=lot)
+            return SIMReplace(**fixed, msisdn=msisdn, lot=lot)
         serial, own = rng.randrange(24), rng.random() < 0.5
         if not own:
-            return SimReplace(**fixed, msisdn=msisdn, iccid=iccid_of(serial))
+            return SIMReplace(**fixed, msisdn=msisdn, iccid=iccid_of(serial))
         card = {"iccid": iccid_of(serial + 100), "imsi": imsi_of(serial + 100)}
-        return SimReplace(**fixed, msisdn=msisdn, **card, ki=KI, keyid=1)
+        return SIMReplace(**fixed, msisdn=msisdn, **card, ki=KI, keyid=1)
 
     def _number_of(self, user: str) -> str:
         """As upstream knows it; now and then out of date."""

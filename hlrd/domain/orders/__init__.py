@@ -1,22 +1,17 @@
 """Work orders (工单) as upstream posts them: one typed struct per kind, decoded and checked."""
 
-from hlrd.domain.orders.change import Change, NumberChange, SimReplace
+from hlrd.domain.orders.change import Change, NumberChange, SIMReplace
 from hlrd.domain.orders.header import (
     BEIJING,
     PROVINCES,
     ECCodeText,
-    LevelNumber,
-    MonthText,
     NameText,
     NoteText,
     OperatorText,
     OrderIdText,
     ProvinceText,
-    ReservationText,
     Service,
     Source,
-    TimeText,
-    VersionNumber,
 )
 from hlrd.domain.orders.opening import MemberActivate, UserOpen
 from hlrd.domain.orders.product import ProductPublish, ProductSubscribe, ProductUnsubscribe
@@ -30,7 +25,6 @@ from hlrd.domain.orders.standing import (
     PreTerminate,
     Reinstate,
     Resume,
-    Suspend,
     UserTerminate,
     VoluntaryResume,
     VoluntarySuspend,
@@ -48,7 +42,7 @@ from hlrd.domain.orders.wire import (
     user_of,
     with_fields,
 )
-from hlrd.domain.orders.work_order import OfUser, Opening, ProductOrder, WorkOrder
+from hlrd.domain.orders.work_order import OfUser, Opening, WorkOrder
 
 __all__ = [
     "BEIJING",
@@ -56,10 +50,8 @@ __all__ = [
     "ArrearsSuspend",
     "Change",
     "ECCodeText",
-    "LevelNumber",
     "LeveledReason",
     "MemberActivate",
-    "MonthText",
     "NERepair",
     "NameText",
     "NoteText",
@@ -72,22 +64,17 @@ __all__ = [
     "OrderIdText",
     "PaymentResume",
     "PreTerminate",
-    "ProductOrder",
     "ProductPublish",
     "ProductSubscribe",
     "ProductUnsubscribe",
     "ProvinceText",
     "Reinstate",
-    "ReservationText",
     "Resume",
+    "SIMReplace",
     "Service",
-    "SimReplace",
     "Source",
-    "Suspend",
-    "TimeText",
     "UserOpen",
     "UserTerminate",
-    "VersionNumber",
     "VoluntaryResume",
     "VoluntarySuspend",
     "WorkOrder",

@@ -10,7 +10,7 @@ from hlrd.domain.identity import ICCIDText, IMSIText, KeyText, MSISDNText
 from hlrd.domain.orders.header import NameText, NoteText, ReservationText, UserHeader
 
 
-class SimReplace(UserHeader, tag="SIM_REPLACE", kw_only=True, forbid_unknown_fields=True):
+class SIMReplace(UserHeader, tag="SIM_REPLACE", kw_only=True, forbid_unknown_fields=True):
     """补换卡: with the card that is named, or one drawn from the stock of the number's home."""
 
     msisdn: MSISDNText
@@ -36,10 +36,10 @@ class NumberChange(UserHeader, tag="NUMBER_CHANGE", kw_only=True, forbid_unknown
     cause: NoteText | None = None
 
 
-Change = SimReplace | NumberChange
+Change = SIMReplace | NumberChange
 
 
-def normalize_card(order: SimReplace) -> None:
+def normalize_card(order: SIMReplace) -> None:
     """Raises BadRequest where what it says of the card is not all of it, or too much."""
     if order.iccid is None and (order.imsi or order.ki or order.keyid is not None):
         text = "a card that is named by IMSI or key is named by ICCID too"

@@ -20,7 +20,7 @@ from hlrd.domain.imports import IMPORTS
 from hlrd.domain.orders.batch import FanOut
 from hlrd.domain.orders.change import (
     NumberChange,
-    SimReplace,
+    SIMReplace,
     normalize_card,
     normalize_number,
 )
@@ -184,7 +184,7 @@ def _normalize(order: WorkOrder) -> None:
         _normalize_opening(order)
     elif isinstance(order, NumberChange):
         normalize_number(order)
-    elif isinstance(order, SimReplace):
+    elif isinstance(order, SIMReplace):
         normalize_card(order)
     elif isinstance(order, NERepair) and order.services is not None:
         order.services = sorted(set(order.services))
@@ -206,7 +206,7 @@ def _normalize_opening(order: Opening) -> None:
 
 def _refuse_bad_key(order: WorkOrder) -> None:
     """Not of a stored order: its Ki is sealed, and its `keyid` stands alone."""
-    if not isinstance(order, UserOpen | SimReplace):
+    if not isinstance(order, UserOpen | SIMReplace):
         return
     if (order.ki is None) != (order.keyid is None):
         raise BadRequest("KEY_INCOMPLETE", "ki and keyid come together or not at all", "keyid")

@@ -1,7 +1,7 @@
 """The shapes of a work order (工单); `hlrd.domain.catalogue` says the rest of each kind."""
 
 from hlrd.domain.orders.batch import FanOut
-from hlrd.domain.orders.change import NumberChange, SimReplace
+from hlrd.domain.orders.change import NumberChange, SIMReplace
 from hlrd.domain.orders.group import (
     ECProductCancel,
     ECProductSubscribe,
@@ -39,7 +39,7 @@ OfUser = (
     | OperatorResume
     | PreTerminate
     | Reinstate
-    | SimReplace
+    | SIMReplace
     | NumberChange
     | UserTerminate
     | ProductSubscribe

@@ -8,7 +8,7 @@ from msgspec.structs import replace
 
 from hlrd.domain import subscription, suspension
 from hlrd.domain.operation import Cause, Details, Operation
-from hlrd.domain.orders.change import NumberChange, SimReplace
+from hlrd.domain.orders.change import NumberChange, SIMReplace
 from hlrd.domain.plans import membership
 from hlrd.domain.plans.plan import TERMINATED_USER, Ground, Impossible, Plan
 from hlrd.domain.plans.stages import Stages
@@ -17,7 +17,7 @@ from hlrd.domain.suspension import Level, Reason
 from hlrd.domain.user import User
 
 
-def replace_card(order: SimReplace, user: User, ground: Ground) -> Plan | Impossible:
+def replace_card(order: SIMReplace, user: User, ground: Ground) -> Plan | Impossible:
     """A stopped line stays stopped throughout; LOST alone goes with the card that was lost."""
     if user.binding is None:
         return TERMINATED_USER
