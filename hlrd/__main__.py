@@ -91,13 +91,13 @@ def version() -> None:
 
 def _wrong(settings: Settings) -> Iterator[str]:
     """What only shows when the settings are put to use."""
-    from hlrd import app
+    from hlrd.assembly import network
     from hlrd.runtime.delivery.registration import registration
 
     checks: list[Callable[[], object]] = [
-        partial(app.routes, settings),
-        partial(app.homes, settings),
-        *(partial(app.adapter, ne) for ne in settings.ne),
+        partial(network.routes, settings),
+        partial(network.homes, settings),
+        *(partial(network.adapter, ne) for ne in settings.ne),
         *(partial(registration, endpoint) for endpoint in settings.receipt_endpoint),
     ]
     for check in checks:

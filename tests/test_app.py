@@ -85,8 +85,8 @@ def test_a_reload_gives_new_routes(tmp_path: Path) -> None:
     (said,) = reloaded(daemon, text, tmp_path)
 
     assert said["need_restart"] == []
-    assert daemon._homes.routing.home(Identity.MSISDN, "1064800000000") == "hlr1"
-    assert daemon._homes.routing.home(Identity.MSISDN, "1064900000000") is None
+    assert daemon._site.homes.routing.home(Identity.MSISDN, "1064800000000") == "hlr1"
+    assert daemon._site.homes.routing.home(Identity.MSISDN, "1064900000000") is None
 
 
 def test_routes_of_no_use_leave_the_old_ones_in_force(tmp_path: Path) -> None:
@@ -97,7 +97,7 @@ def test_routes_of_no_use_leave_the_old_ones_in_force(tmp_path: Path) -> None:
 
     assert said["event"] == "settings_not_reloaded"
     assert "[[route]] 1: hlr9 is none of the HLRs" in said["error"]
-    assert daemon._homes.routing.home(Identity.MSISDN, "1064900000000") == "hlr1"
+    assert daemon._site.homes.routing.home(Identity.MSISDN, "1064900000000") == "hlr1"
 
 
 @pytest.mark.parametrize(
