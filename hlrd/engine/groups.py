@@ -17,7 +17,6 @@ from hlrd.domain.identity import Binding, UserId
 from hlrd.domain.lifecycle import ECEvent, ECState, OrderState, UserState
 from hlrd.domain.orders.batch import ECFanOut
 from hlrd.domain.orders.group import (
-    ECHeader,
     ECProductCancel,
     ECProductSubscribe,
     MemberProductSubscribe,
@@ -193,7 +192,7 @@ class Groups:
 
     def order(self, entry: OpenOrder) -> Standing | None:
         """The order was taken: how what it is about stands from now on, if otherwise."""
-        standing = self._ordered(entry.order)
+        standing = self._ordered(entry.order) if entry.kind.is_of_enterprise else None
         if standing is None:
             return None
         subscription = standing.subscription
@@ -203,8 +202,6 @@ class Groups:
         return standing
 
     def _ordered(self, order: WorkOrder) -> Standing | None:
-        if not isinstance(order, ECHeader):
-            return None
         assert isinstance(order, OfEnterprise), "every order about one of them"
         found = self.enterprises.find(order.ec_code, order.product)
         if isinstance(order, ECProductCancel):
@@ -228,7 +225,11 @@ class Groups:
         if not isinstance(order, OfEnterprise):
             return None
         found = self.enterprises.find(order.ec_code, order.product)
-        begun = ECState.ENDING if isinstance(order, ECProductCancel) else ECState.PENDING
+        is_cancel = isinstance(order, ECProductCancel)
+        if found is None and entry.state is OrderState.SUCCEEDED and not is_cancel:
+            # It was held when this order, dated ahead, was taken, and cancelled before its turn.
+            return Standing(order.content(), ECState.ACTIVE)
+        begun = ECState.ENDING if is_cancel else ECState.PENDING
         if found is None or found.state is not begun:
             return None  # it changed nothing, or another order goes on with it
         event = _ENDED[begun, entry.state is OrderState.SUCCEEDED]

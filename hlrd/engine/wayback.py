@@ -51,9 +51,13 @@ def is_of_before(task: OpenTask) -> bool:
 
 def to_undo(order: OpenOrder) -> list[Task]:
     """What is done, and what failed without a clear word that nothing was done. Of an order that a
-    run before this one may have sent, also what comes later in the plan.
+    run before this one may have sent, also what comes later in the plan; but nothing behind its
+    turning point, since it would not go back if that had been sent.
     """
-    return [task.task for stage in order.stages for task in stage if _may_stand(task)]
+    assert order.plan is not None, "an order that went out has a plan"
+    last = order.plan.turning_point
+    stages = order.stages if last is None else order.stages[: last + 1]
+    return [task.task for stage in stages for task in stage if _may_stand(task)]
 
 
 def _may_stand(task: OpenTask) -> bool:

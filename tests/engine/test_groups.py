@@ -5,6 +5,7 @@ from collections.abc import Iterable
 from typing import Any
 
 import pytest
+from msgspec import structs
 
 from hlrd import metrics
 from hlrd.domain.group import (
@@ -33,7 +34,8 @@ from hlrd.domain.user import User
 from hlrd.engine import groups
 from hlrd.ports import BindingEnd, Closing
 from tests.domain.products import a_function, a_product, published
-from tests.engine.stage import FakeNE, Stage, refusal, user_of
+from tests.engine.stage import FIRST_ID, FakeNE, Stage, refusal, user_of
+from tests.engine.test_turns import at, fall_due, take_dated
 
 NAMES = ("nation", "class1", "gateway", "platform", "management", "boss1")
 PLACES = GroupPlaces(
@@ -94,8 +96,8 @@ class GroupStage(Stage):
         }  # fmt: skip
         return ECProductSubscribe(**self._header(), **named | changes)
 
-    def cancel_ec(self) -> ECProductCancel:
-        return ECProductCancel(**self._header(), ec_code="EC", product="TRACK")
+    def cancel_ec(self, **changes: Any) -> ECProductCancel:
+        return ECProductCancel(**self._header(), ec_code="EC", product="TRACK", **changes)
 
     def subscribe(self, user: str = "7", **changes: Any) -> MemberProductSubscribe:
         named: dict[str, Any] = {"ec_code": "EC", "product": "TRACK"}
@@ -263,6 +265,32 @@ def test_a_cancelled_product_is_gone_when_the_last_platform_has_forgotten_it() -
 
     assert standings(stage.journal.durable) == [None]
     assert list(stage.enterprises) == []
+
+
+def test_what_was_cancelled_before_the_turn_of_an_order_dated_ahead_is_had_again() -> None:
+    stage = GroupStage(subscription())
+    record = take_dated(stage, stage.subscribe_ec(effective_time=at(stage, 60)))
+    stage.take(stage.cancel_ec())
+    stage.run()
+
+    fall_due(stage, record)
+    assert "gateway subscribeEC" in stage.run()
+
+    assert standings(stage.journal.durable) == [None, ECState.ACTIVE]
+    assert stage.enterprises.active("EC", "TRACK") == subscription()
+
+
+def test_a_cancellation_dated_ahead_leaves_what_was_subscribed_to_after_it() -> None:
+    stage = GroupStage()
+    record = take_dated(stage, stage.cancel_ec(effective_time=at(stage, 60)))
+    stage.take(stage.subscribe_ec())
+    stage.run()
+
+    fall_due(stage, record)
+
+    assert stage.run() == []
+    assert stage.results()["EC_PRODUCT_CANCEL"] == "EC_PRODUCT_RENEWED"
+    assert stage.enterprises.active("EC", "TRACK") == subscription()
 
 
 def test_a_record_of_a_partners_member_costs_no_command() -> None:
@@ -521,6 +549,29 @@ def test_a_member_that_is_removed_and_terminated_gives_its_number_back() -> None
 
 
 # Memory.
+
+
+def test_a_change_of_card_that_is_undone_after_a_restart_leaves_its_member_reported() -> None:
+    before, stage = (GroupStage(subscription(), places=REPORTING) for _ in range(2))
+    before.users["7"] = stage.users["7"] = a_member()
+    before.submit(before.replace_card())
+    before.resolve()
+    record = structs.replace(before.journal.accepts[0], id=FIRST_ID - 1)
+    stage.engine.recover([(record.id, record.user_id, record.priority, False, record.kind)])
+    stage.unpark([record])
+    stage.wait(11)
+
+    stage.answer("hlr1", Verdict.ABSENT)
+    stage.answer("hlr1", REFUSED)
+    undone = []
+    while stage.sent():
+        undone += stage.sent()
+        stage.answer(undone[-1].split()[0], Verdict.APPLIED)
+    stage.close()
+
+    assert stage.results() == {"SIM_REPLACE": "NE_REFUSED"}
+    assert undone
+    assert "boss1 cancelReport" not in undone
 
 
 def test_who_waits_is_counted_and_forgotten_when_it_does_not() -> None:

@@ -109,7 +109,8 @@ def _card(asked: Asked) -> Fields:
 
 
 def _number(asked: Asked) -> Fields:
-    number = asked.numbers[(asked.a * 6 + asked.b) % len(asked.numbers)]
+    others = [number for number in asked.numbers if number != asked.msisdn]
+    number = others[(asked.a * 6 + asked.b) % len(others)]
     return {"pool": POOL} | ({"new_msisdn": number} if asked.is_named else {})
 
 
@@ -144,7 +145,12 @@ def _ec_subscription(asked: Asked) -> Fields:
 
 
 def _partner_publication(asked: Asked) -> Fields:
-    return _of_ec(asked) | {"ec_name": "ec", "lead_province": "100"}
+    """Of none that is straight, as publications do not say that."""
+    product = "AB"[asked.b % 2]
+    return {
+        "ec_code": asked.ec, "product": product, "product_class": CLASSES[product],
+        "ec_name": "ec", "lead_province": "100",
+    }  # fmt: skip
 
 
 def _partner_member(asked: Asked) -> Fields:

@@ -154,6 +154,12 @@ class Reference:
     def is_open(self, user: str) -> bool:
         return any(order.get("user_id") == user for order, _, _ in self._open.values())
 
+    def _is_being_opened(self, user: str) -> bool:
+        return any(
+            one["type"] in OPENINGS and one["user_id"] == user and not is_dated
+            for one, _, is_dated in self._open.values()
+        )
+
     def fan_out_began(self, ec: str, reason: str, level: int) -> None:
         """Who becomes a member from now on is stopped, or not, as the order says."""
         stops = self.stops.setdefault(ec, {})
@@ -205,6 +211,10 @@ class Reference:
     def _failed(self, id: int, order: Document, held: Held, end: Ending, *, is_due: bool) -> None:
         may_fail = end.may_fail and order["type"] in GOES_BACK
         agree(may_fail or not is_due, f"{id}, {order['type']}, fails for nothing: {end.code}")
+        if order["type"].startswith("MEMBER_PRODUCT") and order["user_id"] not in self.lines:
+            agree(
+                not self._is_being_opened(order["user_id"]), f"{id} does not wait for its opening"
+            )
         self._give_back(held, end)
 
     def _adopt(self, user: str, before: Line | None, after: Line, order: Document) -> None:
@@ -439,7 +449,12 @@ class Reference:
     def _may_always(self, id: int, order: Document) -> bool:
         return True
 
-    def _may_import(self, id: int, order: Document) -> bool:
+    def _may_cancel(self, id: int, order: Document) -> bool:
+        """Not what the enterprise has only since the order was taken."""
+        key = order["ec_code"], order["product"]
+        return key not in self.ecs or key in self._ec_moments[self._since[id][0]]
+
+    def _knows_enterprise(self, id: int, order: Document) -> bool:
         return order["ec_code"] in self.known
 
     def _has_file(self, id: int, order: Document) -> bool:
@@ -503,11 +518,11 @@ _OF_THE_CLOSING: Final = {
 OTHER_RULES: Final[Mapping[str, Callable[[Reference, int, Document], bool]]] = {
     "PRODUCT_PUBLISH": Reference._may_publish,
     "EC_PRODUCT_SUBSCRIBE": Reference._may_always,
-    "EC_PRODUCT_CANCEL": Reference._may_always,
+    "EC_PRODUCT_CANCEL": Reference._may_cancel,
     "PARTNER_PRODUCT_PUBLISH": Reference._may_always,
-    "PARTNER_MEMBER_IMPORT": Reference._may_import,
-    "EC_SUSPEND_ALL": Reference._may_always,
-    "EC_RESUME_ALL": Reference._may_always,
+    "PARTNER_MEMBER_IMPORT": Reference._knows_enterprise,
+    "EC_SUSPEND_ALL": Reference._knows_enterprise,
+    "EC_RESUME_ALL": Reference._knows_enterprise,
     "BATCH": Reference._has_file,
 }
 OTHER_EFFECTS: Final[Mapping[str, Callable[[Reference, Document], None]]] = {

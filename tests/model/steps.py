@@ -121,45 +121,87 @@ class Sequence:
     steps: tuple[Step, ...]
 
 
-USERS: Final = 4
+USERS: Final = 5
 ELEMENTS_HIT: Final = 6
-_OFTEN: Final = (
-    "ARREARS_SUSPEND", "PAYMENT_RESUME", "VOLUNTARY_SUSPEND", "VOLUNTARY_RESUME",
-    "ARREARS_SUSPEND", "PAYMENT_RESUME", "OPERATOR_SUSPEND", "OPERATOR_RESUME",
-    "MEMBER_ACTIVATE", "SIM_REPLACE", "PRODUCT_SUBSCRIBE", "PRODUCT_UNSUBSCRIBE",
-    "MEMBER_PRODUCT_SUBSCRIBE", "EC_SUSPEND_ALL", "EC_RESUME_ALL",
+STEPS_MAX: Final = 25
+
+FAMILIES: Final = (
+    ("ARREARS_SUSPEND", "PAYMENT_RESUME", "VOLUNTARY_SUSPEND", "VOLUNTARY_RESUME",
+     "OPERATOR_SUSPEND", "OPERATOR_RESUME"),
+    ("PRODUCT_SUBSCRIBE", "PRODUCT_UNSUBSCRIBE", "PRODUCT_SUBSCRIBE", "PRODUCT_PUBLISH"),
+    ("MEMBER_PRODUCT_SUBSCRIBE", "MEMBER_PRODUCT_UNSUBSCRIBE", "MEMBER_ACTIVATE", "MEMBER_REMOVE"),
+    ("EC_SUSPEND_ALL", "EC_RESUME_ALL", "MEMBER_ACTIVATE", "PAYMENT_RESUME", "MEMBER_REMOVE"),
+    ("SIM_REPLACE", "NUMBER_CHANGE", "OPERATOR_SUSPEND", "ARREARS_SUSPEND", "NE_REPAIR"),
+    ("USER_TERMINATE", "PRE_TERMINATE", "REINSTATE", "USER_OPEN", "PAYMENT_RESUME", "BATCH"),
+    ("EC_PRODUCT_SUBSCRIBE", "EC_PRODUCT_CANCEL", "PARTNER_PRODUCT_PUBLISH", "MEMBER_ACTIVATE",
+     "PARTNER_MEMBER_IMPORT", "MEMBER_PRODUCT_SUBSCRIBE"),
+    tuple(kind.name for kind in KINDS),
+)  # fmt: skip
+"""Kinds that meet each other more often than chance would have it."""
+
+_UNDONE: Final = (
+    "MEMBER_ACTIVATE", "USER_OPEN", "SIM_REPLACE", "NUMBER_CHANGE", "PRODUCT_SUBSCRIBE",
+    "MEMBER_PRODUCT_SUBSCRIBE", "EC_PRODUCT_SUBSCRIBE", "USER_TERMINATE", "ARREARS_SUSPEND",
 )  # fmt: skip
 
-_pauses = st.sampled_from((Pause.REST, Pause.NONE, Pause.SOME, Pause.REST))
+_pauses = st.sampled_from((Pause.REST, Pause.NONE, Pause.SOME))
 _digits = st.integers(0, 5)
+_users = st.integers(0, USERS - 1)
+_elements = st.integers(0, ELEMENTS_HIT - 1)
+_extras = st.sampled_from((*[Extra.PLAIN] * 14, *Extra))
+_acts = st.sampled_from(Act)
 
-posts = st.builds(
-    Post,
-    st.sampled_from((*_OFTEN, *(kind.name for kind in KINDS))),
-    st.integers(0, USERS - 1),
-    _digits,
-    _digits,
-    st.sampled_from((*[Extra.PLAIN] * 10, *Extra)),
-    _pauses,
-)
-others = st.one_of(
-    st.builds(
-        Faults,
-        st.integers(0, ELEMENTS_HIT - 1),
-        st.lists(st.sampled_from(Fate), min_size=1, max_size=4).map(tuple),
-    ),
+
+@st.composite
+def _family(draw: st.DrawFn) -> list[Step]:
+    """Some orders of one user, about what belongs together."""
+    kinds = st.sampled_from(draw(st.sampled_from(FAMILIES)))
+    user = draw(_users)
+    return [
+        Post(draw(kinds), user, draw(_digits), draw(_digits), draw(_extras), draw(_pauses))
+        for _ in range(draw(st.integers(1, 4)))
+    ]
+
+
+@st.composite
+def _refused(draw: st.DrawFn) -> list[Step]:
+    """An order that is refused half-way, perhaps once more on its way back; and its desk."""
+    kind, user = draw(st.sampled_from(_UNDONE)), draw(_users)
+    good, bad = draw(st.integers(0, 3)), draw(st.integers(1, 3))
+    return [
+        Faults(draw(_elements), (Fate.OK,) * good + (Fate.REFUSED,) * bad),
+        Post(kind, user, draw(_digits), draw(_digits), draw(_extras), draw(_pauses)),
+        *(Desk(0, draw(_acts), Pause.REST) for _ in range(draw(st.integers(0, 2)))),
+    ]
+
+
+@st.composite
+def _disturbed(draw: st.DrawFn) -> list[Step]:
+    """Silence of an element, or the end of the daemon, in the middle of something."""
+    fates = draw(st.lists(st.sampled_from(Fate), min_size=1, max_size=4))
+    return [
+        Faults(draw(_elements), tuple(fates)),
+        *draw(_family()),
+        *([Crash(draw(_pauses))] if draw(st.booleans()) else []),
+    ]
+
+
+_others = st.one_of(
     st.builds(Crash, _pauses),
-    st.builds(Desk, st.integers(0, 2), st.sampled_from(Act), _pauses),
-    st.builds(Again, st.integers(0, 5), st.booleans(), _pauses),
+    st.builds(Desk, st.integers(0, 2), _acts, _pauses),
+    st.builds(Again, _digits, st.booleans(), _pauses),
     st.builds(Recall, st.integers(0, 3), st.booleans(), _pauses),
-    st.builds(Down, st.integers(0, ELEMENTS_HIT - 1), st.integers(1, 20)),
+    st.builds(Down, _elements, st.integers(1, 20)),
     st.builds(Wait, st.sampled_from((1, 6, 40, 100))),
-)
-_steps = st.integers(0, 9).flatmap(lambda digit: posts if digit < 7 else others)
+).map(lambda step: [step])
+
+_parts = st.one_of(_family(), _family(), _family(), _refused(), _disturbed(), _others)
 
 sequences = st.builds(
     Sequence,
     st.integers(0, 2**16),
     st.sampled_from((True, True, True, False)),
-    st.lists(_steps, min_size=1, max_size=25).map(tuple),
+    st.lists(_parts, min_size=4, max_size=10).map(
+        lambda parts: tuple(step for part in parts for step in part)[:STEPS_MAX]
+    ),
 )

@@ -1,7 +1,7 @@
 import logging
 import os
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from typing import Final
 
 import pytest
@@ -10,6 +10,7 @@ from hypothesis import HealthCheck, Phase, given, seed, settings
 
 from hlrd.domain.catalogue import KINDS
 from tests.model.making import MAKERS, NOT_OF_USERS
+from tests.model.mutants import MUTANTS
 from tests.model.reference import OTHER_EFFECTS, OTHER_RULES, USER_RULES
 from tests.model.run import Run
 from tests.model.steps import Sequence, sequences
@@ -19,6 +20,7 @@ ASKED: Final = int(os.environ.get("MODEL_SEQUENCES", "0"))
 
 SEQUENCES: Final = ASKED or 1_200
 CHUNKS: Final = 4
+SEQUENCES_FOR_A_MUTANT: Final = 1_500
 met: Final[Counter[str]] = Counter()
 
 
@@ -29,16 +31,18 @@ def _quiet() -> Iterator[None]:
     structlog.reset_defaults()
 
 
-@pytest.mark.parametrize("chunk", range(CHUNKS))
-def test_network_and_database_are_as_the_model_means_after_any_sequence(chunk: int) -> None:
-    @seed(chunk)
+def checked(sequences_of: int, *, number: int | None, is_shrunk: bool = True) -> Callable[[], None]:
+    """`number`: the same sequences each time; None: others."""
+    phases = (Phase.generate, Phase.shrink) if is_shrunk else (Phase.generate,)
+
     @settings(
-        max_examples=SEQUENCES // CHUNKS,
+        max_examples=sequences_of,
         database=None,
         deadline=None,
         print_blob=True,
+        report_multiple_bugs=False,
         suppress_health_check=list(HealthCheck),
-        phases=(Phase.generate, Phase.shrink),
+        phases=phases,
     )
     @given(sequences)
     def holds(sequence: Sequence) -> None:
@@ -46,7 +50,22 @@ def test_network_and_database_are_as_the_model_means_after_any_sequence(chunk: i
         run.run()
         met.update(run.watch.seen)
 
-    holds()
+    return holds if number is None else seed(number)(holds)
+
+
+@pytest.mark.parametrize("chunk", range(CHUNKS))
+def test_network_and_database_are_as_the_model_means_after_any_sequence(chunk: int) -> None:
+    checked(SEQUENCES // CHUNKS, number=None if ASKED else chunk)()
+
+
+@pytest.mark.parametrize("name", MUTANTS)
+def test_the_model_finds_an_engine_that_breaks_a_rule(
+    name: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    MUTANTS[name](monkeypatch)
+
+    with pytest.raises(AssertionError):
+        checked(SEQUENCES_FOR_A_MUTANT, number=7, is_shrunk=False)()
 
 
 def test_every_kind_of_the_catalogue_has_its_rule_in_the_model() -> None:

@@ -14,6 +14,7 @@ from hlrd.domain.group import (
     GroupPlaces,
     Subscription,
 )
+from hlrd.domain.lifecycle import ECState
 from hlrd.domain.operation import NOBODY, Cause, Details, Operation
 from hlrd.domain.orders.group import (
     ECProductCancel,
@@ -36,6 +37,9 @@ EC_UNKNOWN: Final = Impossible("EC_UNKNOWN", "hlrd was told of no such enterpris
 EC_ROUTE_MISSING: Final = Impossible(
     "EC_ROUTE_MISSING", "a platform of this class is not configured; see [groups]"
 )
+EC_PRODUCT_RENEWED: Final = Impossible(
+    "EC_PRODUCT_RENEWED", "the enterprise subscribed after this order was taken; cancel that"
+)
 NOT_A_MEMBER: Final = Impossible("NOT_A_MEMBER", "the user is no member of this enterprise")
 
 
@@ -55,11 +59,15 @@ def subscribe_ec(order: ECProductSubscribe, _: User | None, ground: Ground) -> P
 
 
 def cancel_ec(order: ECProductCancel, _: User | None, ground: Ground) -> Plan | Impossible:
-    """The other way round: the gateway closes first."""
+    """The other way round: the gateway closes first. What the enterprise has only since the order
+    was taken, dated ahead, stays: members may have it.
+    """
     places = ground.routes.groups
     found = ground.enterprises.find(order.ec_code, order.product)
-    if found is None:
+    if found is None or found.state is ECState.PENDING:
         return NO_CHANGE
+    if found.state is ECState.ACTIVE:
+        return EC_PRODUCT_RENEWED
     held = found.subscription
     if lacks_way(held, places):
         return EC_ROUTE_MISSING
