@@ -31,6 +31,9 @@ _CHOSEN: Final = query("fallout_chosen")
 _WANT_SHEET: Final = query("sheet_want")
 _SHEETS_OF: Final = query("sheets_of")
 
+BY_RULE: Final = "fallout.to_eoms"
+"""Who asked the EOMS, where no person did: the setting of this name."""
+
 
 @dataclass(frozen=True, slots=True)
 class FalloutRow:
@@ -178,7 +181,7 @@ async def note(connection: Connection, closings: Sequence[Closing]) -> None:
         await connection.execute(_PUT, *map(list, zip(*fallen, strict=True)))
         handed = [c.order_id for c in closings if c.fall is not None and c.fall.to_eoms]
         if handed:
-            await connection.execute(_WANT_SHEET, handed, "fallout.to_eoms")
+            await connection.execute(_WANT_SHEET, handed, BY_RULE)
     left = [closing.order_id for closing in closings if closing.leaves_fallout]
     if left:
         await connection.execute(_DROP, left)

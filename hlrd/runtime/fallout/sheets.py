@@ -10,7 +10,7 @@ from typing import Final
 import structlog
 
 from hlrd import limits, metrics
-from hlrd.domain.audit import Facts, refused
+from hlrd.domain.audit import DAEMON, Facts, refused
 from hlrd.domain.errors import Refusal, Unavailable
 from hlrd.domain.fallout import AUDITED, Act, act_of
 from hlrd.domain.identity import MSISDN, Binding, UserId
@@ -24,6 +24,7 @@ from hlrd.runtime.fallout.turn import Turn
 from hlrd.store import fallout
 from hlrd.store import sheets as store
 from hlrd.store.errors import StoreUnavailable
+from hlrd.store.fallout import BY_RULE
 from hlrd.store.sheets import OpenSheet, SheetBook
 
 _log: Final = structlog.get_logger(__name__)
@@ -59,6 +60,7 @@ class Sheets:
         self._trail = trail
         self._eoms = eoms
         self._poll_s = poll_s
+        self._recorded: set[str] = set()  #: of those that no person handed over; not taken yet
 
     async def run(self) -> None:
         """For ever. Ends by Fenced, or by being cancelled."""
@@ -80,24 +82,29 @@ class Sheets:
 
     async def _advance(self, sheet: OpenSheet) -> bool:
         """Whether it is in another state now."""
-        if sheet.state is SheetState.CLOSING:
-            step = await self._close(sheet)
-        elif not sheet.is_needed:
-            step = _Step(SheetEvent.NEEDLESS)
-        elif sheet.state is SheetState.WANTED:
-            step = await self._open(sheet)
-        else:
-            step = await self._ask_about(sheet)
-        if step is None:
-            return False
         try:
+            step = await self._step(sheet)
+            if step is None:
+                return False
             await self._take(sheet, step)
         except Unavailable as error:  # of the audit trail: nothing was done
             _log.warning("sheets_wait", error=str(error))
             return False
+        self._recorded.discard(sheet.transaction)
         return True
 
+    async def _step(self, sheet: OpenSheet) -> "_Step | None":
+        if sheet.state is SheetState.CLOSING:
+            return await self._close(sheet)
+        if not sheet.is_needed:
+            return _Step(SheetEvent.NEEDLESS)
+        if sheet.state is SheetState.WANTED:
+            return await self._open(sheet)
+        return await self._ask_about(sheet)
+
     async def _open(self, sheet: OpenSheet) -> "_Step | None":
+        if sheet.asked_by == BY_RULE and sheet.transaction not in self._recorded:
+            await self._record_hand_over(sheet)
         outcome = await self._told(self._task(sheet, Operation.OPEN_SHEET), is_errand=True)
         if outcome is None:
             return None
@@ -149,20 +156,39 @@ class Sheets:
             if not gone:  # it is closed, or fell out again: somebody was faster
                 await self._write(sheet, step.act, after=refused("FALLOUT_RELEASED", row))
 
+    async def _record_hand_over(self, sheet: OpenSheet) -> None:
+        """Once for each sheet; again if the EOMS lost it, or hlrd ended before it was taken."""
+        await self._write(
+            sheet,
+            Act.TO_EOMS,
+            actor=DAEMON,
+            source=DAEMON,
+            before=_fall_of(sheet),
+            after={"sheet": sheet.transaction, "reason": BY_RULE},
+        )
+        self._recorded.add(sheet.transaction)
+
     async def _record(self, sheet: OpenSheet, step: "_Step", act: Act) -> int:
         return await self._write(
             sheet,
             act,
-            before={"ne": sheet.ne, "code": sheet.code, "step": sheet.step},
+            before=_fall_of(sheet),
             after={"answer": step.word, "text": step.text, "sheet": sheet.transaction},
         )
 
     async def _write(
-        self, sheet: OpenSheet, act: Act, *, after: Facts, before: Facts | None = None
+        self,
+        sheet: OpenSheet,
+        act: Act,
+        *,
+        after: Facts,
+        before: Facts | None = None,
+        actor: str = EOMS,
+        source: str = Source.OPS,
     ) -> int:
         return await self._trail.record(
-            actor=EOMS,
-            source=Source.OPS,
+            actor=actor,
+            source=source,
             action=AUDITED[act],
             subject=f"order:{sheet.order_id}",
             order=sheet.order_id,
@@ -239,6 +265,10 @@ def _act_of(sheet: OpenSheet, word: str) -> Act | None:
         _log.warning("sheet_answer_unfit", order=sheet.order_id, word=word, code=refusal.code)
         return None
     return act
+
+
+def _fall_of(sheet: OpenSheet) -> Facts:
+    return {"ne": sheet.ne, "code": sheet.code, "step": sheet.step}
 
 
 def _about(sheet: OpenSheet) -> Binding:

@@ -5,7 +5,7 @@ import asyncio
 import pytest
 
 from hlrd import limits
-from hlrd.domain.errors import Conflict
+from hlrd.domain.errors import Conflict, Unavailable
 from hlrd.domain.fallout import Act
 from hlrd.domain.outcome import Outcome, Verdict
 from hlrd.store.fallout import FalloutShown
@@ -102,6 +102,35 @@ async def test_a_rule_hands_an_order_over_when_it_falls_out_and_each_fall_is_a_s
         SHEET, "10002",
     ]  # fmt: skip
     assert shown.sheets[0].asked_by == "fallout.to_eoms"
+
+
+async def test_what_a_rule_hands_over_is_an_act_of_the_daemon_and_told_once(dsn: str) -> None:
+    engine = FakeEngine(is_mute=True)
+    async with a_rig(dsn, engine=engine) as rig:
+        await rig.fall(1, a_fall(to_eoms=True))
+        await rig.until(lambda: len(engine.sent) > 1)
+
+        (row,) = rig.trail.rows
+
+    assert (row["actor"], row["action"], row["order"]) == ("hlrd", "fallout.to-eoms", 1)
+    assert row["after"] == {"sheet": SHEET, "reason": "fallout.to_eoms"}
+
+
+async def test_nothing_is_handed_over_while_the_audit_trail_cannot_be_written(dsn: str) -> None:
+    tried: list[int | None] = []
+
+    async def fail(order: int | None) -> None:
+        tried.append(order)
+        if len(tried) < 3:
+            raise Unavailable("AUDIT_UNAVAILABLE", "the trail is away", 1.0)
+        assert not rig.engine.sent
+
+    async with a_rig(dsn) as rig:
+        rig.trail.on_record = fail
+        await rig.fall(1, a_fall(to_eoms=True))
+        await reaches(rig, "open")
+
+    assert tried == [1] * 3
 
 
 async def test_a_sheet_is_closed_when_somebody_else_let_the_order_go(dsn: str) -> None:
