@@ -225,11 +225,9 @@ class Groups:
         if not isinstance(order, OfEnterprise):
             return None
         found = self.enterprises.find(order.ec_code, order.product)
-        is_cancel = isinstance(order, ECProductCancel)
-        if found is None and entry.state is OrderState.SUCCEEDED and not is_cancel:
-            # It was held when this order, dated ahead, was taken, and cancelled before its turn.
-            return Standing(order.content(), ECState.ACTIVE)
-        begun = ECState.ENDING if is_cancel else ECState.PENDING
+        if found is None and entry.state is OrderState.SUCCEEDED:
+            return _had_again(order)
+        begun = ECState.ENDING if isinstance(order, ECProductCancel) else ECState.PENDING
         if found is None or found.state is not begun:
             return None  # it changed nothing, or another order goes on with it
         event = _ENDED[begun, entry.state is OrderState.SUCCEEDED]
@@ -326,6 +324,13 @@ class Groups:
         if any(standing.state is ECState.ACTIVE for standing in standings):
             return False
         return len(self._enterprise_of) > memory_share()
+
+
+def _had_again(order: OfEnterprise) -> Standing | None:
+    """It was held when the order, dated ahead, was taken, and cancelled before its turn."""
+    if isinstance(order, ECProductCancel):
+        return None
+    return Standing(order.content(), ECState.ACTIVE)
 
 
 def is_group_line(home: str) -> bool:
