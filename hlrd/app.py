@@ -23,16 +23,19 @@ from hlrd.assembly.site import Site
 from hlrd.assembly.staff import build_staff
 from hlrd.assembly.upstream import Upstream, build_upstream
 from hlrd.config import ConfigError, NESettings, Settings
-from hlrd.domain.errors import HlrdError
+from hlrd.domain.audit import Action
+from hlrd.domain.errors import HlrdError, Unavailable
 from hlrd.engine.engine import Engine
 from hlrd.ne.adapter import Adapter
 from hlrd.ne.driver import Driver
 from hlrd.runtime import pulse
+from hlrd.runtime.audit import AuditWriter
 from hlrd.runtime.batches.peer import Peer
 from hlrd.runtime.delivery.desk import DeliveryDesk
 from hlrd.runtime.delivery.registration import registrations
 from hlrd.runtime.journal import JournalWriter
 from hlrd.runtime.node import NodeLease
+from hlrd.runtime.upkeep import keep_up
 from hlrd.store import embedded
 from hlrd.store.connection import connect, open_pool
 from hlrd.store.migrate import migrate
@@ -51,11 +54,13 @@ async def serve(settings: Settings, read: Callable[[], Settings]) -> None:
     stopping = asyncio.Event()
     _on_signals(stopping)
     server = await asyncio.to_thread(embedded.start, settings.database)
+    keeping = asyncio.create_task(keep_up(server, settings.database))
     try:
         daemon = Daemon(settings, server.dsn)
         asyncio.get_running_loop().add_signal_handler(signal.SIGHUP, daemon.reload, read)
         await daemon.run(stopping)
     finally:
+        keeping.cancel()
         await asyncio.to_thread(server.stop, only_if_unused=True)
 
 
@@ -69,6 +74,7 @@ class Daemon:
         self._drivers: dict[str, Driver[Any]] = {}
         self._registrations = registrations(settings.receipt_endpoint)
         self._deliveries: DeliveryDesk | None = None
+        self._trail: AuditWriter | None = None
 
     def reload(self, read: Callable[[], Settings]) -> None:
         """Let the network elements go on by what `read` gives; the rest needs a restart. Settings
@@ -100,6 +106,17 @@ class Daemon:
             if old.templates != new.templates
         ]
         _log.info("settings_reloaded", need_restart=left)
+        self._note_reload(left)
+
+    def _note_reload(self, left: list[str]) -> None:
+        """After the act: it may be what brings the database's host back into reach."""
+        if self._trail is None:
+            return
+        try:
+            subject = f"node:{self._settings.node}"
+            self._trail.note(Action.SETTINGS_RELOAD, subject, after={"need_restart": left})
+        except Unavailable as error:
+            _log.warning("reload_not_audited", error=str(error))
 
     def _adapters_anew(self, wanted: Settings) -> dict[str, Adapter[Any]]:
         dialects = {ne.name: ne.dialect for ne in self._settings.ne}
@@ -135,6 +152,7 @@ class Daemon:
         staff = build_staff(site, pool, core, epoch=epoch)
         self._drivers = core.drivers
         self._deliveries = upstream.deliveries
+        self._trail = staff.trail
         upstream.deliveries.adopt(self._registrations)
         core.journal.attach(
             core.engine, on_receipts=upstream.arrived, on_freed=numbers.leases.freed

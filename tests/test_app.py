@@ -10,9 +10,12 @@ import structlog
 
 from hlrd.app import Daemon
 from hlrd.config import Settings, load
+from hlrd.domain.audit import Action
+from hlrd.domain.errors import Unavailable
 from hlrd.domain.routing import Identity
 from hlrd.engine.engine import Engine
 from hlrd.ne.driver import Driver
+from hlrd.runtime.audit import AuditWriter
 from hlrd.runtime.batches.peer import Peer
 from hlrd.runtime.delivery.desk import DeliveryDesk
 from hlrd.runtime.journal import JournalWriter
@@ -76,6 +79,31 @@ def test_a_reload_names_what_needs_a_restart(tmp_path: Path) -> None:
     (said,) = reloaded(Running(), text, tmp_path)
 
     assert said["need_restart"] == ["log_level"]
+
+
+def test_a_reload_is_in_the_audit_trail_and_one_of_no_use_is_not(tmp_path: Path) -> None:
+    daemon = Running()
+    daemon._trail = trail = Mock(AuditWriter)
+    text = EXAMPLE.read_text()
+
+    reloaded(daemon, text.replace('dialect = "dsmp"', 'dialect = "mml"'), tmp_path)
+    trail.note.assert_not_called()
+    reloaded(daemon, text.replace('# log_level = "info"', 'log_level = "debug"'), tmp_path)
+
+    subject = f"node:{daemon._settings.node}"
+    said = {"need_restart": ["log_level"]}
+    trail.note.assert_called_once_with(Action.SETTINGS_RELOAD, subject, after=said)
+
+
+def test_a_reload_takes_effect_though_the_audit_trail_cannot_take_it(tmp_path: Path) -> None:
+    daemon = Running()
+    refused = Unavailable("AUDIT_UNAVAILABLE", "too many wait", 1.0)
+    daemon._trail = Mock(AuditWriter, note=Mock(side_effect=refused))
+
+    said = reloaded(daemon, EXAMPLE.read_text(), tmp_path)
+
+    daemon.drivers["hlr1"].adopt.assert_called_once()
+    assert [one["event"] for one in said] == ["settings_reloaded", "reload_not_audited"]
 
 
 def test_a_reload_gives_new_routes(tmp_path: Path) -> None:

@@ -81,6 +81,7 @@ class Action(StrEnum):
     MASTER_CANCEL = "master.cancel"
     MASTER_SWITCH = "master.switch"  #: it took effect
     MASTER_RECONCILE = "master.reconcile"
+    SETTINGS_RELOAD = "settings.reload"  #: by SIGHUP; the row follows the act
 
 
 class Act(Struct, frozen=True):

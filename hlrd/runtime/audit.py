@@ -14,7 +14,7 @@ import structlog
 from msgspec import structs
 
 from hlrd import limits, metrics
-from hlrd.domain.audit import Act, Facts, Row, refused
+from hlrd.domain.audit import DAEMON, Act, Action, Facts, Row, refused
 from hlrd.domain.errors import Unavailable
 from hlrd.runtime.logging import cleaned
 from hlrd.store.audit_trail import Chain
@@ -58,17 +58,28 @@ class AuditWriter:
 
         Cancelled or given up while the row is being written: a second row takes it back.
         """
-        if self._is_over or len(self._waiting) >= limits.AUDIT_WAITING_MAX:
-            raise _unavailable()
         act = Act(action, subject, actor, source, order, _clean(before), _clean(after))
-        waiting = _Waiting(act, self._wall(), asyncio.get_running_loop().create_future())
-        self._waiting.append(waiting)
-        self._has_work.set()
+        waiting = self._take_in(act)
         try:
             async with asyncio.timeout(limits.AUDIT_TIMEOUT_S):
                 return await waiting.written
         except TimeoutError:
             raise _unavailable() from None
+
+    def note(self, action: Action, subject: str, *, after: Facts) -> None:
+        """What the daemon does on its own and puts off for no database: the row follows, unless
+        the process ends before. Unavailable: too many wait.
+        """
+        act = Act(action, subject, DAEMON, DAEMON, None, None, _clean(after))
+        self._take_in(act).written.add_done_callback(asyncio.Future.exception)  # nobody waits
+
+    def _take_in(self, act: Act) -> _Waiting:
+        if self._is_over or len(self._waiting) >= limits.AUDIT_WAITING_MAX:
+            raise _unavailable()
+        waiting = _Waiting(act, self._wall(), asyncio.get_running_loop().create_future())
+        self._waiting.append(waiting)
+        self._has_work.set()
+        return waiting
 
     async def run(self) -> None:
         """Write for ever. Ends by Fenced, by StoreRefused (a bug), or by being cancelled."""

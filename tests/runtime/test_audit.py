@@ -10,7 +10,7 @@ import asyncpg
 import pytest
 
 from hlrd import limits
-from hlrd.domain.audit import Row, Walk
+from hlrd.domain.audit import Action, Row, Walk
 from hlrd.domain.errors import Unavailable
 from hlrd.runtime.audit import AuditWriter
 from hlrd.runtime.node import NodeLease
@@ -178,3 +178,17 @@ async def test_a_page_shows_what_fits_newest_first(dsn: str) -> None:
     assert [row.seq for row in of_order] == [2]
     assert [row.seq for row in older] == [2]
     assert late == []
+
+
+async def test_what_the_daemon_does_at_once_gets_its_row_when_the_database_is_back(
+    dsn: str,
+) -> None:
+    async with proxied(dsn) as (proxy, through), a_writer(dsn, through) as writer:
+        proxy.go_down()
+        writer.note(Action.SETTINGS_RELOAD, "node:node1", after={"need_restart": []})
+        proxy.is_down = False
+        await lock(writer, 1)
+
+    first, second = await trail(dsn)
+    assert (first.action, first.actor, first.source) == ("settings.reload", "hlrd", "hlrd")
+    assert second.action == "number.lock"
