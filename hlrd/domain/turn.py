@@ -130,7 +130,7 @@ def is_counted(kind: OrderKind, order: WorkOrder) -> bool:
     """Upstream gives it a number, in the sequence of its user or of the user's state."""
     if order.seq is not None:
         return True
-    return kind.is_versioned and state_version_of(kind, order) is not None
+    return kind.is_versioned and getattr(order, "state_version", None) is not None
 
 
 def subject_of(kind: OrderKind, order: WorkOrder) -> str:
@@ -149,9 +149,7 @@ def business_key(kind: OrderKind, order: WorkOrder) -> str | None:
     """Names what the order does in upstream's business, whichever system sent it and under which
     id: two orders of one user with the same key are one. None where upstream names no such thing.
     """
-    if order.root_order_id is None and not kind.is_versioned:
-        return None
-    version = state_version_of(kind, order)
+    version = getattr(order, "state_version", None) if kind.is_versioned else None
     if version is None and order.root_order_id is None:
         return None
     subject = subject_of(kind, order)

@@ -38,7 +38,9 @@ class Dispatch:
     def is_crowded(self, ne: str, priority: int) -> bool:
         """Whether so many tasks wait there, as urgent or more, that no more orders should come."""
         lane = self._lanes.get(ne)
-        return lane is not None and lane.is_longer(memory_share(), priority)
+        if not lane:
+            return False
+        return lane.is_longer(memory_share(), priority)
 
     def in_flight(self) -> int:
         return len(self._sent) + len(self._asked)

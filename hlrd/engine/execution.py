@@ -181,12 +181,7 @@ class Execution:
             user = User(UserState.PROVISIONING, order.binding, NO_REASONS)
         target = None if order.claim is None else target_of(order.claim)
         ground = Ground(
-            self._routes,
-            self._products,
-            str(order.id),
-            self._enterprises,
-            source=order.source,
-            target=target,
+            self._routes, self._products, str(order.id), self._enterprises, order.source, target
         )
         plan = order.kind.plan(order.order, user, ground)
         if isinstance(plan, Impossible):

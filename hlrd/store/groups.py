@@ -53,10 +53,10 @@ async def note(connection: Connection, closings: Sequence[Closing]) -> None:
     left = [closing.user_id for closing in closings if closing.leaves_ec]
     if left:
         await connection.execute(_LEAVE, left)
-    joined = [row for closing in closings for row in _joining(closing)]
+    joined = [row for closing in closings if closing.joins for row in _joining(closing)]
     if joined:
         await connection.execute(_JOIN, *_columns(joined))
-    partners = [row for closing in closings for row in _partners(closing)]
+    partners = [row for closing in closings if closing.partner for row in _partners(closing)]
     if partners:
         await connection.execute(_PARTNERS, *_columns(partners))
 

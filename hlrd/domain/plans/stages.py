@@ -86,7 +86,8 @@ class Stages:
         while both are remembered: ids that differ by a factor are years apart.
         """
         count, self._count = self._count, self._count + 1
-        return f"{self._transaction}{count:0{2 if count < 100 else 5}d}"
+        number = f"{count:02d}" if count < 100 else f"{count:05d}"
+        return self._transaction + number
 
     def leading_to(self, user: User | None, *marks: Mark, turning_point: int | None = None) -> Plan:
         return Plan(tuple(self._stages), user, marks, turning_point)

@@ -41,7 +41,7 @@ def suspend(order: Suspend, user: User, ground: Ground) -> Plan | Impossible:
         return PAY_FIRST
     change = suspension.set_reason(user.reasons, order.reason, Level(order.level))
     marks = (Mark.NO_CHANGE,) if change.is_no_change else ()
-    return _settled(order, user, change, ground, marks)
+    return _settled(order, user, change, ground, Cause.STOPPED, *marks)
 
 
 def resume(order: Resume, user: User, ground: Ground) -> Plan | Impossible:
@@ -49,7 +49,7 @@ def resume(order: Resume, user: User, ground: Ground) -> Plan | Impossible:
         return TERMINATED_USER
     change = suspension.clear_reason(user.reasons, order.reason)
     marks = (Mark.NOT_SUSPENDED_FOR_REASON,) if change.is_no_change else ()
-    return _settled(order, user, change, ground, marks)
+    return _settled(order, user, change, ground, Cause.RESUMED, *marks)
 
 
 def pre_terminate(order: PreTerminate, user: User, ground: Ground) -> Plan:
@@ -92,14 +92,13 @@ def must_pay_first(order: object, user: User, policy: Policy) -> bool:
 
 
 def _settled(
-    order: Suspend | Resume, user: User, change: Change, ground: Ground, marks: tuple[Mark, ...]
+    order: Suspend | Resume, user: User, change: Change, ground: Ground, cause: Cause, *marks: Mark
 ) -> Plan:
     """The master's word counts, where the order has it."""
     reasons = settled(order, change.reasons, ground.source)
     if reasons is not change.reasons and reasons != change.reasons:
         marks = (Mark.STATE_MISMATCH,)
     after = replace(user, reasons=reasons)
-    cause = Cause.STOPPED if isinstance(order, Suspend) else Cause.RESUMED
     return moved(user, after, ground, cause, *marks)
 
 
