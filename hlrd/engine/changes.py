@@ -14,7 +14,8 @@ from hlrd.domain.routing import Routing
 from hlrd.domain.user import User
 from hlrd.engine import eligibility
 from hlrd.engine.book import OpenOrder
-from hlrd.pool.allocator import Allocator, Exhausted, Lack, Pending
+from hlrd.pool.allocator import Allocator
+from hlrd.pool.draw import Exhausted, Lack, Pending
 from hlrd.ports import Facts
 
 Seal = Callable[[IMSI], SealedKey]

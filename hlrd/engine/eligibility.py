@@ -36,7 +36,7 @@ from hlrd.domain.policy import Policy
 from hlrd.domain.routing import Identity, Routing
 from hlrd.domain.user import User
 from hlrd.engine.book import OpenOrder
-from hlrd.pool.allocator import Exhausted, Lack
+from hlrd.pool.draw import Exhausted, Lack
 from hlrd.ports import Facts, NumberFact, ReservationFact
 
 _IDLE: Final = (NumberState.IDLE, NumberState.LEASED)

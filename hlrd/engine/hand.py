@@ -12,7 +12,8 @@ from hlrd.domain.user import User
 from hlrd.engine import changes, eligibility
 from hlrd.engine.book import OpenOrder
 from hlrd.engine.segments import Segments
-from hlrd.pool.allocator import Allocator, Drawn, Exhausted, Pending
+from hlrd.pool.allocator import Allocator
+from hlrd.pool.draw import Drawn, Exhausted, Pending
 from hlrd.ports import Clash, Facts, Vault
 
 

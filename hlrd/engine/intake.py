@@ -50,7 +50,8 @@ from hlrd.engine.segments import Segments
 from hlrd.engine.state_orders import province_of
 from hlrd.engine.turns import Turns
 from hlrd.engine.wants import names_what_may_be_held, wanted, was_drawn
-from hlrd.pool.allocator import Allocator, Pending
+from hlrd.pool.allocator import Allocator
+from hlrd.pool.draw import Pending
 from hlrd.ports import (
     Acceptance,
     Answer,

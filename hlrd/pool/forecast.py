@@ -6,7 +6,7 @@ from datetime import date, datetime, timedelta
 from typing import Final
 
 from hlrd.domain.orders import BEIJING
-from hlrd.pool.allocator import Flow
+from hlrd.pool.draw import Flow
 
 _DAY_S: Final = 86_400.0
 _YOUNG_S: Final = 3_600.0  # a day younger than this says nothing about its rate

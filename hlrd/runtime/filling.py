@@ -10,7 +10,8 @@ from typing import Any, Final, Protocol
 from hlrd import limits
 from hlrd.domain.errors import BadRequest, Conflict, NotFound, Refusal
 from hlrd.domain.identity import MSISDN, Card
-from hlrd.pool.allocator import Allocator, Exhausted, Lack, Pending, Picked
+from hlrd.pool.allocator import Allocator
+from hlrd.pool.draw import Exhausted, Lack, Pending, Picked
 from hlrd.pool.grade import Grades
 from hlrd.pool.permutation import Permutation, order_key
 from hlrd.pool.reservation import Asked

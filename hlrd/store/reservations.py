@@ -8,7 +8,7 @@ import orjson
 
 from hlrd import limits
 from hlrd.domain.identity import ICCID
-from hlrd.pool.allocator import Picked
+from hlrd.pool.draw import Picked
 from hlrd.pool.kept import Kept, Page
 from hlrd.pool.reservation import Asked
 from hlrd.store.connection import Connection, Record

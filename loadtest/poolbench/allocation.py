@@ -10,7 +10,8 @@ from time import perf_counter
 from typing import Final, TypeAlias
 
 from hlrd.domain.identity import MSISDN
-from hlrd.pool.allocator import Allocator, Drawn, Exhausted, Pending
+from hlrd.pool.allocator import Allocator
+from hlrd.pool.draw import Drawn, Exhausted, Pending
 from hlrd.ports import Clash
 from hlrd.runtime.journal import JournalWriter
 from hlrd.runtime.lease import LeaseKeeper

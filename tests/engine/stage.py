@@ -38,7 +38,7 @@ from hlrd.domain.routing import RouteTable
 from hlrd.domain.suspension import NO_REASONS, Reasons
 from hlrd.domain.user import User
 from hlrd.engine.engine import Engine
-from hlrd.pool.allocator import Drawn, Exhausted, Pending
+from hlrd.pool.draw import Drawn, Exhausted, Pending
 from hlrd.ports import (
     Acceptance,
     Answer,

@@ -14,7 +14,7 @@ from hlrd.domain.outcome import Outcome, Verdict
 from hlrd.domain.routing import Identity, Segment
 from hlrd.domain.suspension import NO_REASONS, Level, Reason, Reasons
 from hlrd.domain.trail import Receipt, decode
-from hlrd.pool.allocator import Exhausted, Lack, Pending
+from hlrd.pool.draw import Exhausted, Lack, Pending
 from hlrd.ports import BindingEnd, Clash, Closing, NumberFact, ReservationFact
 from tests.engine.stage import KI, Stage, card, user_of
 

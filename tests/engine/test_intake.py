@@ -8,7 +8,7 @@ from hlrd.domain.lifecycle import NumberState, UserState
 from hlrd.domain.master import Master, Masters
 from hlrd.domain.suspension import NO_REASONS
 from hlrd.domain.user import User
-from hlrd.pool.allocator import Exhausted, Lack, Pending
+from hlrd.pool.draw import Exhausted, Lack, Pending
 from hlrd.ports import Clash, NumberFact, Repeat, Submission
 from tests.engine.stage import KI, Stage, card, refusal, user_of
 

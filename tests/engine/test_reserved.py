@@ -5,7 +5,7 @@ from typing import Any
 import pytest
 
 from hlrd.domain.lifecycle import NumberState
-from hlrd.pool.allocator import Exhausted, Lack, Pending
+from hlrd.pool.draw import Exhausted, Lack, Pending
 from hlrd.ports import Clash, NumberFact, ReservationFact
 from tests.engine.stage import Stage, card, refusal
 

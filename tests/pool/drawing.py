@@ -7,7 +7,8 @@ from collections.abc import Callable, Iterator, Sequence
 from itertools import count, islice
 from random import Random
 
-from hlrd.pool.allocator import Allocator, Drawn, Pending
+from hlrd.pool.allocator import Allocator
+from hlrd.pool.draw import Drawn, Pending
 from hlrd.pool.lease import CardGrant, NumberGrant, What, Wish
 from hlrd.pool.ranges import NumberRange, Order
 from hlrd.pool.stock import Lot

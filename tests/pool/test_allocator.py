@@ -6,7 +6,8 @@ import pytest
 
 from hlrd import limits
 from hlrd.domain.identity import ICCID, MSISDN
-from hlrd.pool.allocator import Allocator, Drawn, Exhausted, Lack, Pending
+from hlrd.pool.allocator import Allocator
+from hlrd.pool.draw import Drawn, Exhausted, Lack, Pending
 from hlrd.pool.lease import CardGrant, NumberGrant, What
 from tests.pool.database import FREE, Database, Hold, a_card, a_lot, a_range, answer
 

@@ -13,7 +13,8 @@ from hypothesis.stateful import RuleBasedStateMachine, invariant, precondition, 
 
 from hlrd import limits
 from hlrd.domain.identity import ICCID, MSISDN
-from hlrd.pool.allocator import Allocator, Drawn, Exhausted, Lack, Pending
+from hlrd.pool.allocator import Allocator
+from hlrd.pool.draw import Drawn, Exhausted, Lack, Pending
 from hlrd.pool.lease import CardGrant, NumberGrant, What, Wish
 from tests.pool.database import FREE, HELD, Database, a_lot, a_range, answer
 

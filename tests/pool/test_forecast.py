@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from hlrd.pool.allocator import Flow
+from hlrd.pool.draw import Flow
 from hlrd.pool.forecast import Day, Forecast, forecasts, today
 
 MIDNIGHT = datetime(2026, 11, 20, 16, 0, tzinfo=UTC)  # in Beijing

@@ -8,7 +8,8 @@ import pytest
 
 from hlrd import limits
 from hlrd.domain.identity import MSISDN
-from hlrd.pool.allocator import Allocator, Drawn, Exhausted, Lack, Pending
+from hlrd.pool.allocator import Allocator
+from hlrd.pool.draw import Drawn, Exhausted, Lack, Pending
 from hlrd.pool.kept import Page
 from tests.pool.database import Database, a_lot, a_range
 

@@ -9,7 +9,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from hlrd import limits
-from hlrd.pool.allocator import Allocator, Drawn, Exhausted
+from hlrd.pool.allocator import Allocator
+from hlrd.pool.draw import Drawn, Exhausted
 from hlrd.pool.lease import What
 from hlrd.pool.stock import Lot
 from tests.pool.database import Database, a_lot, a_range

@@ -12,7 +12,8 @@ from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, pr
 
 from hlrd import limits
 from hlrd.domain.identity import ICCID, MSISDN, Card
-from hlrd.pool.allocator import Allocator, Drawn, Exhausted, Lack, Pending, Picked
+from hlrd.pool.allocator import Allocator
+from hlrd.pool.draw import Drawn, Exhausted, Lack, Pending, Picked
 from hlrd.pool.kept import Kept, Page
 from tests.pool.database import FREE, Database, Hold, a_lot, a_range
 

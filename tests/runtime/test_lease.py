@@ -6,7 +6,8 @@ from random import Random
 import pytest
 
 from hlrd import limits
-from hlrd.pool.allocator import Allocator, Drawn, Exhausted, Lack, Pending
+from hlrd.pool.allocator import Allocator
+from hlrd.pool.draw import Drawn, Exhausted, Lack, Pending
 from hlrd.runtime.lease import LeaseKeeper
 from hlrd.runtime.node import NodeLease
 from hlrd.store.connection import Connection, Pool, open_pool

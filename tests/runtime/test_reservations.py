@@ -14,7 +14,8 @@ import pytest
 from hlrd import limits
 from hlrd.domain.errors import Refusal
 from hlrd.domain.identity import MSISDN
-from hlrd.pool.allocator import Allocator, Drawn, Exhausted, Lack, Pending
+from hlrd.pool.allocator import Allocator
+from hlrd.pool.draw import Drawn, Exhausted, Lack, Pending
 from hlrd.pool.grade import Grades, Rule
 from hlrd.pool.reservation import Asked
 from hlrd.runtime.lease import LeaseKeeper

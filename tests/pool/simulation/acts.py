@@ -10,7 +10,7 @@ from typing import Final, TypeVar
 from hlrd.domain.identity import ICCID, MSISDN, Card, UserId
 from hlrd.domain.operation import Task
 from hlrd.domain.outcome import Outcome, Verdict
-from hlrd.pool.allocator import Drawn, Exhausted, Pending
+from hlrd.pool.draw import Drawn, Exhausted, Pending
 from hlrd.pool.reservation import Asked
 from hlrd.ports import BindingEnd, Clash
 from hlrd.store.batch import Batch, Numbered

@@ -7,7 +7,7 @@ from typing import Any, Final
 from unittest import mock
 
 from hlrd import limits
-from hlrd.pool.allocator import Drawn, Exhausted, Lack, Pending
+from hlrd.pool.draw import Drawn, Exhausted, Lack, Pending
 from tests.pool.simulation.acts import Acts
 from tests.pool.simulation.books import Item, check_moves, read_books
 from tests.pool.simulation.promise import promise
