@@ -115,6 +115,7 @@ class WorkOrders:
             masked=elements.masked,
             obstacle=elements.obstacle,
             hold_of=self._desk.hold_of,
+            lack_of=self._desk.lack_of,
         )
         return as_json(document, status=status)
 

@@ -77,6 +77,12 @@ class Desk(Protocol):
         """Why no order of this binding is started."""
         ...
 
+    def lack_of(
+        self, kind: str, payload: bytes, /, *, is_bound: bool
+    ) -> Mapping[str, object] | None:
+        """What a parked order would only wait for in memory. `is_bound`: its user is."""
+        ...
+
 
 class Recall(Protocol):
     """Implemented by `runtime.calendar`."""

@@ -2,7 +2,7 @@
 
 from collections.abc import Callable, Mapping, Sequence
 from datetime import datetime
-from typing import Any, Final
+from typing import Any, Final, Protocol
 
 import msgspec
 from msgspec import Struct
@@ -22,6 +22,12 @@ _WAITS: Final = frozenset({TaskState.READY, TaskState.IN_DOUBT})
 """For their NE, and not for another task or a time of their own."""
 
 _NOT_STARTED: Final = frozenset({OrderState.QUEUED, OrderState.PARKED})
+
+
+class LackOf(Protocol):
+    def __call__(
+        self, kind: str, payload: bytes, /, *, is_bound: bool
+    ) -> Mapping[str, Any] | None: ...
 
 
 class Resources(Struct):
@@ -65,9 +71,11 @@ def order(
     masked: Callable[[Task], str | None],
     obstacle: Callable[[str], Mapping[str, Any] | None],
     hold_of: Callable[[Binding | None], Mapping[str, Any] | None],
+    lack_of: LackOf,
 ) -> bytes:
-    """`hold_of` says why no order of a binding is started, `obstacle` why what waits for an NE is
-    not sent. `live` is the order as it stands in memory, if it does; else the journal's word holds.
+    """`hold_of` says why no order of a binding is started, `lack_of` what a parked order has not,
+    `obstacle` why what waits for an NE is not sent. `live` is the order as it stands in memory, if
+    it does; else the journal's word holds.
 
     Of a fallout memory knows the state only; what led to it came with its interim receipt.
     """
@@ -98,7 +106,7 @@ def order(
             }
             for task in tasks
         ],
-        waits=_waits(record, live, state, hold_of),
+        waits=_waits(record, live, state, hold_of, lack_of),
     )
     return _ENCODER.encode(view)
 
@@ -108,12 +116,17 @@ def _waits(
     live: Mapping[str, Any] | None,
     state: str,
     hold_of: Callable[[Binding | None], Mapping[str, Any] | None],
+    lack_of: LackOf,
 ) -> Mapping[str, Any] | None:
     if state == OrderState.SCHEDULED and record.scheduled_for is not None:
         return {"reason": "EFFECTIVE_TIME", "until": record.scheduled_for.astimezone(BEIJING)}
     if state not in _NOT_STARTED:
         return None
-    return hold_of(record.binding) or (live or {}).get("waits")
+    waits = hold_of(record.binding) or (live or {}).get("waits")
+    if waits is None and state == OrderState.PARKED:
+        payload = record.payload if record.amended is None else record.amended
+        return lack_of(record.kind, payload, is_bound=record.binding is not None)
+    return waits
 
 
 def _has_it_still(record: OrderRecord) -> bool:

@@ -234,6 +234,11 @@ class Engine:
         self._recall.chase(order_id, before)
         self.refill()
 
+    def lack_of(self, kind: str, payload: bytes, *, is_bound: bool) -> Mapping[str, Any] | None:
+        """What a parked order would only wait for in memory. `is_bound`: its user is."""
+        code = self._groups.lack_of(kind, payload, is_bound=is_bound)
+        return {"reason": code} if code else None
+
     def hold_of(self, binding: Binding | None) -> Mapping[str, Any] | None:
         """Why no order of this binding is started."""
         return self.segments.hold_of(binding)

@@ -316,6 +316,16 @@ class Groups:
             return ""
         return self.line(orders.decode_stored(stored.payload), stored.user)
 
+    def lack_of(self, kind: str, payload: bytes, *, is_bound: bool) -> str:
+        """What keeps a parked order in the journal, as far as that is known here; or nothing."""
+        if kind not in _WAITING_KINDS:
+            return ""
+        order = orders.decode_stored(payload)
+        assert isinstance(order, MemberActivate | MemberProductSubscribe), "as its kind says"
+        if isinstance(order, MemberProductSubscribe) and not is_bound:
+            return MEMBER_NOT_OPENED
+        return "" if self._is_ready(order) else EC_NOT_READY.code
+
     def is_crowded(self, line: str) -> bool:
         """Whether so many wait in memory that the others need the rest."""
         if line == _OPENING:

@@ -81,6 +81,7 @@ class Book:
     waiters: dict[int, Callable[[bytes], None]] = field(default_factory=dict)
     submitted: asyncio.Event = field(default_factory=asyncio.Event)
     held: Mapping[str, object] | None = None  #: why its orders are not started
+    lack: Mapping[str, object] | None = None  #: what its parked orders have not
     _ids: Callable[[], int] = field(default_factory=lambda: count(2**62).__next__)
     _hashes: dict[tuple[str, str], tuple[int, bytes]] = field(default_factory=dict)
     _held: list[Callable[[], None]] = field(default_factory=list)
@@ -153,6 +154,11 @@ class Book:
 
     def show(self, order: int, /) -> Mapping[str, object] | None:
         return self.live.get(order)
+
+    def lack_of(
+        self, kind: str, payload: bytes, /, *, is_bound: bool
+    ) -> Mapping[str, object] | None:
+        return self.lack
 
     def hold_of(self, binding: Binding | None, /) -> Mapping[str, object] | None:
         return self.held

@@ -3,6 +3,8 @@
 from dataclasses import replace
 from datetime import UTC, datetime
 
+import pytest
+
 from hlrd.domain.orders import Source
 from tests.api.client import Reply, World, a_member_activation
 from tests.api.fakes import an_order_record
@@ -87,3 +89,16 @@ async def test_an_order_behind_another_says_which(world: World) -> None:
     reply = await world.ask("GET", f"/v1/work-orders/{order}", source=Source.OPS)
 
     assert reply.json["waits"] == waits
+
+
+@pytest.mark.parametrize("state", ["parked", "queued"])
+async def test_an_order_that_waits_in_the_journal_says_what_it_has_not(
+    world: World, state: str
+) -> None:
+    order = await posted(world)
+    world.book.live[int(order)] = {"state": state, "waits": None}
+    world.book.lack = {"reason": "EC_NOT_READY"}
+
+    reply = await world.ask("GET", f"/v1/work-orders/{order}", source=Source.OPS)
+
+    assert reply.json["waits"] == (world.book.lack if state == "parked" else None)

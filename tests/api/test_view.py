@@ -42,6 +42,7 @@ def requests(kind: str, closing: Closing, binding: Binding | None) -> list[str]:
             masked=lambda task: adapter.masked(task) if task.ne == "hlr1" else None,
             obstacle=lambda ne: None,
             hold_of=lambda binding: None,
+            lack_of=lambda kind, payload, *, is_bound: None,
         )
     )
     return [task["request"] for task in shown["tasks"] if task.get("request")]

@@ -1,13 +1,14 @@
 """Members wait for their enterprise and products for their member, whatever comes first; and what
 an enterprise has follows the fate of its order."""
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from typing import Any
 
 import pytest
 from msgspec import structs
 
 from hlrd import metrics
+from hlrd.domain import orders
 from hlrd.domain.group import (
     Enterprises,
     GroupPlaces,
@@ -598,6 +599,24 @@ def test_those_that_only_wait_leave_memory_to_the_others(monkeypatch: pytest.Mon
     shown = [stage.engine.show(answer.id) or {} for answer in answers]
     assert sum("trail" in one for one in shown) == 4
     assert stage.lookup.unparking == []
+
+
+def test_a_parked_order_says_what_it_would_wait_for_in_memory() -> None:
+    stage = GroupStage(subscription(), state=ECState.PENDING)
+    opening, product = orders.encode(stage.activate()), orders.encode(stage.subscribe())
+
+    def lack(kind: str, payload: bytes, *, is_bound: bool) -> Mapping[str, Any] | None:
+        return stage.engine.lack_of(kind, payload, is_bound=is_bound)
+
+    assert lack("MEMBER_ACTIVATE", opening, is_bound=True) == {"reason": "EC_NOT_READY"}
+    assert lack("MEMBER_PRODUCT_SUBSCRIBE", product, is_bound=True) == {"reason": "EC_NOT_READY"}
+    told = lack("MEMBER_PRODUCT_SUBSCRIBE", product, is_bound=False)
+    assert told == {"reason": "MEMBER_NOT_OPENED"}
+    assert lack("USER_TERMINATE", b"", is_bound=True) is None
+
+    stage.enterprises.put(Standing(subscription(), ECState.ACTIVE))
+    assert lack("MEMBER_ACTIVATE", opening, is_bound=True) is None
+    assert lack("MEMBER_PRODUCT_SUBSCRIBE", product, is_bound=True) is None
 
 
 def test_who_is_parked_for_an_enterprise_comes_back_when_it_is_ready(
