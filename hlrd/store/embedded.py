@@ -61,6 +61,12 @@ class Server:
     data_dir: Path | None = None  #: None: an external server, never stopped
     was_running: bool = False
 
+    def was_killed(self) -> bool:
+        """It left its lock file behind, as one that somebody stopped does not."""
+        if self.data_dir is None:
+            return False
+        return (self.data_dir / "postmaster.pid").exists() and _postmaster(self.data_dir) is None
+
     def stop(self, *, only_if_unused: bool = False) -> None:
         """Shut down with a checkpoint. Harmless when it is stopped already, or killed meanwhile."""
         if self.data_dir is None:
@@ -134,7 +140,7 @@ def _launch(data_dir: Path) -> None:
     text = "".join(f"{name} = {value}\n" for name, value in settings.items())
     (data_dir / "hlrd.conf").write_text(text)
     (data_dir / "hlrd.conf").chmod(0o644)
-    _clear_locks(data_dir)
+    _clear_locks(data_dir, socket_dir)
     log = data_dir / "server.log"
     log.touch()
     _give_away(log)
@@ -167,13 +173,13 @@ def _serves(pid: int, data_dir: Path) -> bool:
         return False
 
 
-def _clear_locks(data_dir: Path) -> None:
+def _clear_locks(data_dir: Path, socket_dir: Path) -> None:
     """Take off the lock files of a killed server, once the last of its backends is gone.
 
     PostgreSQL takes a lock's owner for alive when a zombie or a stranger has its number. A backend
     that outlives its postmaster still writes, so it must have ended first.
     """
-    locks = [data_dir / "postmaster.pid", *data_dir.glob(".s.PGSQL.*.lock")]
+    locks = [data_dir / "postmaster.pid", *socket_dir.glob(".s.PGSQL.*.lock")]
     if not any(lock.exists() for lock in locks):
         return
     deadline = time.monotonic() + _ORPHANS_TIMEOUT_S
@@ -226,9 +232,20 @@ def _socket_dir_of(data_dir: Path) -> Path:
     return Path((data_dir / "postmaster.pid").read_text().splitlines()[4])
 
 
+def _left_by_the_killed(data_dir: Path) -> Path | None:
+    """So that who was connected to it finds the next one in the same place."""
+    try:
+        folder = _socket_dir_of(data_dir)
+    except (OSError, IndexError):
+        return None
+    return folder if folder.name.startswith(_SOCKET_PREFIX) and folder.is_dir() else None
+
+
 def _choose_socket_dir(data_dir: Path) -> Path:
     if len(_text(data_dir / ".s.PGSQL.5432").encode()) <= _SOCKET_PATH_BYTES_MAX:
         return data_dir
+    if (left := _left_by_the_killed(data_dir)) is not None:
+        return left
     folder = Path(tempfile.mkdtemp(prefix=_SOCKET_PREFIX))
     _give_away(folder)
     return folder

@@ -5,7 +5,7 @@ import signal
 import subprocess
 import sys
 import tempfile
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import asyncpg
@@ -13,6 +13,7 @@ import pytest
 from pydantic import SecretStr
 
 from hlrd.config import Database
+from hlrd.runtime.upkeep import keep_up
 from hlrd.store import embedded
 from hlrd.store.embedded import EmbeddedError, Server
 
@@ -30,6 +31,17 @@ def settings() -> Iterator[Database]:
 
 def pid_of(settings: Database) -> int:
     return int((settings.data_dir / "postmaster.pid").read_text().split("\n")[0])
+
+
+def long_path(settings: Database) -> Database:
+    """Whose socket is in a folder of its own."""
+    return settings.model_copy(update={"data_dir": settings.data_dir.parent / ("x" * 120)})
+
+
+async def until(holds: Callable[[], bool]) -> None:
+    async with asyncio.timeout(30):
+        while not holds():  # noqa: ASYNC110 - another process is what is waited for
+            await asyncio.sleep(0.01)
 
 
 async def ask(server: Server, statement: str) -> object:
@@ -69,6 +81,36 @@ async def test_a_killed_server_starts_again_with_what_was_committed(settings: Da
     again = embedded.start(settings)
 
     assert await ask(again, "SELECT x FROM kept") == 7
+
+
+async def test_only_one_that_was_killed_says_so(settings: Database) -> None:
+    server = embedded.start(settings)
+    assert not server.was_killed()
+
+    os.kill(pid_of(settings), signal.SIGKILL)
+    await until(server.was_killed)
+    embedded.start(settings)
+    assert not server.was_killed()
+
+    server.stop()
+    assert not server.was_killed()
+
+
+async def test_a_killed_server_is_started_again_while_it_is_kept_up(settings: Database) -> None:
+    long = long_path(settings)
+    server = embedded.start(long)
+    keeping = asyncio.create_task(keep_up(server, long, look_s=0.01))
+
+    try:
+        os.kill(pid_of(long), signal.SIGKILL)
+        await until(server.was_killed)
+        await until(lambda: not server.was_killed())
+        await asyncio.to_thread(embedded.start, long)  # waits until it answers
+
+        assert await ask(server, "SELECT 7") == 7
+    finally:
+        keeping.cancel()
+        await asyncio.to_thread(server.stop)
 
 
 async def test_the_server_outlives_a_killed_daemon_and_the_next_one_finds_it(
@@ -125,9 +167,7 @@ async def test_whoever_is_not_the_last_user_leaves_it_running(settings: Database
 
 
 async def test_a_long_path_gets_its_socket_elsewhere(settings: Database) -> None:
-    long = settings.model_copy(update={"data_dir": settings.data_dir.parent / ("x" * 120)})
-
-    server = embedded.start(long)
+    server = embedded.start(long_path(settings))
 
     try:
         assert await ask(server, "SELECT 1") == 1
@@ -136,9 +176,7 @@ async def test_a_long_path_gets_its_socket_elsewhere(settings: Database) -> None
 
 
 def test_a_socket_elsewhere_goes_with_its_server(settings: Database) -> None:
-    server = embedded.start(
-        settings.model_copy(update={"data_dir": settings.data_dir.parent / ("x" * 120)})
-    )
+    server = embedded.start(long_path(settings))
     elsewhere = Path(server.dsn.partition("host=")[2])
     was_there = elsewhere.is_dir()
 
