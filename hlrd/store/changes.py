@@ -17,6 +17,7 @@ from hlrd.store.queries import query
 _DROP_CLAIMS: Final = query("change_drop_claims")
 _REBIND: Final = query("change_rebind")
 _RENUMBERED: Final = query("change_renumbered")
+_PARTNERS_RENUMBERED: Final = query("change_partners_renumbered")
 _CARD_NOTED: Final = query("change_card_noted")
 _HOLD_NUMBERS: Final = query("change_hold_numbers")
 _HOLD_CARDS: Final = query("change_hold_cards")
@@ -51,7 +52,7 @@ async def _rebind(
     connection: Connection, closings: Sequence[Closing], quarantine_days: int
 ) -> None:
     """The user's binding is another one; his old number rests, his old card is of no use."""
-    targets, numbers, cards, past = [], [], [], []
+    targets, numbers, listed, cards, past = [], [], [], [], []
     for closing in closings:
         claim, old = _ends_of(closing)
         targets.append(_target_row(closing, claim))
@@ -59,12 +60,14 @@ async def _rebind(
         if number_of(claim) is not None:
             until = _until(closing, quarantine_days)
             numbers.append((int(old.msisdn), old.user_id, order_id, at, until))
+            listed.append((old.user_id, int(old.msisdn), int(target_of(claim).msisdn)))
         else:
             cards.append((old.iccid, "scrapped", _REPLACED))
             event = NumberEvent.CARD_CHANGED
             past.append((int(old.msisdn), event, at, old.user_id, old.iccid, order_id))
     if numbers:
         await connection.execute(_RENUMBERED, *_columns(numbers))
+        await connection.execute(_PARTNERS_RENUMBERED, *_columns(listed))
     await connection.execute(_REBIND, *_columns(targets))
     if cards:
         await connection.execute(_HOLD_CARDS, *_columns(cards))

@@ -50,9 +50,9 @@ async def stage(connection: Connection, accepts: Sequence[Acceptance]) -> None:
 async def note(connection: Connection, closings: Sequence[Closing]) -> None:
     moved = [(one.enterprise, one.order_id, one.closed_at) for one in closings if one.enterprise]
     await _put(connection, moved)
-    left = [closing.user_id for closing in closings if closing.leaves_ec]
+    left = [_leaving(closing) for closing in closings if closing.leaves_ec]
     if left:
-        await connection.execute(_LEAVE, left)
+        await connection.execute(_LEAVE, *_columns(left))
     joined = [row for closing in closings if closing.joins for row in _joining(closing)]
     if joined:
         await connection.execute(_JOIN, *_columns(joined))
@@ -97,6 +97,12 @@ def _row(moved: _Moved) -> tuple[object, ...]:
         order_id,
         at,
     )
+
+
+def _leaving(closing: Closing) -> tuple[object, ...]:
+    """With the number, where the user has it no more."""
+    binding = closing.binding if closing.binding_end else None
+    return closing.user_id, None if binding is None else int(binding.msisdn)
 
 
 def _joining(closing: Closing) -> Iterable[tuple[object, ...]]:

@@ -1846,8 +1846,13 @@ ON CONFLICT (user_id) DO UPDATE SET (ec_code, route, product, order_id, since) =
     (excluded.ec_code, excluded.route, excluded.product, excluded.order_id, excluded.since);
 
 -- name: journal_leave_ecs
--- Users who are members no more.
-DELETE FROM ec_member WHERE user_id = ANY($1::text[]);
+-- Users ($1) who are members no more, of whom a number ($2) is given that they have no more. Where hlrd
+-- is of the partner and of the lead province, the lead's list has them too.
+WITH gone AS (
+    DELETE FROM ec_member m USING unnest($1::text[], $2::bigint[]) AS t (user_id, msisdn)
+    WHERE m.user_id = t.user_id RETURNING m.user_id, m.ec_code, t.msisdn)
+DELETE FROM ec_partner_member p USING gone g LEFT JOIN binding b USING (user_id)
+WHERE p.ec_code = g.ec_code AND p.msisdn = coalesce(g.msisdn, b.msisdn);
 
 -- name: journal_put_ec_partners
 -- Members that partner provinces opened; told again they are as told last.
@@ -1977,6 +1982,18 @@ ON CONFLICT (msisdn) DO UPDATE SET
     until = CASE h.state WHEN 'locked' THEN NULL ELSE excluded.until END,
     cause = CASE h.state WHEN 'locked' THEN h.cause ELSE excluded.cause END,
     (user_id, in_arrears, lease_id, reservation_id) = (excluded.user_id, false, NULL, NULL);
+
+-- name: change_partners_renumbered
+-- Where users who have other numbers ($3 for $2) are listed as a partner province's, so are these.
+WITH moved AS (
+    DELETE FROM ec_partner_member p
+    USING unnest($1::text[], $2::bigint[], $3::bigint[]) AS t (user_id, msisdn, target)
+    JOIN ec_member m USING (user_id)
+    WHERE p.ec_code = m.ec_code AND p.msisdn = t.msisdn
+    RETURNING p.ec_code, t.target, p.province, p.order_id, p.since)
+INSERT INTO ec_partner_member (ec_code, msisdn, province, order_id, since)
+SELECT ec_code, target, province, order_id, since FROM moved
+ON CONFLICT (ec_code, msisdn) DO NOTHING;
 
 -- name: change_card_noted
 -- Note the card that a user gave up in the past of his number.

@@ -189,6 +189,29 @@ async def test_the_user_has_the_new_number_and_the_old_one_rests(
     assert (past["event"], past["user_id"], past["order_id"]) == ("renumbered", BOUND.user_id, 1)
 
 
+async def test_the_new_number_is_listed_where_the_old_one_was_a_partners(
+    writer: Connection,
+) -> None:
+    await writer.execute(
+        "INSERT INTO ec VALUES ('EC1', 'n', '200', now()), ('EC2', 'n', '200', now())"
+    )
+    await writer.execute(
+        "INSERT INTO ec_member SELECT $1, 'EC1', 'BBOSS', '', 1, now()", BOUND.user_id
+    )
+    await writer.execute(
+        "INSERT INTO ec_partner_member SELECT code, $1, '280', 1, now() FROM ec", int(BOUND.msisdn)
+    )
+    await accept(writer, a_change(2, OF_NUMBER))
+
+    await end(writer, OF_NUMBER, None)
+
+    listed = await writer.fetch("SELECT ec_code, msisdn::text FROM ec_partner_member ORDER BY 1")
+    assert [tuple(row) for row in listed] == [
+        ("EC1", NEW_NUMBER.msisdn),
+        ("EC2", BOUND.msisdn),  # he is no member of that one
+    ]
+
+
 async def test_a_user_in_arrears_takes_his_debt_to_his_new_number(
     writer: Connection, database: Connection
 ) -> None:

@@ -185,6 +185,23 @@ async def test_who_leaves_or_is_terminated_is_a_member_no_more(
     assert user.member is None
 
 
+async def test_who_leaves_is_taken_off_the_list_of_the_lead_province(
+    writer: Connection, groups: GroupStore
+) -> None:
+    """One hlrd may be of both provinces. Who is terminated has no number any more by then."""
+    await put(writer, accepts=[ordered(10, Standing(subscription(), ECState.ACTIVE))])
+    told = [Partner("EC1", binding.msisdn, "280") for binding in BINDINGS[:3]]
+    listed = [replace(a_closing(40 + n), partner=one) for n, one in enumerate(told)]
+    await put(writer, closings=[*listed, joined(1), joined(2)])
+
+    leaves = replace(a_closing(30, user_id=BINDINGS[0].user_id), leaves_ec=True)
+    ends = a_closing(31, binding=BINDINGS[1], binding_end=BindingEnd.TERMINATED)
+    await put(writer, closings=[leaves, replace(ends, leaves_ec=True)])
+
+    left = [row.msisdn for row in await groups.partners("EC1", 0, 10)]
+    assert left == [BINDINGS[2].msisdn]
+
+
 async def test_a_partners_member_told_twice_is_one(writer: Connection, groups: GroupStore) -> None:
     await put(writer, accepts=[ordered(10, Standing(subscription(), ECState.ACTIVE))])
     told = [Partner("EC1", f"10647000000{n:02}", "280") for n in (1, 2, 1)]
