@@ -46,12 +46,12 @@ async def resolve(connection: Connection, wanted: Sequence[Wanted], as_of: int =
     if not (repeats or users or numbers or cards or reservations or of_ecs or said):
         return [Facts(one.token, None, None, None, None, as_of=as_of) for one in wanted]
     return [
-        Facts(
-            token=one.token,
-            repeat=repeats.get(place),
-            user=users.get(one.user_id),
-            number=numbers.get(place),
-            card=card_of(cards[place]) if place in cards else None,
+        Facts(  # beyond 30, with keywords counted twice, CPython packs arguments: 2 us a call
+            one.token,
+            repeats.get(place),
+            users.get(one.user_id),
+            numbers.get(place),
+            card_of(cards[place]) if place in cards else None,
             card_is_free=place in cards and cards[place]["is_free"],
             imsi_is_free=place not in imsis_taken,
             card_reservation=cards[place]["reservation_id"] if place in cards else None,
