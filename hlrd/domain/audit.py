@@ -145,6 +145,11 @@ class Fault:
     text: str
 
 
+def is_same_person(one: str, other: str) -> bool:
+    """Of two operator ids, where a second person is asked for: capitals make none of the first."""
+    return one.casefold() == other.casefold()
+
+
 def refused(code: str, row: int) -> Facts:
     """What a second row, after row `row`, says of an act that was not carried out."""
     return {"refused": code, "row": row}

@@ -2,6 +2,7 @@
 
 from collections.abc import Sequence
 
+from hlrd.domain.audit import is_same_person
 from hlrd.domain.errors import BadRequest, Conflict
 from hlrd.domain.lifecycle import NumberState
 from hlrd.domain.orders import Opening, Service
@@ -55,6 +56,6 @@ def _check_approval(order: NERepair) -> None:
     if order.approved_by is None:
         text = "a removal at the HLR is approved by a second person"
         raise BadRequest("APPROVAL_MISSING", text, "approved_by")
-    if order.approved_by == order.operator_id:
+    if is_same_person(order.approved_by, order.operator_id):
         text = "the second person is not the one who asks"
         raise BadRequest("APPROVAL_MISSING", text, "approved_by")

@@ -183,6 +183,7 @@ def test_so_is_that_of_a_user_whom_hlrd_never_had() -> None:
         (None, {}, {}, "REPAIR_UNCLEAR"),
         (None, GONE | {"approved_by": None}, {}, "APPROVAL_MISSING"),
         (None, GONE | {"approved_by": "op"}, {}, "APPROVAL_MISSING"),
+        (None, GONE | {"approved_by": "OP"}, {}, "APPROVAL_MISSING"),
         (
             None,
             GONE,

@@ -9,7 +9,7 @@ from typing import Final
 import structlog
 
 from hlrd import limits, metrics
-from hlrd.domain.audit import DAEMON, Facts, refused
+from hlrd.domain.audit import DAEMON, Facts, is_same_person, refused
 from hlrd.domain.catalogue import BY_NAME
 from hlrd.domain.errors import BadRequest, Conflict, NotFound, Refusal, Unavailable
 from hlrd.domain.fallout import AUDITED, BULK, Act, Chosen
@@ -197,7 +197,7 @@ class BulkActs:
 
 
 def refuse_same_person(bulk: BulkRow, operator_id: str) -> None:
-    if bulk.proposed_by == operator_id:
+    if is_same_person(bulk.proposed_by, operator_id):
         text = "who proposed it cannot confirm it; another person must look at it"
         raise Conflict("SECOND_PERSON_NEEDED", text, "operator_id")
 

@@ -53,13 +53,14 @@ async def test_a_proposal_says_what_would_be_done_and_does_nothing(dsn: str) -> 
         assert rig.engine.released == []
 
 
-async def test_who_proposed_it_cannot_confirm_it(dsn: str) -> None:
+@pytest.mark.parametrize("operator_id", ["a", "A"])
+async def test_who_proposed_it_cannot_confirm_it(dsn: str, operator_id: str) -> None:
     async with a_rig(dsn) as rig:
         await rig.fall(1)
         bulk = await propose(rig)
 
         with pytest.raises(Conflict) as refused:
-            await rig.office.bulks.confirm(bulk, "a")
+            await rig.office.bulks.confirm(bulk, operator_id)
 
         assert refused.value.code == "SECOND_PERSON_NEEDED"
         assert rig.engine.released == []
