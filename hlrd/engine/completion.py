@@ -1,5 +1,6 @@
 """How an order closes: its receipt (回单), its trail, and its effect on the user. Pure."""
 
+from collections.abc import Iterator, Sequence
 from datetime import datetime
 from typing import Any, Final, get_args
 
@@ -215,15 +216,20 @@ def _tell_release(body: trail.Receipt, order: OpenOrder, release: Release) -> No
 def _marks(order: OpenOrder) -> list[str]:
     marks: list[str] = [*order.marks, *order.plan.marks] if order.plan else []
     not_done = [task for task in order.history if task.state is not TaskState.DONE]
-    if any(task.state is TaskState.SKIPPED for task in not_done):
-        marks.append(STEP_SKIPPED)
-    if order.state is OrderState.SUCCEEDED and _way_of(order) is Way.FINISH:
-        marks.append(FORCED)
-    if any(task.is_follow_up and task.state is TaskState.FAILED for task in not_done):
-        marks.append(FOLLOW_UP_MISSING)
+    if not_done or order.release is not None:
+        marks += _shortfalls(order, not_done)
     if order.kind.reads_first and order.state is OrderState.SUCCEEDED and _was_in_order(order):
         marks.append(Mark.NO_CHANGE)
     return marks
+
+
+def _shortfalls(order: OpenOrder, not_done: Sequence[OpenTask]) -> Iterator[str]:
+    if any(task.state is TaskState.SKIPPED for task in not_done):
+        yield STEP_SKIPPED
+    if order.state is OrderState.SUCCEEDED and _way_of(order) is Way.FINISH:
+        yield FORCED
+    if any(task.is_follow_up and task.state is TaskState.FAILED for task in not_done):
+        yield FOLLOW_UP_MISSING
 
 
 def _was_in_order(order: OpenOrder) -> bool:
