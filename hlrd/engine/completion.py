@@ -33,6 +33,8 @@ _CHANGES_PRODUCTS: Final = frozenset(
 
 CANCELLED_BY_STAFF: Final = "CANCELLED_BY_STAFF"
 FOLLOW_UP_MISSING: Final = "FOLLOW_UP_MISSING"
+_SUCCEEDED: Final = OrderState.SUCCEEDED  # looking a member up in its enum takes ten times as long
+_DONE: Final = TaskState.DONE
 _NOTHING_LEFT: Final = frozenset({OrderState.FAILED, OrderState.CANCELLED})
 TRAIL_COMMANDS_MAX: Final = 20
 """Commands of one task kept in its trail, the first and the last ones; a long outage makes many."""
@@ -59,7 +61,7 @@ def closing(order: OpenOrder, now: datetime, fall: Fall | None = None) -> Closin
         quarantine_days=getattr(order.order, "quarantine_days", None),
         products=_products_after(order, user) if is_final else None,
         joins=user.member if user is not None and order.kind.opens_user else None,
-        leaves_ec=order.state is OrderState.SUCCEEDED and _leaves_ec(order),
+        leaves_ec=order.state is _SUCCEEDED and _leaves_ec(order),
         leaves_fallout=is_final and order.release is not None,
         applied=steps_of(order) if is_final else (),
         was_dated=is_final and order.due_at is not None,
@@ -70,7 +72,7 @@ def closing(order: OpenOrder, now: datetime, fall: Fall | None = None) -> Closin
 
 
 def _binding_end(order: OpenOrder, after: User | None) -> BindingEnd | None:
-    if order.state is OrderState.SUCCEEDED:
+    if order.state is _SUCCEEDED:
         ends = after is not None and after.binding is None and order.binding is not None
         return BindingEnd.TERMINATED if ends else None
     if order.state not in _NOTHING_LEFT or not order.kind.opens_user:
@@ -147,7 +149,7 @@ def _tell_binding(body: trail.Receipt, was: Binding, after: User | None) -> None
 
 
 def activated(order: OpenOrder) -> Product | None:
-    if type(order.order) is ProductPublish and order.state is OrderState.SUCCEEDED:
+    if type(order.order) is ProductPublish and order.state is _SUCCEEDED:
         return order.order.content()
     return None
 
@@ -157,7 +159,7 @@ def _leaves_ec(order: OpenOrder) -> bool:
 
 
 def _partner(order: OpenOrder) -> Partner | None:
-    if type(order.order) is PartnerMemberImport and order.state is OrderState.SUCCEEDED:
+    if type(order.order) is PartnerMemberImport and order.state is _SUCCEEDED:
         return order.order.content()
     return None
 
@@ -209,16 +211,16 @@ def _tell_release(body: trail.Receipt, order: OpenOrder, release: Release) -> No
         body.not_done = [
             {"operation": task.task.operation, "ne": task.task.ne}
             for task in order.history
-            if task.state is not TaskState.DONE
+            if task.state is not _DONE
         ]
 
 
 def _marks(order: OpenOrder) -> list[str]:
     marks: list[str] = [*order.marks, *order.plan.marks] if order.plan else []
-    not_done = [task for task in order.history if task.state is not TaskState.DONE]
+    not_done = [task for task in order.history if task.state is not _DONE]
     if not_done or order.release is not None:
         marks += _shortfalls(order, not_done)
-    if order.kind.reads_first and order.state is OrderState.SUCCEEDED and _was_in_order(order):
+    if order.kind.reads_first and order.state is _SUCCEEDED and _was_in_order(order):
         marks.append(Mark.NO_CHANGE)
     return marks
 
@@ -226,7 +228,7 @@ def _marks(order: OpenOrder) -> list[str]:
 def _shortfalls(order: OpenOrder, not_done: Sequence[OpenTask]) -> Iterator[str]:
     if any(task.state is TaskState.SKIPPED for task in not_done):
         yield STEP_SKIPPED
-    if order.state is OrderState.SUCCEEDED and _way_of(order) is Way.FINISH:
+    if order.state is _SUCCEEDED and _way_of(order) is Way.FINISH:
         yield FORCED
     if any(task.is_follow_up and task.state is TaskState.FAILED for task in not_done):
         yield FOLLOW_UP_MISSING
@@ -248,7 +250,7 @@ def _way_of(order: OpenOrder) -> Way | None:
 
 
 def _user_after(order: OpenOrder) -> User | None:
-    if order.state is OrderState.SUCCEEDED and order.plan is not None:
+    if order.state is _SUCCEEDED and order.plan is not None:
         return order.plan.user
     return None
 

@@ -40,6 +40,15 @@ NOT_CONFIGURED = Outcome(
 
 NOT_BEGUN: Final = frozenset({OrderState.RECEIVED, OrderState.QUEUED})
 
+# Looking a member up in its enum takes 70 ns in CPython 3.11, and a global name 6: these are looked
+# up for every order and task.
+_QUEUED: Final = OrderState.QUEUED
+_CONFIRMED: Final = TaskEvent.CONFIRMED
+_RELEASED: Final = TaskEvent.RELEASED
+_READ_BACK: Final = Intent.READ_BACK
+_DONE: Final = Step.DONE
+_EXISTS: Final = Verdict.EXISTS
+
 Gate: TypeAlias = Callable[[OpenOrder, Lane], Wait | None]
 """Why an order whose turn it is must wait all the same. Whoever lets it go calls `start` again,
 unless it gave a time."""
@@ -101,7 +110,7 @@ class Execution:
         """Its orders as they are to run; None while one runs or is being made durable."""
         queue = lane.queue
         if len(queue) == 1:
-            return queue if queue[0].state is OrderState.QUEUED else None
+            return queue if queue[0].state is _QUEUED else None
         if any(order.state not in NOT_BEGUN for order in queue):
             return self._taken_back(lane)
         line = _released_first(in_order(queue))
@@ -221,7 +230,7 @@ class Execution:
             self._put(task)
 
     def on_outcome(self, task: OpenTask, outcome: Outcome) -> None:
-        is_read_back = task.sent[-1].intent is Intent.READ_BACK
+        is_read_back = task.sent[-1].intent is _READ_BACK
         if is_read_back:
             metrics.TASKS_READ_BACK.labels(task.task.ne, found(outcome)).inc()
         if task.was_exists and outcome.verdict is Verdict.ABSENT:
@@ -240,19 +249,20 @@ class Execution:
             jitter=self._chance(),
         )
         if not is_read_back:
-            task.was_exists = outcome.verdict is Verdict.EXISTS
+            task.was_exists = outcome.verdict is _EXISTS
+        if decision.step is _DONE:
+            task.move(_CONFIRMED)
+            self._done(task)
+            return
         task.attempt += decision.counts
         self._act(task, outcome, decision, is_read_back)
 
-    # What a decision does.
+    # What any other decision does.
 
     def _act(
         self, task: OpenTask, outcome: Outcome, decision: Decision, is_read_back: bool
     ) -> None:
         match decision.step:
-            case Step.DONE:
-                task.move(TaskEvent.CONFIRMED)
-                self._done(task)
             case Step.DONE_THEN:
                 task.move(TaskEvent.CONFIRMED)
                 if not was_as_meant(task):
@@ -367,7 +377,7 @@ class Execution:
             task.move(TaskEvent.DOUBTED)
             self._later(task, self._doubt_until - self._clock.monotonic())
         else:
-            task.move(TaskEvent.RELEASED)
+            task.move(_RELEASED)
             self._put(task)
 
     def _done(self, task: OpenTask) -> None:
