@@ -7,7 +7,7 @@ from array import array
 from collections.abc import Callable, Collection, Iterator, Sequence
 from dataclasses import dataclass, field
 from hashlib import blake2b
-from itertools import islice
+from itertools import count, islice
 from time import monotonic
 from typing import Final, Protocol
 
@@ -74,17 +74,25 @@ class Check:
         assert self._batch.format is not None
         assert self._batch.charset is not None
         try:
-            rows = RowFile(
-                file, kind=self._batch.child, form=self._batch.format, charset=self._batch.charset
+            # In a thread, as are the rows: a line may go on for 256 MiB.
+            rows = await asyncio.to_thread(
+                RowFile,
+                file,
+                kind=self._batch.child,
+                form=self._batch.format,
+                charset=self._batch.charset,
             )
         except HeaderRefused as refused:
             checked.faults.add(refused.bad)
             return checked
         slices = _slices(rows.rows())
-        for count, some in enumerate(slices):
+        for number in count():
             since = monotonic()
+            some = await asyncio.to_thread(next, slices, None)
+            if some is None:
+                break
             await self._slice(some, rows.is_text, checked, known_bad)
-            if known_bad is None and count % _PROGRESS_SLICES == 0:
+            if known_bad is None and number % _PROGRESS_SLICES == 0:
                 await self._tell(checked)
             rest_s = limits.BATCH_CHECK_REST * (monotonic() - since) if self._is_busy() else 0.0
             await asyncio.sleep(min(rest_s, limits.SIM_IMPORT_REST_S_MAX))

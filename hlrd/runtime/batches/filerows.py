@@ -1,5 +1,6 @@
 """The rows of a batch file as a walk takes them, from wherever an earlier run had come."""
 
+import asyncio
 from collections.abc import Callable, Collection, Iterator, Sequence
 from itertools import islice
 from typing import BinaryIO, Final
@@ -44,7 +45,7 @@ class FileRows:
     async def next(self, most: int) -> Sequence[Child | Sending]:
         if self._file is None:
             await self.again(())
-        return await self._make(list(islice(self._rows, most)))
+        return await self._make(await asyncio.to_thread(list, islice(self._rows, most)))
 
     async def again(self, sent: Collection[SentRow]) -> Sequence[Child]:
         """Reads from the start: what each row is given depends on those before it."""
@@ -52,7 +53,7 @@ class FileRows:
         wanted, last = {one.row for one in sent}, int(self._batch.cursor or 0)
         found: list[Child] = []
         while (at := int(self.cursor or 0)) < last:
-            some = self._up_to(last)
+            some = await asyncio.to_thread(self._up_to, last)
             if not some:
                 raise SpoolDamaged(f"the spooled file ends at line {at}")
             made = await self._make(some)
