@@ -186,7 +186,7 @@ async def test_only_what_is_undone_by_its_kind_is_rolled_back(
             await act(rig, Act.CANCEL, 1)
             assert (await rig.office.desk.get(1)).way == "cancel"
         else:
-            with pytest.raises(Conflict, match="only goes forward"):
+            with pytest.raises(Conflict, match="can only go forward"):
                 await act(rig, Act.CANCEL, 1)
 
 
