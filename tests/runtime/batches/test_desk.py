@@ -175,6 +175,7 @@ def members(*users: int) -> str:
 async def test_a_good_file_is_reserved_for_and_its_order_is_posted_once(rig: Rig) -> None:
     batch = await rig.checked(members(1, 2, 3))
     ready = await rig.reaches(batch, BatchState.READY)
+    await until(lambda: bool(rig.engine.posted))
 
     assert (ready.rows, ready.checked, ready.faults) == (3, 3, 0)
     (asked,) = rig.reservations.asked
