@@ -381,7 +381,8 @@ class Engine:
             metrics.ORDER_DURATION.labels(order.kind.name).observe(now - _ready(order))
             metrics.ORDERS_CLOSED.labels(order.kind.name, order.state).inc()
             self._punctuality.end(order)
-            if order.plan is not None and Mark.STATE_MISMATCH in order.plan.marks:
+            marks = () if order.plan is None else order.plan.marks
+            if marks and Mark.STATE_MISMATCH in marks:
                 metrics.STATE_MISMATCHES.labels(order.source).inc()
             activated = completion.activated(order)
             if activated is not None:
