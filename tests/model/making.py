@@ -9,7 +9,8 @@ from tests.domain.products import a_content, a_function
 from tests.simulation.database import HLRS, POOL, PROVINCE, iccid_of, imsi_of
 
 KI: Final = "0123456789ABCDEF0123456789ABCDEF"
-ECS: Final = ("EC1", "EC2")
+ECS: Final = ("EC1", "EC1", "EC1", "EC2", "EC3", "EC1")
+"""By digit; what EC3 has is for a partner province to publish."""
 PRODUCTS: Final = ("A", "B", "N")
 CLASSES: Final = {"A": 1, "B": 2, "N": 3}
 PLATFORM: Final = "market"
@@ -36,7 +37,7 @@ class Asked:
 
     @property
     def ec(self) -> str:
-        return ECS[self.a % 4 == 3]
+        return ECS[self.a]
 
     @property
     def product(self) -> str:
@@ -148,8 +149,8 @@ def _partner_publication(asked: Asked) -> Fields:
     """Of none that is straight, as publications do not say that."""
     product = "AB"[asked.b % 2]
     return {
-        "ec_code": asked.ec, "product": product, "product_class": CLASSES[product],
-        "ec_name": "ec", "lead_province": "100",
+        "ec_code": asked.ec if asked.a < 2 else "EC3", "product": product,
+        "product_class": CLASSES[product], "ec_name": "ec", "lead_province": "100",
     }  # fmt: skip
 
 
@@ -164,11 +165,11 @@ def _removal(asked: Asked) -> Fields:
 
 
 def _stop_all(asked: Asked) -> Fields:
-    return {"ec_code": ECS[asked.a == 5], "reason": _of_all(asked), "level": asked.level}
+    return {"ec_code": asked.ec, "reason": _of_all(asked), "level": asked.level}
 
 
 def _resume_all(asked: Asked) -> Fields:
-    return {"ec_code": ECS[asked.a == 5], "reason": _of_all(asked)}
+    return {"ec_code": asked.ec, "reason": _of_all(asked)}
 
 
 def _of_all(asked: Asked) -> str:

@@ -9,6 +9,7 @@ from pytest import MonkeyPatch  # noqa: PT013
 
 from hlrd.domain import batch, suspension, turn
 from hlrd.domain.catalogue import OrderKind
+from hlrd.domain.fallout import Act
 from hlrd.domain.group import Enterprises
 from hlrd.domain.operation import Cause
 from hlrd.domain.orders import Resume
@@ -18,6 +19,7 @@ from hlrd.domain.suspension import NO_REASONS
 from hlrd.engine import completion
 from hlrd.engine.groups import Groups
 from hlrd.ports import BindingEnd
+from tests.model.steps import Crash, Desk, Down, Extra, Fate, Faults, Pause, Post, Sequence, Step
 from tests.simulation.mutants import (
     counts_each_product_alone,
     forgets_what_was_applied,
@@ -133,3 +135,74 @@ MUTANTS: Final[dict[str, Callable[[MonkeyPatch], None]]] = {
         refuses_what_a_stop_left,
     )
 }
+
+
+def _post(
+    kind: str, user: int, a: int = 1, *, b: int = 0, extra: Extra = Extra.PLAIN, rests: bool = True
+) -> Post:
+    return Post(kind, user, a, b, extra, Pause.REST if rests else Pause.NONE)
+
+
+def _after_furnishing(*steps: Step) -> Sequence:
+    return Sequence(0, True, steps)
+
+
+WITNESSES: Final[dict[str, tuple[Sequence, ...]]] = {
+    takes_back_stops_for_other_reasons.__name__: (
+        _after_furnishing(
+            Down(0, 5),
+            Down(1, 5),
+            _post("ARREARS_SUSPEND", 0, rests=False),
+            _post("VOLUNTARY_RESUME", 0),
+        ),
+    ),
+    forgets_reasons_at_replacement.__name__: (
+        _after_furnishing(_post("ARREARS_SUSPEND", 0), _post("SIM_REPLACE", 0)),
+    ),
+    gives_back_what_is_not_proven_clean.__name__: tuple(
+        _after_furnishing(
+            Faults(hlr, (Fate.OK, Fate.REFUSED, Fate.REFUSED)),
+            _post("MEMBER_ACTIVATE", 3, 0),
+            Desk(0, Act.SKIP, Pause.REST),
+        )
+        for hlr in (0, 1)
+    ),
+    counts_each_product_alone.__name__: (
+        _after_furnishing(
+            _post("PRODUCT_SUBSCRIBE", 2),
+            _post("PRODUCT_SUBSCRIBE", 2, b=1),
+            _post("PRODUCT_UNSUBSCRIBE", 2),
+        ),
+    ),
+    meets_members_twice.__name__: tuple(
+        Sequence(
+            seed,
+            True,
+            (Post("EC_SUSPEND_ALL", 0, 0, 0, Extra.PLAIN, Pause.SOME), Crash(Pause.REST)),
+        )
+        for seed in range(12)
+    ),
+    forgets_what_was_applied.__name__: (
+        _after_furnishing(
+            _post("PAYMENT_RESUME", 0, extra=Extra.HELD_BACK),
+            _post("ARREARS_SUSPEND", 0, extra=Extra.LATE),
+        ),
+    ),
+    forgets_what_was_done.__name__: (
+        _after_furnishing(
+            _post("PAYMENT_RESUME", 0, extra=Extra.ROOT),
+            _post("PAYMENT_RESUME", 0, extra=Extra.TWIN),
+        ),
+    ),
+    serves_members_that_are_not_opened.__name__: (
+        _after_furnishing(
+            Post("MEMBER_PRODUCT_SUBSCRIBE", 3, 0, 0, Extra.NAMED, Pause.SOME),
+            Post("MEMBER_PRODUCT_SUBSCRIBE", 4, 0, 0, Extra.NAMED, Pause.SOME),
+            _post("MEMBER_ACTIVATE", 3, 0),
+        ),
+    ),
+    opens_members_of_stopped_enterprises_free.__name__: (
+        _after_furnishing(_post("EC_SUSPEND_ALL", 0, 0), _post("MEMBER_ACTIVATE", 3, 0)),
+    ),
+}
+"""For those that chance would look for long: sequences of which one at least goes wrong."""

@@ -26,6 +26,8 @@ REASONS: Final = {
 
 OPENINGS: Final = ("MEMBER_ACTIVATE", "USER_OPEN")
 STATE: Final = "state"
+MEMBER_WAIT_S: Final = 20.0
+"""How long a member's product waits for its member."""
 
 GOES_BACK: Final = {
     "MEMBER_ACTIVATE", "USER_OPEN", "PRODUCT_PUBLISH", "PRODUCT_SUBSCRIBE", "SIM_REPLACE",
@@ -66,6 +68,7 @@ class Ending:
     is_by_word: bool  #: a person let a step, or all of it, count as done
     reasons: Mapping[str, int] | None  #: as stored with it
     is_unproven: bool  #: what it held was locked away, and not given back
+    waited_s: float  #: since it was taken
     is_doubted: bool  #: a life of the daemon before this one may have sent a part of it
 
 
@@ -124,6 +127,7 @@ class Reference:
         self.unsure_numbers: set[str] = set()
         self.unsure_cards: set[str] = set()
         self.unsure_ecs: set[tuple[str, str]] = set()
+        self._failed_openings: set[str] = set()
         self._open: dict[int, tuple[Document, Held, bool]] = {}
         self._since: dict[int, tuple[int, int]] = {}
         self._ec_moments: list[dict[tuple[str, str], Document]] = [{}]
@@ -154,6 +158,14 @@ class Reference:
     def is_open(self, user: str) -> bool:
         return any(order.get("user_id") == user for order, _, _ in self._open.values())
 
+    def _check_waited(self, id: int, order: Document, end: Ending) -> None:
+        """An opening goes before what depends on it, whatever the order of arrival."""
+        user = order["user_id"]
+        agree(not self._is_being_opened(user), f"{id} does not wait for its opening")
+        has_waited = end.waited_s > MEMBER_WAIT_S - 1 or user in self._failed_openings
+        needs_not = order["type"] != "MEMBER_PRODUCT_SUBSCRIBE"
+        agree(has_waited or needs_not, f"{id} waited for its opening {end.waited_s} s only")
+
     def _is_being_opened(self, user: str) -> bool:
         return any(
             one["type"] in OPENINGS and one["user_id"] == user and not is_dated
@@ -178,6 +190,8 @@ class Reference:
         order, held, is_dated = self._open.pop(id)
         if end.result == "cancelled":
             self._give_back(held, end)
+            if order["type"] in OPENINGS:
+                self._failed_openings.add(order["user_id"])
             agree(not end.levels, f"{id} was called off, and the HLR told {end.levels}")
         elif "user_id" in order:
             self._user_closed(id, order, held, end, is_dated=is_dated)
@@ -199,7 +213,7 @@ class Reference:
         if end.result == "succeeded":
             agree(after is not None, f"{id}, {order['type']}, cannot be, and succeeded")
             assert after is not None
-            self._adopt(user, line, after, order)
+            self._adopt(user, line, after)
             if not end.is_by_word and order["type"] != "NE_REPAIR":
                 wanted = {after.level} if after.level != before and after.number else set()
                 agree(end.levels == wanted, f"{id} tells levels {set(end.levels)}, not {wanted}")
@@ -211,14 +225,16 @@ class Reference:
     def _failed(self, id: int, order: Document, held: Held, end: Ending, *, is_due: bool) -> None:
         may_fail = end.may_fail and order["type"] in GOES_BACK
         agree(may_fail or not is_due, f"{id}, {order['type']}, fails for nothing: {end.code}")
-        if order["type"].startswith("MEMBER_PRODUCT") and order["user_id"] not in self.lines:
-            agree(
-                not self._is_being_opened(order["user_id"]), f"{id} does not wait for its opening"
-            )
+        if order["type"] in OPENINGS:
+            self._failed_openings.add(order["user_id"])
+        elif order["type"].startswith("MEMBER_PRODUCT") and order["user_id"] not in self.lines:
+            self._check_waited(id, order, end)
         self._give_back(held, end)
 
-    def _adopt(self, user: str, before: Line | None, after: Line, order: Document) -> None:
+    def _adopt(self, user: str, before: Line | None, after: Line) -> None:
         self.lines[user] = after
+        if before is not None and before.number in self.unsure_numbers:
+            self._doubt(after)
         if before is not None and before.number != after.number:
             self.numbers[before.number] = QUARANTINED
         if before is not None and before.card != after.card:
@@ -272,6 +288,8 @@ class Reference:
         if "COALESCED" in end.marks:
             self._take_back(id, order, course)
             return True
+        if order["type"].endswith("_RESUME"):
+            del course.taken_back[_reason(order)]  # a kill came between the stop's end and its own
         return is_repeat or is_late
 
     def _take_back(self, id: int, order: Document, course: Course) -> None:

@@ -23,7 +23,7 @@ from hlrd.ports import Acceptance, Answer, BindingEnd, Clash, Closing, Submissio
 from tests.model import compare
 from tests.model.making import CARDS, CHILDREN, NOT_OF_USERS, Asked, fields_of
 from tests.model.network import HIT, PLATFORMS, RELAYS, ROUTES, Platform, ScriptedNE, Watch
-from tests.model.reference import Document, Ending, Held, Reference, agree
+from tests.model.reference import MEMBER_WAIT_S, Document, Ending, Held, Reference, agree
 from tests.model.steps import (
     USERS,
     Again,
@@ -57,7 +57,6 @@ NUMBERS_OF_RANGE: Final = 6
 REST_S: Final = 45.0
 LAST_S: Final = 4_000.0
 EVENTS_MAX: Final = 20_000
-MEMBER_WAIT_S: Final = 20.0
 TOLD_WITHIN_S: Final = 0.1
 
 _NO_WORD: Final = frozenset({"SIM_REPLACE", "NUMBER_CHANGE", "MEMBER_ACTIVATE", "USER_OPEN"})
@@ -121,6 +120,7 @@ class Run:
         self._versions: defaultdict[str, int] = defaultdict(int)
         self._held_versions: defaultdict[str, list[int]] = defaultdict(list)
         self._closed_at: defaultdict[str, float] = defaultdict(lambda: -TOLD_WITHIN_S)
+        self._accepted_at: dict[int, float] = {}
         self._count = 0
         self.daemon = self._start()
 
@@ -165,6 +165,7 @@ class Run:
     # What the model is told.
 
     def _accepted(self, record: Acceptance) -> None:
+        self._accepted_at[record.id] = self.world.now
         order = orjson.loads(record.payload)
         held = Held()
         if record.binding is not None:
@@ -198,6 +199,7 @@ class Run:
                 is_by_word=is_by_word,
                 reasons=reasons,
                 is_unproven=BindingEnd.UNPROVEN in ends,
+                waited_s=self.world.now - self._accepted_at[record.order_id],
                 is_doubted=record.order_id < self.database.epoch * IDS_PER_LIFE,
             ),
         )

@@ -149,16 +149,20 @@ _digits = st.integers(0, 5)
 _users = st.integers(0, USERS - 1)
 _elements = st.integers(0, ELEMENTS_HIT - 1)
 _extras = st.sampled_from((*[Extra.PLAIN] * 14, *Extra))
-_acts = st.sampled_from(Act)
+_turns = st.sampled_from(
+    (Extra.NEXT, Extra.NEXT, Extra.NEXT, Extra.HELD_BACK, Extra.HELD_BACK, Extra.LATE, Extra.ROOT,
+     Extra.TWIN, Extra.VERSION, Extra.LATE_VERSION)
+)  # fmt: skip
+_acts = st.sampled_from((Act.CANCEL, Act.SKIP, Act.FINISH, Act.RESEND))
 
 
 @st.composite
 def _family(draw: st.DrawFn) -> list[Step]:
     """Some orders of one user, about what belongs together."""
     kinds = st.sampled_from(draw(st.sampled_from(FAMILIES)))
-    user = draw(_users)
+    user, extras = draw(_users), draw(st.sampled_from((_extras, _extras, _turns)))
     return [
-        Post(draw(kinds), user, draw(_digits), draw(_digits), draw(_extras), draw(_pauses))
+        Post(draw(kinds), user, draw(_digits), draw(_digits), draw(extras), draw(_pauses))
         for _ in range(draw(st.integers(1, 4)))
     ]
 
@@ -167,9 +171,12 @@ def _family(draw: st.DrawFn) -> list[Step]:
 def _refused(draw: st.DrawFn) -> list[Step]:
     """An order that is refused half-way, perhaps once more on its way back; and its desk."""
     kind, user = draw(st.sampled_from(_UNDONE)), draw(_users)
-    good, bad = draw(st.integers(0, 3)), draw(st.integers(1, 3))
+    good, bad = draw(st.integers(0, 3)), draw(st.sampled_from((1, 2, 3)))
     return [
-        Faults(draw(_elements), (Fate.OK,) * good + (Fate.REFUSED,) * bad),
+        Faults(
+            draw(st.sampled_from((0, 1, 0, 1, 2, 3, 4, 5))),
+            (Fate.OK,) * good + (Fate.REFUSED,) * bad,
+        ),
         Post(kind, user, draw(_digits), draw(_digits), draw(_extras), draw(_pauses)),
         *(Desk(0, draw(_acts), Pause.REST) for _ in range(draw(st.integers(0, 2)))),
     ]
@@ -186,6 +193,19 @@ def _disturbed(draw: st.DrawFn) -> list[Step]:
     ]
 
 
+@st.composite
+def _queued(draw: st.DrawFn) -> list[Step]:
+    """Stops and resumes of one user that wait for the HLRs, and may take each other back."""
+    kinds, user, b = st.sampled_from(FAMILIES[0]), draw(_users), draw(_digits)
+    return [
+        *(Down(hlr, draw(st.integers(1, 20))) for hlr in (0, 1)),
+        *(
+            Post(draw(kinds), user, draw(_digits), b, draw(_extras), Pause.NONE)
+            for _ in range(draw(st.integers(2, 5)))
+        ),
+    ]
+
+
 _others = st.one_of(
     st.builds(Crash, _pauses),
     st.builds(Desk, st.integers(0, 2), _acts, _pauses),
@@ -195,7 +215,9 @@ _others = st.one_of(
     st.builds(Wait, st.sampled_from((1, 6, 40, 100))),
 ).map(lambda step: [step])
 
-_parts = st.one_of(_family(), _family(), _family(), _refused(), _disturbed(), _others)
+_parts = st.one_of(
+    _family(), _family(), _family(), _refused(), _refused(), _disturbed(), _queued(), _others
+)
 
 sequences = st.builds(
     Sequence,
