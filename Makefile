@@ -4,6 +4,7 @@ VENV ?= .venv
 HLR ?= emulated
 ORDERS ?= $(if $(filter osmo,$(HLR)),2000,10000)
 SEEDS ?= 20000
+WORKERS ?= logical
 PORT ?= 8080
 ADMIN_PORT ?= 8081
 
@@ -29,7 +30,9 @@ demo: $(READY) ## activate 10,000 members on four emulated HLRs and prove it; CH
 run: $(READY) ## daemon and emulators stay up until Ctrl-C, with curl examples; PORT=n, ADMIN_PORT=n
 	@$(BIN)/python -m loadtest.run --port $(PORT) --admin-port $(ADMIN_PORT)
 
-test: check ## check, then every test; the last line is pytest's own
+SIDE_BY_SIDE := --numprocesses $(WORKERS) --maxprocesses 4 --dist loadfile --no-loadscope-reorder
+
+test: check ## check, then every test; the last line is pytest's own; WORKERS=n side by side (a core each), ARGS=--help
 	@command -v promtool >/dev/null || [ -x $(TOOLS)/usr/bin/promtool ] \
 		|| tests/unpack_deb.sh prometheus usr/bin/promtool $(TOOLS) || true
 	@$(OSMO_HLR)
@@ -40,7 +43,7 @@ test: check ## check, then every test; the last line is pytest's own
 	$(HAS_OSMO_HLR) || { left_out="$${left_out:+$$left_out and }not osmo"; \
 		echo 'LEFT OUT: the tests marked "osmo" (the dialect osmo_hlr on a real HLR).'; \
 		echo '          They need osmo-hlr, of the Debian package of that name: apt-get install osmo-hlr'; }; \
-	$(BIN)/python -m pytest $${left_out:+-m "$$left_out"} $(ARGS)
+	$(BIN)/python -m pytest $${left_out:+-m "$$left_out"} $(SIDE_BY_SIDE) $(ARGS)
 
 check: $(READY) ## format, lint, types and the floors of the tree, without running anything
 	$(BIN)/ruff format --check .

@@ -21,8 +21,18 @@ ASKED: Final = int(os.environ.get("MODEL_SEQUENCES", "0"))
 
 SEQUENCES: Final = ASKED or 2_000
 CHUNKS: Final = 4
-SEQUENCES_FOR_A_MUTANT: Final = 1_500
+SEQUENCES_FOR_A_MUTANT: Final = 5_000
+"""At most. What hypothesis draws changes with every constant of the tree, so there is room."""
 SEQUENCES_TO_COUNT: Final = 1_000
+TRIES_TO_COUNT: Final = 6
+
+MEANT: Final = {f"{kind.name} succeeded" for kind in KINDS} | {
+    "NO_CHANGE", "NOT_SUSPENDED_FOR_REASON", "SUPERSEDED", "COALESCED", "DUPLICATE_OF",
+    "PREDECESSOR_MISSING", "read back", "absent", "applied", "repeated", "cancelled", "chased",
+    "fallen due", "DUPLICATE_CONFLICT", "resend", "skip", "finish", "cancel", "STEP_SKIPPED",
+    "FORCED", "OVERTAKEN", "NOT_STATE_MASTER", "MEMBER_ACTIVATE failed", "SIM_REPLACE failed",
+    "NUMBER_CHANGE failed", "MEMBER_PRODUCT_SUBSCRIBE failed", "BATCH failed",
+}  # fmt: skip
 
 
 @pytest.fixture(autouse=True)
@@ -105,18 +115,13 @@ def test_the_sequences_meet_what_they_are_meant_to() -> None:
                 [f"{run.database.orders[id].kind} {closing.state}", *receipt.get("marks", ())]
             )
 
-    checked(SEQUENCES_TO_COUNT, number=1, is_shrunk=False, on_end=count)()
-
-    missing = {f"{kind.name} succeeded" for kind in KINDS} - met.keys()
-    assert not missing
-    for event in (
-        "NO_CHANGE", "NOT_SUSPENDED_FOR_REASON", "SUPERSEDED", "COALESCED", "DUPLICATE_OF",
-        "PREDECESSOR_MISSING", "read back", "absent", "applied", "repeated", "cancelled", "chased",
-        "fallen due", "DUPLICATE_CONFLICT", "resend", "skip", "finish", "cancel", "STEP_SKIPPED",
-        "FORCED", "OVERTAKEN", "NOT_STATE_MASTER", "MEMBER_ACTIVATE failed", "SIM_REPLACE failed",
-        "NUMBER_CHANGE failed", "MEMBER_PRODUCT_SUBSCRIBE failed", "BATCH failed",
-    ):  # fmt: skip
-        assert met[event], f"{event} never happens"
+    missing = MEANT
+    for number in range(TRIES_TO_COUNT):
+        checked(SEQUENCES_TO_COUNT, number=number, is_shrunk=False, on_end=count)()
+        missing = MEANT - met.keys()
+        if not missing:
+            break
+    assert not missing, "never happens"
 
 
 def test_every_kind_of_the_catalogue_has_its_rule_in_the_model() -> None:
