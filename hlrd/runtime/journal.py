@@ -7,7 +7,7 @@ whole, become durable in the order of the calls: a user's records are never in t
 
 import asyncio
 import contextlib
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from functools import partial
 from time import monotonic
 from typing import Final, Protocol
@@ -144,8 +144,9 @@ class JournalWriter:
                 clashes = await lane.write(batch)
                 metrics.JOURNAL_FLUSH_DURATION.observe(monotonic() - started)
                 metrics.JOURNAL_BATCH.observe(len(batch))
+                await self._report(batch, clashes)
                 self._in_flight.remove(batch)
-                self._report(batch, clashes)
+                self._tell(batch)
                 self._settle()
                 await self._gather()
 
@@ -201,16 +202,24 @@ class JournalWriter:
 
     # Telling.
 
-    def _report(self, batch: Batch, clashes: Sequence[tuple[int, Clash]]) -> None:
+    async def _report(self, batch: Batch, clashes: Sequence[tuple[int, Clash]]) -> None:
+        """A few orders a turn of the loop: each goes on at once and sends its first command, and
+        what NEs answer meanwhile must not wait for all of them. The batch is in flight until the
+        end, so nothing of its users is reported before it.
+        """
         refused = {order_id for order_id, _ in clashes}
         closed = [item.closing.order_id for item in batch.closings if item.closing.is_final]
-        if closed:
-            self._engine.on_closed(closed)
+        for few in _slices(closed):
+            self._engine.on_closed(few)
+            await asyncio.sleep(0)
         accepted = [record.id for record in batch.accepts if record.id not in refused]
-        if accepted:
-            self._engine.on_accepted(accepted)
+        for few in _slices(accepted):
+            self._engine.on_accepted(few)
+            await asyncio.sleep(0)
         for order_id, clash in clashes:
             self._engine.on_clash(order_id, clash)
+
+    def _tell(self, batch: Batch) -> None:
         if batch.closings:
             sources = {item.closing.source for item in batch.closings}
             self._tell_sources(sources, batch.closings[-1].seq)
@@ -232,6 +241,12 @@ class JournalWriter:
             waiters, self._when_empty = self._when_empty, []
             for waiter in waiters:
                 waiter.set_result(None)
+
+
+def _slices(order_ids: list[int]) -> Iterator[list[int]]:
+    size = limits.REPORT_ORDERS
+    for start in range(0, len(order_ids), size):
+        yield order_ids[start : start + size]
 
 
 def _cut(
