@@ -155,6 +155,7 @@ _COMMAND: Final = re.compile(
     re.IGNORECASE,
 )
 _LOGIN: Final = re.compile(rf"\s*+LOGIN:({_SAFE}+):({_SAFE}+)\s*+;".encode(), re.IGNORECASE)
+_CREDENTIAL: Final = re.compile(rf"{_SAFE}+")
 _LOGOUT: Final = re.compile(rb"\s*+LOGOUT\s*+;", re.IGNORECASE)
 
 
@@ -265,10 +266,9 @@ def command(name: str, params: Mapping[str, str], *, transaction: str = "") -> b
 
 def login(user: str, password: str) -> bytes:
     """Raises UnsafeValue."""
-    text = f"LOGIN:{user}:{password};"
-    if not _LOGIN.fullmatch(text.encode("ascii", "replace")) or not text.isascii():
+    if not (_CREDENTIAL.fullmatch(user) and _CREDENTIAL.fullmatch(password)):
         raise UnsafeValue("a user or password that CAI cannot carry")
-    return text.encode("ascii")
+    return f"LOGIN:{user}:{password};".encode("ascii")
 
 
 LOGOUT: Final = b"LOGOUT;"

@@ -4,7 +4,7 @@ import contextlib
 import itertools
 
 import pytest
-from hypothesis import given
+from hypothesis import example, given
 from hypothesis import strategies as st
 
 from hlrd import limits
@@ -148,6 +148,7 @@ def test_no_value_adds_a_command_or_an_attribute(imsi: str, value: str) -> None:
 
 
 @given(TEXTS, TEXTS)
+@example("0", "0\r")
 def test_no_account_adds_a_command(user: str, password: str) -> None:
     try:
         wire = cai.login(user, password)
