@@ -209,13 +209,17 @@ class JournalWriter:
         """
         refused = {order_id for order_id, _ in clashes}
         closed = [item.closing.order_id for item in batch.closings if item.closing.is_final]
-        for few in _slices(closed):
-            self._engine.on_closed(few)
-            await asyncio.sleep(0)
         accepted = [record.id for record in batch.accepts if record.id not in refused]
-        for few in _slices(accepted):
-            self._engine.on_accepted(few)
-            await asyncio.sleep(0)
+        began = monotonic()
+        for tell, order_ids in (
+            (self._engine.on_closed, closed),
+            (self._engine.on_accepted, accepted),
+        ):
+            for few in _slices(order_ids):
+                tell(few)
+                if monotonic() - began > limits.REPORT_TURN_S:
+                    await asyncio.sleep(0)
+                    began = monotonic()
         for order_id, clash in clashes:
             self._engine.on_clash(order_id, clash)
 
