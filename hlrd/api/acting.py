@@ -10,8 +10,7 @@ import structlog
 from aiohttp import web
 
 from hlrd.api.auth import SOURCE
-from hlrd.api.seam import Trail
-from hlrd.domain.audit import UNNAMED, Action, Facts, refused
+from hlrd.domain.audit import UNNAMED, Action, Facts, Trail, refused
 from hlrd.domain.errors import BadRequest, Refusal, Unavailable
 from hlrd.domain.orders import Source
 

@@ -99,7 +99,7 @@ class BatchRoutes:
                 bytes_expected=bytes_expected,
                 posting=posting,
             )
-        async with self._patience.at_most(_wait_s(request)):
+        async with self._patience.at_most(wait.asked_s(request, usual_s=limits.BATCH_WAIT_S)):
             batch = await self._batches.until_checked(batch)
         if batch.state is BatchState.REFUSED:
             raise await self._refusal(batch)
@@ -243,11 +243,6 @@ def _whose(request: web.Request) -> str | None:
     """Another source's batch is as unknown as one that never was; staff sees all."""
     source = request[SOURCE]
     return None if source is Source.OPS else str(source)
-
-
-def _wait_s(request: web.Request) -> float:
-    asked = wait.preferred_s(request.headers.get(wait.PREFER))
-    return limits.BATCH_WAIT_S if asked is None else min(asked, limits.SYNC_WAIT_S_MAX)
 
 
 def _view(batch: BatchRow) -> dict[str, object]:

@@ -87,7 +87,7 @@ class ImportRoutes:
                 hlr=home.hlr or "",
                 operator_id=home.operator_id,
             )
-        async with self._patience.at_most(_wait_s(request)):
+        async with self._patience.at_most(wait.asked_s(request, usual_s=limits.SIM_IMPORT_WAIT_S)):
             row = await self._imports.until_over(row)
         if row.state is ImportState.REFUSED:
             raise await self._refusal(row)
@@ -149,11 +149,6 @@ class ImportRoutes:
             faults = [Fault(_place(bad), bad.reason) for bad in found]
             return BadContent("LOT_INVALID", cause, faults)
         return Conflict("IMPORT_ENDED", f"nothing was imported: {cause}")
-
-
-def _wait_s(request: web.Request) -> float:
-    asked = wait.preferred_s(request.headers.get(wait.PREFER))
-    return limits.SIM_IMPORT_WAIT_S if asked is None else min(asked, limits.SYNC_WAIT_S_MAX)
 
 
 def _id_of(request: web.Request) -> int:

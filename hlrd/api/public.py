@@ -54,10 +54,10 @@ from hlrd.api.seam import (
     SIMStock,
     StateMasters,
     Status,
-    Trail,
 )
 from hlrd.api.sims import SIMRoutes
 from hlrd.api.stream import StreamRoutes
+from hlrd.domain.audit import Trail
 from hlrd.domain.routing import RouteTable
 
 

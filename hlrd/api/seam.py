@@ -10,7 +10,7 @@ from datetime import datetime
 from pathlib import Path
 from typing import Protocol
 
-from hlrd.domain.audit import Facts, Head, Row
+from hlrd.domain.audit import Head, Row
 from hlrd.domain.batch import Posting
 from hlrd.domain.delivery import EndpointView
 from hlrd.domain.fallout import Act, Chosen
@@ -20,6 +20,7 @@ from hlrd.domain.master import Master
 from hlrd.domain.operation import Task
 from hlrd.domain.reconciliation import Comparison, Said, Stopped
 from hlrd.domain.routing import Rehoming
+from hlrd.domain.session import Session
 from hlrd.ne.halts import Halt
 from hlrd.pool.forecast import Forecast
 from hlrd.pool.ranges import Span
@@ -63,6 +64,14 @@ class Intake(Protocol):
 
     def when_closed(self, order: int, on_receipt: Callable[[bytes], None], /) -> Callable[[], None]:
         """Call back once with the final receipt of an open order; returns how to call this off."""
+        ...
+
+
+class Channel(Protocol):
+    """The sessions of source systems, as every request asks for one."""
+
+    def heard(self, digest: bytes, /) -> Session | None:
+        """The session whose token has this SHA-256, if it is open; it was heard of now."""
         ...
 
 
@@ -442,24 +451,6 @@ class Moves(Protocol):
     async def newest(self) -> Sequence[MoveRow]: ...
 
     def progress(self) -> Progress: ...
-
-
-class Trail(Protocol):
-    """The audit trail, as who acts sees it; implemented by `runtime.audit`."""
-
-    async def record(
-        self,
-        *,
-        actor: str,
-        source: str,
-        action: str,
-        subject: str,
-        order: int | None = None,
-        before: Facts | None = None,
-        after: Facts | None = None,
-    ) -> int:
-        """The row's number, once it is durable. Unavailable: it is not, so do not act."""
-        ...
 
 
 class AuditBook(Protocol):

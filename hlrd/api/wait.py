@@ -5,6 +5,8 @@ import re
 from dataclasses import dataclass
 from typing import Final
 
+from aiohttp import web
+
 from hlrd import limits
 from hlrd.domain.orders import WorkOrder
 
@@ -28,6 +30,12 @@ def wanted(prefer: str | None, order: WorkOrder) -> Wait | None:
         deadline_s = (order.deadline_ms or limits.SYNC_WAIT_S_MAX * 1e3) / 1e3
         return Wait(min(deadline_s, limits.SYNC_WAIT_S_MAX))
     return None
+
+
+def asked_s(request: web.Request, *, usual_s: float) -> float:
+    """How long the request wants to wait for what is no order."""
+    asked = preferred_s(request.headers.get(PREFER))
+    return usual_s if asked is None else min(asked, limits.SYNC_WAIT_S_MAX)
 
 
 def preferred_s(prefer: str | None) -> int | None:

@@ -3,7 +3,6 @@
 The batch is the daemon's: it goes on whatever becomes of this command.
 """
 
-import time
 import uuid
 from collections.abc import Mapping
 from pathlib import Path
@@ -23,6 +22,7 @@ from rich.table import Table
 
 from hlrd.cli.client import OWNER, URL, CallFailed, Client, Url, path_of
 from hlrd.cli.columns import show as show_table
+from hlrd.cli.follow import Shown, fetch, follow
 from hlrd.cli.sim import Operator
 from hlrd.cli.simimport import size_of
 
@@ -31,7 +31,6 @@ batch: Final = typer.Typer(
 )
 
 _PATH: Final = "/v1/batches"
-_LOOK_S: Final = 0.3
 _OVER: Final = ("done", "refused")
 _COUNTS: Final = ("rows", "sent", "ok", "failed", "left")
 _COLUMNS: Final = ("id", "type", "order_id", "source", "child", "state")
@@ -122,7 +121,7 @@ def results(
     """What became of every row so far: row, user, number, card, result, code."""
     form = "ndjson" if ndjson else "csv"
     target = file or Path(f"batch-{id}.results.{form}")
-    _write(Client(url), f"{path_of(id)}/results?format={form}", target)
+    fetch(Client(url), f"{_PATH}/{path_of(id)}/results?format={form}", target)
     Console().print(f"{target} has the results")
 
 
@@ -136,7 +135,7 @@ def errors(
 ) -> None:
     """Every fault of the file by line, column and reason."""
     target = file or Path(f"batch-{id}.errors.csv")
-    _write(Client(url), f"{path_of(id)}/errors", target)
+    fetch(Client(url), f"{_PATH}/{path_of(id)}/errors", target)
     Console().print(f"{target} has the faults")
 
 
@@ -155,9 +154,8 @@ def _upload(
 
 
 def _follow(client: Client, id: str, file: Path | None, console: Console) -> None:
-    try:
-        one = _until_over(client, id, console)
-    except KeyboardInterrupt:
+    one = _until_over(client, id, console)
+    if one is None:
         console.print(f"batch {id} goes on; hlrd batch show {id} shows how far it is")
         return
     if one["state"] == "done":
@@ -168,12 +166,16 @@ def _follow(client: Client, id: str, file: Path | None, console: Console) -> Non
     said = f"nothing was handed in: {one['code']}: {one['cause']}"
     if one["faults"]:
         target = Path(f"batch-{id}.errors.csv") if file is None else Path(f"{file}.errors.csv")
-        _write(client, f"{path_of(id)}/errors", target)
+        fetch(client, f"{_PATH}/{path_of(id)}/errors", target)
         said += f"\n{target} names every fault by line, column and reason"
     raise CallFailed(said)
 
 
-def _until_over(client: Client, id: str, console: Console) -> dict[str, Any]:
+def _until_over(client: Client, id: str, console: Console) -> Shown | None:
+    def look() -> Shown:
+        one: Shown = client.get(f"{_PATH}/{path_of(id)}")
+        return one
+
     with Progress(
         TextColumn("{task.description}"),
         BarColumn(),
@@ -184,34 +186,28 @@ def _until_over(client: Client, id: str, console: Console) -> dict[str, Any]:
         transient=True,
     ) as bar:
         task = bar.add_task("", total=None, said="")
-        while True:
-            one: dict[str, Any] = client.get(f"{_PATH}/{path_of(id)}")
-            ended = one["ok"] + one["failed"]
-            is_checked = one["rows"] is not None
-            bar.update(
-                task,
-                description=one["state"],
-                total=one["rows"],
-                completed=ended if is_checked else one["checked"],
-                said=f"{one['failed']:,} failed" if one["failed"] else "",
-            )
-            if one["state"] in _OVER:
-                return one
-            time.sleep(_LOOK_S)
+        return follow(
+            look(),
+            look,
+            is_over=lambda one: one["state"] in _OVER,
+            tell=lambda one: bar.update(task, **_bar_of(one)),
+        )
+
+
+def _bar_of(one: Mapping[str, Any]) -> dict[str, Any]:
+    is_checked = one["rows"] is not None
+    return {
+        "description": one["state"],
+        "total": one["rows"],
+        "completed": one["ok"] + one["failed"] if is_checked else one["checked"],
+        "said": f"{one['failed']:,} failed" if one["failed"] else "",
+    }
 
 
 def _order(url: str, id: str, what: str, operator: str) -> None:
     who = f"operator_id={path_of(operator)}"
     one = Client(url).post(f"{_PATH}/{path_of(id)}/{what}?{who}", {})
     Console().print(f"batch {id} is {one['state']}")
-
-
-def _write(client: Client, path: str, target: Path) -> None:
-    try:
-        with target.open("wb") as content:
-            client.download(f"{_PATH}/{path}", content)
-    except OSError as error:
-        raise CallFailed(f"cannot write {target}: {error.strerror}") from error
 
 
 def _counts(one: Mapping[str, Any]) -> list[str]:

@@ -1,6 +1,5 @@
 """`hlrd fallout`: orders that need a person (docs/fallout.md)."""
 
-import time
 from collections.abc import Mapping, Sequence
 from typing import Annotated, Any, Final
 
@@ -11,11 +10,11 @@ from rich.table import Table
 
 from hlrd.cli import columns
 from hlrd.cli.client import OWNER, URL, CallFailed, Client, Url, path_of
+from hlrd.cli.follow import Shown, follow_in_a_line
 from hlrd.cli.number import Operator
 
 _PATH: Final = "/v1/fallout"
 _ACTS: Final = "/v1/fallout/acts"
-_LOOK_S: Final = 0.5
 
 fallout: Final = typer.Typer(no_args_is_help=True, help=f"Orders that need a person. {OWNER}")
 
@@ -198,7 +197,8 @@ def _act(id: str, verb: str, operator: str, reason: str, url: str) -> None:
 
 
 def _told(answer: Mapping[str, Any]) -> None:
-    behind = f", and {answer['waiting']:,} orders behind it" if answer["waiting"] else ""
+    waiting = answer["waiting"]
+    behind = f", and {waiting:,} order{'s' * (waiting > 1)} behind it" if waiting else ""
     typer.echo(f"order {answer['id']}: {answer['act']}{behind}")
 
 
@@ -212,18 +212,18 @@ def _propose(act: str, chosen: Mapping[str, Any], operator: str, reason: str, ur
     )
 
 
-def _follow(client: Client, one: Mapping[str, Any], *, detach: bool) -> None:
-    console = Console()
-    try:
-        with console.status("") as status:
-            while one["state"] == "running" and not detach:
-                status.update(_progress(one))
-                time.sleep(_LOOK_S)
-                one = client.get(f"{_ACTS}/{path_of(one['id'])}")
-    except KeyboardInterrupt:
-        console.print(f"it goes on; hlrd fallout stop {one['id']} ends it")
-        return
-    _show_act(one)
+def _follow(client: Client, one: Shown, *, detach: bool) -> None:
+    id = one["id"]
+    ended = follow_in_a_line(
+        one,
+        lambda: client.get(f"{_ACTS}/{path_of(id)}"),
+        is_over=lambda now: now["state"] != "running" or detach,
+        line=_progress,
+    )
+    if ended is None:
+        Console().print(f"it goes on; hlrd fallout stop {id} ends it")
+    else:
+        _show_act(ended)
 
 
 def _show_act(one: Mapping[str, Any]) -> None:

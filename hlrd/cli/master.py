@@ -1,7 +1,6 @@
 """`hlrd master`: who may stop and resume the users of a province."""
 
 import sys
-import time
 from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping
 from pathlib import Path
@@ -14,6 +13,7 @@ from rich.console import Console
 from rich.table import Column, Table
 
 from hlrd.cli.client import OWNER, URL, CallFailed, Client, Url, path_of
+from hlrd.cli.follow import Shown, follow_in_a_line
 from hlrd.cli.number import Operator
 from hlrd.domain.master import Master
 
@@ -22,7 +22,6 @@ master: Final = typer.Typer(
 )
 
 _PATH: Final = "/v1/state-masters"
-_LOOK_S: Final = 0.5
 _UNLISTED_SHOWN: Final = 100
 _PART_LINES: Final = 50_000
 _PART_BYTES: Final = 8 * 2**20
@@ -126,18 +125,17 @@ def _parts(file: Path) -> Iterator[bytes]:
         yield b"".join(part)
 
 
-def _follow(client: Client, one: Mapping[str, Any], *, detach: bool) -> None:
-    console = Console()
-    try:
-        with console.status("") as status:
-            while one["next"] is not None and not detach:
-                status.update(f"{one['open']:,} orders left, {one['fallout']:,} of them in fallout")
-                time.sleep(_LOOK_S)
-                one = client.get(_path(one["province"]))
-    except KeyboardInterrupt:
-        console.print("the switch goes on; hlrd master show says how far it is")
-        return
-    _print([one])
+def _follow(client: Client, one: Shown, *, detach: bool) -> None:
+    ended = follow_in_a_line(
+        one,
+        lambda: client.get(_path(one["province"])),
+        is_over=lambda now: now["next"] is None or detach,
+        line=lambda now: f"{now['open']:,} orders left, {now['fallout']:,} of them in fallout",
+    )
+    if ended is None:
+        Console().print("the switch goes on; hlrd master show says how far it is")
+    else:
+        _print([ended])
 
 
 def _path(province: str) -> str:

@@ -3,7 +3,6 @@
 The move is the daemon's: it goes on whatever becomes of this command.
 """
 
-import time
 from collections.abc import Mapping
 from typing import Annotated, Any, Final
 
@@ -12,6 +11,7 @@ from rich.console import Console
 from rich.table import Table
 
 from hlrd.cli.client import URL, CallFailed, Client, Url, path_of
+from hlrd.cli.follow import Shown, follow_in_a_line
 from hlrd.cli.ne import ne
 from hlrd.cli.number import Operator
 from hlrd.domain.routing import Identity
@@ -19,7 +19,6 @@ from hlrd.domain.routing import Identity
 __all__ = ["ne"]
 
 _PATH: Final = "/v1/segment-moves"
-_LOOK_S: Final = 0.5
 _GOES_ON: Final = ("draining", "switching", "verifying", "returning")
 _SAID: Final = {
     "drained": "nothing of it is in flight: move its data, then hlrd ne move switch {id}",
@@ -111,20 +110,18 @@ def _path(id: str) -> str:
     return f"{_PATH}/{path_of(id)}"
 
 
-def _follow(client: Client, one: Mapping[str, Any], *, detach: bool) -> None:
-    console = Console()
-    try:
-        with console.status("") as status:
-            while one["state"] in _GOES_ON and not detach:
-                status.update(_progress(one))
-                time.sleep(_LOOK_S)
-                one = client.get(_path(one["id"]))
-    except KeyboardInterrupt:
-        console.print(
-            f"move {one['id']} goes on; hlrd ne move show {one['id']} shows how far it is"
-        )
-        return
-    _show(one)
+def _follow(client: Client, one: Shown, *, detach: bool) -> None:
+    id = one["id"]
+    ended = follow_in_a_line(
+        one,
+        lambda: client.get(_path(id)),
+        is_over=lambda now: now["state"] not in _GOES_ON or detach,
+        line=_progress,
+    )
+    if ended is None:
+        Console().print(f"move {id} goes on; hlrd ne move show {id} shows how far it is")
+    else:
+        _show(ended)
 
 
 def _progress(one: Mapping[str, Any]) -> str:

@@ -3,7 +3,6 @@
 The import is the daemon's: it goes on whatever becomes of this command.
 """
 
-import time
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Annotated, Any, Final
@@ -21,11 +20,11 @@ from rich.progress import (
 from rich.table import Table
 
 from hlrd.cli.client import URL, CallFailed, Client, Url, path_of
+from hlrd.cli.follow import Shown, fetch, follow
 from hlrd.cli.sim import Operator, sim
 
 __all__ = ["sim"]
 
-_LOOK_S: Final = 0.3
 _IMPORTS: Final = "/v1/sim-imports"
 _OVER: Final = ("done", "refused")
 _COLUMNS: Final = ("id", "state", "lot", "province", "hlr", "rows", "checked", "loaded", "faults")
@@ -96,9 +95,8 @@ def _upload(client: Client, file: Path, query: Mapping[str, str], console: Conso
 
 
 def _follow(client: Client, id: str, file: Path | None, console: Console) -> None:
-    try:
-        one = _until_over(client, id, console)
-    except KeyboardInterrupt:
+    one = _until_over(client, id, console)
+    if one is None:
         console.print(f"import {id} goes on; hlrd sim imports {id} shows how far it is")
         return
     if one["state"] == "done":
@@ -110,7 +108,11 @@ def _follow(client: Client, id: str, file: Path | None, console: Console) -> Non
     raise CallFailed(said)
 
 
-def _until_over(client: Client, id: str, console: Console) -> dict[str, Any]:
+def _until_over(client: Client, id: str, console: Console) -> Shown | None:
+    def look() -> Shown:
+        one: Shown = client.get(f"{_IMPORTS}/{path_of(id)}")
+        return one
+
     with Progress(
         TextColumn("{task.description}"),
         BarColumn(),
@@ -120,12 +122,12 @@ def _until_over(client: Client, id: str, console: Console) -> dict[str, Any]:
         transient=True,
     ) as bar:
         tasks = {name: bar.add_task(name, total=None, left="") for name in ("checked", "loaded")}
-        while True:
-            one: dict[str, Any] = client.get(f"{_IMPORTS}/{path_of(id)}")
-            _show_progress(bar, tasks, one)
-            if one["state"] in _OVER:
-                return one
-            time.sleep(_LOOK_S)
+        return follow(
+            look(),
+            look,
+            is_over=lambda one: one["state"] in _OVER,
+            tell=lambda one: _show_progress(bar, tasks, one),
+        )
 
 
 def _show_progress(bar: Progress, tasks: Mapping[str, TaskID], one: Mapping[str, Any]) -> None:
@@ -137,11 +139,7 @@ def _show_progress(bar: Progress, tasks: Mapping[str, TaskID], one: Mapping[str,
 
 def _write_errors(client: Client, id: str, file: Path | None) -> Path:
     errors = Path(f"import-{id}.errors.csv") if file is None else Path(f"{file}.errors.csv")
-    try:
-        with errors.open("wb") as content:
-            client.download(f"{_IMPORTS}/{path_of(id)}/errors", content)
-    except OSError as error:
-        raise CallFailed(f"cannot write {errors}: {error.strerror}") from error
+    fetch(client, f"{_IMPORTS}/{path_of(id)}/errors", errors)
     return errors
 
 

@@ -12,7 +12,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from enum import StrEnum
-from typing import Final
+from typing import Final, Protocol
 
 from msgspec import Struct
 from msgspec.structs import replace
@@ -82,6 +82,24 @@ class Action(StrEnum):
     MASTER_SWITCH = "master.switch"  #: it took effect
     MASTER_RECONCILE = "master.reconcile"
     SETTINGS_RELOAD = "settings.reload"  #: by SIGHUP; the row follows the act
+
+
+class Trail(Protocol):
+    """Where acts are written down; implemented by `runtime.audit`."""
+
+    async def record(
+        self,
+        *,
+        actor: str,
+        source: str,
+        action: str,
+        subject: str,
+        order: int | None = None,
+        before: Facts | None = None,
+        after: Facts | None = None,
+    ) -> int:
+        """The row's number, once it is durable. Unavailable: it is not, so do not act."""
+        ...
 
 
 class Act(Struct, frozen=True):

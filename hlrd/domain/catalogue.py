@@ -258,10 +258,6 @@ BY_SHAPE: Final[Mapping[type, OrderKind]] = {kind.shape: kind for kind in KINDS}
 BY_NAME: Final[Mapping[str, OrderKind]] = {kind.name: kind for kind in KINDS}
 
 
-def plan_of(order: WorkOrder, user: User | None, ground: Ground) -> Plan | Impossible:
-    return BY_SHAPE[type(order)].plan(order, user, ground)
-
-
 def _has_other_number(user: User | None, order: WorkOrder) -> bool:
     if user is None or user.binding is None:
         return False

@@ -78,7 +78,7 @@ async def test_who_looks_away_leaves_the_import_running(
     def interrupt(_: float) -> None:
         raise KeyboardInterrupt
 
-    monkeypatch.setattr("hlrd.cli.simimport.time.sleep", interrupt)
+    monkeypatch.setattr("hlrd.cli.follow.time.sleep", interrupt)
     async with a_world() as world:
         world.imports.holds = True
         result = await run(world, "sim", "import", str(file), *HOME)

@@ -9,7 +9,6 @@ from hypothesis import given
 from hypothesis import strategies as st
 from msgspec.structs import replace
 
-from hlrd.domain.catalogue import plan_of
 from hlrd.domain.claim import card_of, claim_of, number_of, target_of
 from hlrd.domain.errors import BadRequest
 from hlrd.domain.group import GroupPlaces, Membership
@@ -22,6 +21,7 @@ from hlrd.domain.publication import Products
 from hlrd.domain.suspension import Level, Reason, Reasons
 from hlrd.domain.user import User
 from tests.domain.orders import GOOD, KI
+from tests.domain.planning import plan_of
 
 NOW = Binding(
     UserId("12"),

@@ -7,7 +7,6 @@ from hypothesis import given
 from hypothesis import strategies as st
 from msgspec.structs import replace
 
-from hlrd.domain.catalogue import plan_of
 from hlrd.domain.group import (
     Enterprises,
     GroupPlaces,
@@ -41,6 +40,7 @@ from hlrd.domain.policy import Policy
 from hlrd.domain.product import Holding
 from hlrd.domain.suspension import NO_REASONS, Level, Reason
 from hlrd.domain.user import User
+from tests.domain.planning import plan_of
 from tests.domain.products import a_content, a_function, a_product, held, published
 from tests.domain.test_plans import BINDING, HEADER, NEW
 

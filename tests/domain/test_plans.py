@@ -3,7 +3,6 @@ from typing import Any
 import pytest
 from msgspec.structs import replace
 
-from hlrd.domain.catalogue import plan_of
 from hlrd.domain.identity import ICCID, IMSI, MSISDN, Binding, SealedKey, UserId
 from hlrd.domain.lifecycle import UserState
 from hlrd.domain.operation import UNDO, Cause, Operation, Task
@@ -21,6 +20,7 @@ from hlrd.domain.plans.plan import Ground, Impossible, Mark, Plan, Routes, undo
 from hlrd.domain.publication import Products
 from hlrd.domain.suspension import NO_REASONS, Level, Reason, Reasons
 from hlrd.domain.user import User
+from tests.domain.planning import plan_of
 
 BINDING = Binding(
     UserId("7"), MSISDN("1064700000001"), IMSI("460040000000001"), ICCID("8986042020240000001"),

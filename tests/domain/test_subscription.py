@@ -8,7 +8,6 @@ from hypothesis import strategies as st
 from msgspec.structs import replace
 
 from hlrd.domain import script
-from hlrd.domain.catalogue import plan_of
 from hlrd.domain.lifecycle import UserState
 from hlrd.domain.operation import Operation
 from hlrd.domain.orders import (
@@ -25,6 +24,7 @@ from hlrd.domain.product import Holding, Product, StoppedLine
 from hlrd.domain.publication import Products
 from hlrd.domain.suspension import NO_REASONS, Level, Reason, Reasons
 from hlrd.domain.user import User
+from tests.domain.planning import plan_of
 from tests.domain.products import (
     a_content,
     a_function,

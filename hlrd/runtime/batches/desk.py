@@ -19,7 +19,6 @@ from hlrd.domain.batch import Posting
 from hlrd.domain.errors import BadRequest, Busy, Conflict, NotFound, Refusal
 from hlrd.domain.lifecycle import BATCH, BatchEvent, BatchState, advance
 from hlrd.domain.orders.batch import BatchOrder
-from hlrd.pool import simfaults
 from hlrd.pool.simheader import BadLine, summary
 from hlrd.pool.spool import SpoolDamaged, SpoolReader
 from hlrd.pool.vault import KeyVault
@@ -153,12 +152,11 @@ class BatchDesk:
 
     async def faults(self, batch: BatchRow, most: int) -> list[BadLine]:
         """The first of them, by line."""
-        return await asyncio.to_thread(_read_faults, self._spool.errors_of(batch.id), most)
+        return await asyncio.to_thread(self._spool.faults_of, batch.id, most)
 
     def error_file(self, batch: BatchRow) -> Path | None:
         """None: it has none, or is too old."""
-        path = self._spool.errors_of(batch.id)
-        return path if path.is_file() else None
+        return self._spool.error_file(batch.id)
 
     def results(self, batch: BatchRow) -> AsyncIterator[Sequence[Result]]:
         return self._book.results(batch.id)
@@ -166,9 +164,7 @@ class BatchDesk:
     # For the walks.
 
     def rows_of(self, batch: BatchRow) -> FileRows:
-        bad = frozenset(
-            bad.line for bad in _read_faults(self._spool.errors_of(batch.id), batch.faults)
-        )
+        bad = frozenset(bad.line for bad in self._spool.faults_of(batch.id, batch.faults))
         return FileRows(batch, lambda: self._open(batch), self._lookup, bad)
 
     async def let_go(self, batch: BatchRow) -> None:
@@ -238,9 +234,7 @@ class BatchDesk:
 
     async def _reserve(self, batch: BatchRow) -> None:
         """After a restart: what is to be kept is found by reading the file again."""
-        bad = frozenset(
-            bad.line for bad in _read_faults(self._spool.errors_of(batch.id), batch.faults)
-        )
+        bad = frozenset(bad.line for bad in self._spool.faults_of(batch.id, batch.faults))
         with self._reading(batch) as lines:
             check = Check(batch, self._lookup, is_busy=self._is_busy)
             await self._keep_for(batch, await check.run(lines, known_bad=bad))
@@ -353,11 +347,3 @@ def _verdict(batch: BatchRow, checked: Checked) -> Refusal | None:
             "BATCH_INVALID", summary(len(checked.faults), next(checked.faults.by_line()))
         )
     return None
-
-
-def _read_faults(path: Path, most: int) -> list[BadLine]:
-    try:
-        with path.open(encoding="utf-8", newline="") as file:
-            return simfaults.read(file, most)
-    except FileNotFoundError:
-        return []

@@ -9,7 +9,7 @@ from typing import Final
 import structlog
 
 from hlrd import limits, metrics
-from hlrd.domain.audit import DAEMON, Facts, is_same_person, refused
+from hlrd.domain.audit import DAEMON, Facts, Trail, is_same_person, refused
 from hlrd.domain.catalogue import BY_NAME
 from hlrd.domain.errors import BadRequest, Conflict, NotFound, Refusal, Unavailable
 from hlrd.domain.fallout import AUDITED, BULK, Act, Chosen
@@ -17,7 +17,7 @@ from hlrd.domain.lifecycle import BULK as STATES
 from hlrd.domain.lifecycle import BulkEvent, BulkState, advance
 from hlrd.domain.orders import Source
 from hlrd.runtime.fallout.acts import decision, refuse_unfit
-from hlrd.runtime.fallout.seam import Engine, Trail
+from hlrd.runtime.fallout.seam import Engine
 from hlrd.runtime.fallout.turn import Turn
 from hlrd.store import bulk as store
 from hlrd.store import fallout

@@ -6,9 +6,10 @@ from typing import Final
 import structlog
 
 from hlrd import limits, metrics
+from hlrd.domain.audit import Trail
 from hlrd.runtime.fallout.bulk import BulkActs
 from hlrd.runtime.fallout.desk import FalloutDesk
-from hlrd.runtime.fallout.seam import Engine, Errands, Trail
+from hlrd.runtime.fallout.seam import Engine, Errands
 from hlrd.runtime.fallout.sheets import Sheets
 from hlrd.runtime.fallout.turn import Turn
 from hlrd.store.bulk import Bulks

@@ -1,9 +1,8 @@
-"""What the fallout desk asks of the engine, the EOMS and the audit trail."""
+"""What the fallout desk asks of the engine and the EOMS."""
 
 from collections.abc import Callable, Sequence
 from typing import Protocol
 
-from hlrd.domain.audit import Facts
 from hlrd.domain.operation import Task
 from hlrd.domain.orders import WorkOrder
 from hlrd.domain.outcome import Outcome
@@ -28,19 +27,3 @@ class Errands(Protocol):
     def inquire(
         self, tasks: Sequence[Task], on_outcome: Callable[[Task, Outcome], None], /
     ) -> Callable[[], None]: ...
-
-
-class Trail(Protocol):
-    async def record(
-        self,
-        *,
-        actor: str,
-        source: str,
-        action: str,
-        subject: str,
-        order: int | None = None,
-        before: Facts | None = None,
-        after: Facts | None = None,
-    ) -> int:
-        """Unavailable: it is not durable, so do not act."""
-        ...

@@ -10,7 +10,7 @@ from typing import Final
 import structlog
 
 from hlrd import limits, metrics
-from hlrd.domain.audit import DAEMON, Facts, refused
+from hlrd.domain.audit import DAEMON, Facts, Trail, refused
 from hlrd.domain.errors import Refusal, Unavailable
 from hlrd.domain.fallout import AUDITED, Act, act_of
 from hlrd.domain.identity import MSISDN, Binding, UserId
@@ -19,7 +19,7 @@ from hlrd.domain.operation import NOBODY, Cause, Details, Operation, Task
 from hlrd.domain.orders import Source, user_of
 from hlrd.domain.outcome import Outcome, Verdict
 from hlrd.runtime.fallout.acts import decision, refuse_unfit
-from hlrd.runtime.fallout.seam import Engine, Errands, Trail
+from hlrd.runtime.fallout.seam import Engine, Errands
 from hlrd.runtime.fallout.turn import Turn
 from hlrd.store import fallout
 from hlrd.store import sheets as store

@@ -15,7 +15,6 @@ from hlrd import limits, metrics
 from hlrd.domain.errors import Busy, Conflict, NotFound
 from hlrd.domain.lifecycle import ImportState
 from hlrd.domain.routing import Identity, RouteTable
-from hlrd.pool import simfaults
 from hlrd.pool.simheader import BadLine
 from hlrd.runtime.imports.assignment import BUSY, IDLE, OUT_OF_REACH, Assignment
 from hlrd.runtime.imports.spool import Draft, Spool
@@ -139,12 +138,11 @@ class ImportDesk:
 
     async def faults(self, row: ImportRow, most: int) -> list[BadLine]:
         """The first of them, by line."""
-        return await asyncio.to_thread(_read_faults, self._spool.errors_of(row.id), most)
+        return await asyncio.to_thread(self._spool.faults_of, row.id, most)
 
     def error_file(self, row: ImportRow) -> Path | None:
         """None: it has none, or is too old."""
-        path = self._spool.errors_of(row.id)
-        return path if path.is_file() else None
+        return self._spool.error_file(row.id)
 
     # One after the other.
 
@@ -259,11 +257,3 @@ class ImportDesk:
 def _has_got_on(before: ImportRow, after: ImportRow) -> bool:
     """A check that begins again has not."""
     return before.state is not after.state or after.loaded != before.loaded
-
-
-def _read_faults(path: Path, most: int) -> list[BadLine]:
-    try:
-        with path.open(encoding="utf-8", newline="") as file:
-            return simfaults.read(file, most)
-    except FileNotFoundError:
-        return []

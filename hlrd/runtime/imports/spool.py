@@ -14,6 +14,8 @@ from typing import BinaryIO, Final
 
 from hlrd import limits
 from hlrd.domain.errors import HlrdError, Unavailable
+from hlrd.pool import simfaults
+from hlrd.pool.simheader import BadLine
 from hlrd.pool.spool import SpoolWriter
 from hlrd.pool.vault import KeyVault
 
@@ -114,6 +116,19 @@ class Spool:
 
     def errors_of(self, import_id: int) -> Path:
         return self._folder / f"{import_id}{_ERRORS}"
+
+    def error_file(self, import_id: int) -> Path | None:
+        """None: it has none, or is too old."""
+        path = self.errors_of(import_id)
+        return path if path.is_file() else None
+
+    def faults_of(self, import_id: int, most: int) -> list[BadLine]:
+        """The first of them, by line. Reads a file."""
+        try:
+            with self.errors_of(import_id).open(encoding="utf-8", newline="") as file:
+                return simfaults.read(file, most)
+        except FileNotFoundError:
+            return []
 
     def sweep(self, *, needed: Collection[bytes], oldest_shown: int) -> None:
         """Remove files that no import needs, and the error files of imports before this one."""
