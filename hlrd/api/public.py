@@ -9,7 +9,7 @@ from hlrd import limits
 from hlrd.api import kinds
 from hlrd.api.acting import TRAIL
 from hlrd.api.audit import AuditRoutes
-from hlrd.api.auth import Tokens, authenticate
+from hlrd.api.auth import OperatorOf, Tokens, authenticate
 from hlrd.api.batches import BatchRoutes
 from hlrd.api.body import Bodies
 from hlrd.api.deliveries import DeliveryRoutes
@@ -32,6 +32,7 @@ from hlrd.api.seam import (
     Batches,
     BulkActs,
     CardDesk,
+    Channel,
     Deliveries,
     Desk,
     Element,
@@ -64,6 +65,8 @@ from hlrd.domain.routing import RouteTable
 def public_app(
     *,
     tokens: Tokens,
+    channel: Channel | None = None,
+    operator_of: OperatorOf | None = None,
     status: Callable[[], Status],
     intake: Intake,
     desk: Desk,
@@ -95,9 +98,8 @@ def public_app(
     bodies: Bodies | None = None,
 ) -> web.Application:
     """While `status` is not ready, orders are refused at once instead of waiting for a journal."""
-    app = web.Application(
-        middlewares=[edge, authenticate(tokens)], client_max_size=limits.BODY_BYTES_MAX
-    )
+    who = authenticate(tokens, channel=channel, operator_of=operator_of)
+    app = web.Application(middlewares=[edge, who], client_max_size=limits.BODY_BYTES_MAX)
     app[TRAIL] = trail
     bodies = bodies or Bodies()
     network = Elements(elements, halts=halts, bodies=bodies)
