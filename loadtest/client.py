@@ -22,10 +22,16 @@ _POLL_TIMEOUT: Final = aiohttp.ClientTimeout(total=_POLL_WAIT_S + 30, sock_conne
 _POLL_PAUSE_S: Final = 0.02
 """Between two pages, so that pages fill up instead of costing a request per receipt."""
 _BUSY: Final = frozenset({429, 503})
+_UNAUTHORIZED: Final = 401
+_NO_ANSWER: Final = 0
 
 
 class Refused(Exception):
     """An order that is refused for what it says; it would be refused for ever."""
+
+
+class TokenRefused(Refused):
+    """The daemon does not know the token, or no longer."""
 
 
 class Refusal(Struct):
@@ -47,6 +53,7 @@ class Line(Struct):
     imsi: str | None = None
     iccid: str | None = None
     refusal: Refusal | None = None
+    receipt: dict[str, Any] | None = None  #: of an order that is closed
 
 
 class BatchAnswer(Struct):
@@ -54,6 +61,8 @@ class BatchAnswer(Struct):
 
 
 _BATCH: Final = msgspec.json.Decoder(BatchAnswer)
+_LINE: Final = msgspec.json.Decoder(Line)
+_PROBLEM: Final = msgspec.json.Decoder(Refusal)
 
 
 @dataclass(slots=True)
@@ -82,17 +91,38 @@ class Upstream:
 
         Raises Refused for the first order that will never be taken.
         """
+        lines = await self.offer(orders)
+        for order_id, line in lines.items():
+            if line.refusal is not None:
+                refusal = line.refusal
+                raise Refused(f"{order_id}: {refusal.code} {refusal.field}: {refusal.detail}")
+        return lines
+
+    async def offer(self, orders: Sequence[tuple[str, bytes]]) -> dict[str, Line]:
+        """As `post`, but an order that will never be taken has its refusal in its line."""
         left = dict(orders)
-        taken: dict[str, Line] = {}
+        answered: dict[str, Line] = {}
         while left:
             lines, wait_s = await self._try_post(left)
-            for line in lines:
-                if line.order_id is not None and line.refusal is None:
-                    taken[line.order_id] = line
-                    del left[line.order_id]
+            for order_id, line in zip(list(left), lines, strict=False):  # each in its place
+                if not _is_busy(line):
+                    answered[order_id] = line
+                    del left[order_id]
             if left:
                 await asyncio.sleep(wait_s * (1 + self.random.random() / 2))
-        return taken
+        return answered
+
+    async def post_and_wait(self, order: bytes) -> Line:
+        """One order whose `mode` is sync: its line, with the receipt if the order closed before its
+        deadline. Posted until it is answered; ends only by being cancelled."""
+        while True:
+            status, content, wait_s = await self._request(order)
+            if status in (200, 202):
+                return _LINE.decode(content)
+            if status >= 400 and status not in _BUSY:
+                order_id = msgspec.json.decode(order)["order_id"]
+                return Line(order_id, "refused", refusal=_PROBLEM.decode(content))
+            await asyncio.sleep(wait_s * (1 + self.random.random() / 2))
 
     async def receipts(self, cursor: str) -> tuple[str, Sequence[Mapping[str, Any]]]:
         """The next page past `cursor` and the cursor after it; empty when none came in time."""
@@ -101,6 +131,8 @@ class Upstream:
         async with self.http.get(
             url, params=params, headers=self._headers(), timeout=_POLL_TIMEOUT
         ) as response:
+            if response.status == _UNAUTHORIZED:
+                raise TokenRefused(await response.text())
             response.raise_for_status()
             page = msgspec.json.decode(await response.read())
         return str(page["cursor"]), page["receipts"]
@@ -120,8 +152,19 @@ class Upstream:
 
     async def _try_post(self, orders: Mapping[str, bytes]) -> tuple[list[Line], float]:
         """The answers of one request, and how long to wait before the next."""
-        self.counters.posts += 1
         body = b"[" + b",".join(orders.values()) + b"]"
+        status, content, wait_s = await self._request(body)
+        if status == _NO_ANSWER or status in _BUSY:
+            return [], wait_s
+        if status >= 400:
+            raise Refused(f"batch refused with {status}: {content[:500]!r}")
+        lines = _BATCH.decode(content).answers
+        self.counters.orders_repeated += sum(line.repeated for line in lines)
+        return lines, max((_wait_s(line) for line in lines), default=_RECONNECT_S)
+
+    async def _request(self, body: bytes) -> tuple[int, bytes, float]:
+        """Status (`_NO_ANSWER` when none came), content, and how long to wait before the next."""
+        self.counters.posts += 1
         try:
             async with self.http.post(
                 f"{self.url}/v1/work-orders",
@@ -132,28 +175,24 @@ class Upstream:
                 content = await response.read()
         except (aiohttp.ClientError, TimeoutError, OSError):
             self.counters.posts_lost += 1
-            return [], _RECONNECT_S
+            return _NO_ANSWER, b"", _RECONNECT_S
+        if response.status == _UNAUTHORIZED:
+            raise TokenRefused(content.decode("utf-8", "replace")[:500])
         if response.status in _BUSY:
             self.counters.posts_busy += 1
-            return [], float(response.headers.get(hdrs.RETRY_AFTER, 1))
-        if response.status >= 400:
-            raise Refused(f"batch refused with {response.status}: {content[:500]!r}")
-        return self._judge(_BATCH.decode(content).answers)
-
-    def _judge(self, lines: list[Line]) -> tuple[list[Line], float]:
-        wait_s = _RECONNECT_S
-        self.counters.orders_repeated += sum(line.repeated for line in lines)
-        for line in lines:
-            if line.refusal is None:
-                continue
-            if line.refusal.status not in _BUSY:
-                raise Refused(
-                    f"{line.order_id}: {line.refusal.code} {line.refusal.field}:"
-                    f" {line.refusal.detail}"
-                )
-            asked_s = line.refusal.retry_after_s
-            wait_s = max(wait_s, 1.0 if asked_s is None else asked_s)
-        return lines, wait_s
+            return response.status, content, float(response.headers.get(hdrs.RETRY_AFTER, 1))
+        return response.status, content, _RECONNECT_S
 
     def _headers(self) -> dict[str, str]:
         return {hdrs.AUTHORIZATION: f"Bearer {self.token}", hdrs.CONTENT_TYPE: "application/json"}
+
+
+def _is_busy(line: Line) -> bool:
+    return line.refusal is not None and line.refusal.status in _BUSY
+
+
+def _wait_s(line: Line) -> float:
+    if line.refusal is None or line.refusal.status not in _BUSY:
+        return _RECONNECT_S
+    asked_s = line.refusal.retry_after_s
+    return max(_RECONNECT_S, 1.0 if asked_s is None else asked_s)

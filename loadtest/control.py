@@ -127,20 +127,20 @@ class ControlPort:
         )
 
     async def _get_dump(self, request: web.Request) -> web.StreamResponse:
-        return await _stream(request, self._emulator.dump())
+        return await stream(request, self._emulator.dump())
 
     async def _get_log(self, request: web.Request) -> web.StreamResponse:
         served = [
             Served(number, self._emulator.shown(command), code, fault, at)
             for number, command, code, fault, at in self._emulator.record.log(
-                _number(request, "after")
+                number_of(request, "after")
             )
         ]
-        return await _stream(request, served)
+        return await stream(request, served)
 
     async def _get_effects(self, request: web.Request) -> web.StreamResponse:
-        above = _number(request, "above")
-        return await _stream(request, list(self._emulator.record.effects(above)))
+        above = number_of(request, "above")
+        return await stream(request, list(self._emulator.record.effects(above)))
 
     async def _put_effects(self, request: web.Request) -> web.Response:
         try:
@@ -151,7 +151,7 @@ class ControlPort:
         return _json(switch)
 
     async def _cut(self, request: web.Request) -> web.Response:
-        wanted = _number(request, "sessions") if "sessions" in request.query else None
+        wanted = number_of(request, "sessions") if "sessions" in request.query else None
         return _json({"cut": self._emulator.cut(wanted)})
 
     async def _stop(self, request: web.Request) -> web.Response:
@@ -159,7 +159,7 @@ class ControlPort:
         return _json({"stopping": True})
 
 
-def _number(request: web.Request, name: str) -> int:
+def number_of(request: web.Request, name: str) -> int:
     text = request.query.get(name, "0")
     if not (text.isascii() and text.isdigit()):
         raise web.HTTPBadRequest(text=f"{name} is a whole number, not {text!r}\n")
@@ -170,7 +170,7 @@ def _json(value: object) -> web.Response:
     return web.Response(body=_ENCODER.encode(value), content_type="application/json")
 
 
-async def _stream(request: web.Request, rows: Sequence[Any]) -> web.StreamResponse:
+async def stream(request: web.Request, rows: Sequence[Any]) -> web.StreamResponse:
     """In pieces, so that a dump of a million records does not stop the emulator."""
     response = web.StreamResponse(headers={"Content-Type": _NDJSON})
     await response.prepare(request)
