@@ -1,0 +1,95 @@
+"""`python -m loadtest flow …`: runs flows of the seed documents and proves them.
+
+Exit code 0: every story ended and every check passed. 1: not so. 2: no such flow.
+"""
+
+from contextlib import aclosing
+from pathlib import Path
+from typing import Annotated
+
+import msgspec
+import typer
+
+from loadtest.flow import html
+from loadtest.flow.catalogue import FLOWS, find
+from loadtest.flow.flow import Flow
+from loadtest.flow.runner import Played, Wish, play_all
+from loadtest.flow.view import FlowView
+from loadtest.owner import run_until_signal
+from loadtest.process import StackError
+
+
+class NotProven(StackError):
+    """A story did not end, or a check fails."""
+
+
+def flow(
+    names: Annotated[
+        list[str] | None,
+        typer.Argument(help="F10, a name such as arrears or 欠费停机, or all; none: the list."),
+    ] = None,
+    *,
+    faults: Annotated[bool, typer.Option(help="Also what must hold when it fails.")] = False,
+    size: Annotated[
+        int | None, typer.Option(min=1, help="How many, where the checks count; absent: each own.")
+    ] = None,
+    small: Annotated[bool, typer.Option(help="The sizes of the tests.")] = False,
+    seed: Annotated[int, typer.Option(help="Of all chance.")] = 1,
+    html_file: Annotated[
+        Path | None, typer.Option("--html", help="Write sequences and checks as a page.")
+    ] = None,
+    json_file: Annotated[
+        Path | None, typer.Option("--json", help="Write the same for programs.")
+    ] = None,
+) -> None:
+    """Run flows of the two seed documents: each starts what it needs, tells its story and proves
+    it."""
+    view = FlowView()
+    if not names:
+        view.listing(FLOWS)
+        return
+    wish = Wish(size=size, is_small=small, with_faults=faults, seed=seed)
+    played: list[Played] = []
+    code = run_until_signal(_run(_chosen(names, view), wish, view, played), on_failure=view.fail)
+    if html_file is not None:
+        html_file.write_text(html.page(played), "utf-8")
+    if json_file is not None:
+        json_file.write_bytes(msgspec.json.encode([told(each) for each in played]))
+    raise typer.Exit(code)
+
+
+def told(played: Played) -> dict[str, object]:
+    """For programs."""
+    return {
+        "flow": played.flow.id,
+        "size": played.size,
+        "holds": played.holds,
+        "error": played.error,
+        "messages": played.messages,
+        "checks": [
+            {**msgspec.to_builtins(result), "holds": result.holds} for result in played.results
+        ],
+    }
+
+
+async def _run(flows: list[Flow], wish: Wish, view: FlowView, played: list[Played]) -> None:
+    async with aclosing(play_all(flows, wish)) as plays:
+        async for each in plays:
+            played.append(each)
+            view.played(each)
+    view.summary(played)
+    if not all(each.holds for each in played):
+        raise NotProven("what does not hold is marked FAIL above")
+
+
+def _chosen(names: list[str], view: FlowView) -> list[Flow]:
+    """Each once, in the order of the catalogue."""
+    chosen: dict[str, Flow] = {}
+    for name in names:
+        found = find(name)
+        if not found:
+            view.listing(FLOWS)
+            view.fail(f"no flow is called {name!r}; the list above has all of them")
+            raise typer.Exit(2)
+        chosen |= {flow.id: flow for flow in found}
+    return [flow for flow in FLOWS if flow.id in chosen]

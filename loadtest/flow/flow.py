@@ -1,0 +1,135 @@
+"""What a flow is: a story that is recorded, checks that prove it, and what must hold when it fails.
+
+A family of flows (loadtest.flow.arrears and the like) writes one `Acts` a flow; the catalogue puts
+its names and its page beside.
+"""
+
+from collections.abc import Awaitable, Callable, Sequence
+from dataclasses import dataclass, field
+from random import Random
+from typing import Any, Final
+
+from loadtest.flow.site import Site
+
+SHOWN_MAX: Final = 3
+"""Examples of what is wrong, for a person to start from."""
+
+
+@dataclass(frozen=True, slots=True)
+class Figure:
+    """One thing that a check looked at."""
+
+    what: str
+    found: str
+    wanted: str
+    holds: bool
+
+
+@dataclass(slots=True)
+class Run:
+    """One flow on its site. `size` is how many of what its acceptance sentences count."""
+
+    site: Site
+    size: int
+    seed: int
+    random: Random = field(init=False)
+
+    def __post_init__(self) -> None:
+        self.random = Random(self.seed)
+
+
+@dataclass(frozen=True, slots=True)
+class Check:
+    """An acceptance sentence, and how it is proven. `{size}` in the sentence is the run's size."""
+
+    sentence: str
+    prove: Callable[[Run], Awaitable[Sequence[Figure]]]
+
+    def told(self, size: int) -> str:
+        return self.sentence.format(size=f"{size:,}")
+
+
+def check(sentence: str) -> Callable[[Callable[[Run], Awaitable[Sequence[Figure]]]], Check]:
+    """Decorates an async function of a Run: `@check("all {size} members are at the HLR")`."""
+    return lambda prove: Check(sentence, prove)
+
+
+Layout = Callable[[Site], Awaitable[None]]
+"""Starts everything that the flows of a family need. Flows of one layout share a site."""
+
+Legs = Sequence[frozenset[str]]
+"""Participants of what runs side by side: messages of two legs may swap from run to run."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Acts:
+    """What a flow does.
+
+    `story` is one instance from its first message to its last, awaited: it is recorded, printed and
+    drawn. `checks` are the acceptance sentences, `faults` the failure path with checks of its own;
+    each leaves the site as healthy as it found it. `size` is the number that the seeds' reference
+    asks for, `small` the one of the tests.
+    """
+
+    layout: Layout
+    story: Callable[[Run], Awaitable[None]]
+    checks: Sequence[Check]
+    faults: Sequence[Check]
+    size: int = 1
+    small: int = 1
+    legs: Legs = ()
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Flow:
+    """A row of the catalogue."""
+
+    id: str
+    slug: str  #: English, as typed on the command line
+    english: str
+    chinese: str
+    page: str  #: of the seed documents: "S1 p21", "S2 (7)"
+    kinds: Sequence[str]  #: of hlrd's orders
+    systems: Sequence[str]  #: that take part, beside hlrd
+    acts: Acts
+
+    @property
+    def command(self) -> str:
+        return f"python -m loadtest flow {self.id}"
+
+
+# Figures, as checks make them.
+
+
+def equal(what: str, found: Any, wanted: Any) -> Figure:
+    return Figure(what, _shown(found), _shown(wanted), found == wanted)
+
+
+def at_most(what: str, found: float, limit: float, *, unit: str = "") -> Figure:
+    return Figure(what, _measured(found, unit), f"<= {_measured(limit, unit)}", found <= limit)
+
+
+def at_least(what: str, found: float, limit: float, *, unit: str = "") -> Figure:
+    return Figure(what, _measured(found, unit), f">= {_measured(limit, unit)}", found >= limit)
+
+
+def none(what: str, wrong: Sequence[Any]) -> Figure:
+    """Nothing is wrong; or how many, with a few of them."""
+    few = ", ".join(str(each) for each in wrong[:SHOWN_MAX])
+    found = f"{len(wrong):,}: {few}" if wrong else "none"
+    return Figure(what, found, "none", not wrong)
+
+
+def percentile(values: Sequence[float], rank: float) -> float:
+    """Nearest rank; 0.0 of nothing."""
+    ordered = sorted(values)
+    return ordered[min(len(ordered) - 1, int(rank * len(ordered)))] if ordered else 0.0
+
+
+def _shown(value: Any) -> str:
+    return f"{value:,}" if isinstance(value, int) and not isinstance(value, bool) else str(value)
+
+
+def _measured(value: float, unit: str) -> str:
+    text = f"{value:,.0f}" if abs(value) >= 100 or value == int(value) else f"{value:,.2f}"
+    return f"{text} {unit}".rstrip()

@@ -1,0 +1,132 @@
+"""The messages of all systems and the commands of all elements as one sequence.
+
+Pure: what was recorded goes in, what is drawn comes out. Two runs of one story say the same things,
+but for ids and times, and but for what runs side by side: `settled` puts that in one order.
+"""
+
+import re
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from typing import Final
+
+from loadtest.flow.flow import Legs
+from loadtest.flow.site import ANSWER, REQUEST
+from loadtest.message import Message, Party
+from loadtest.northbound import KEEP, TAKEN
+
+BLOCK_MAX: Final = 8
+"""Messages of a block that is folded when it comes again and again."""
+
+_IDS: Final = re.compile(r"(?<![\w])(?=[\w.-]*\d{3})[\w.-]+")
+_BLANKS: Final = re.compile(r"(?:\s*…)+")
+_ORDER: Final = {str(party): place for place, party in enumerate(Party)}
+
+
+@dataclass(frozen=True, slots=True)
+class Step:
+    """A message as it is drawn; `times` in a row, alone or with its neighbours."""
+
+    message: Message
+    times: int = 1
+
+    @property
+    def label(self) -> str:
+        """Without ids, so the same in every run."""
+        return f"{self.message.name} {gist(self.message.detail)}".rstrip()
+
+
+def merge(messages: Iterable[Message]) -> list[Message]:
+    """By time, without what keeps connections alive."""
+    return sorted((each for each in messages if each.name != KEEP), key=lambda each: each.at)
+
+
+def settled(messages: Sequence[Message], legs: Legs) -> list[Message]:
+    """In the one order of all that differ only by what ran side by side: the messages of two legs,
+    and hlrd's word that it took an order beside the commands of that order."""
+    left, found = list(messages), []
+    while left:
+        free = [each for place, each in enumerate(left) if _is_free(each, left[:place], legs)]
+        chosen = min(free, key=lambda each: _rank(each, legs))
+        left.remove(chosen)
+        found.append(chosen)
+    return found
+
+
+def fold(messages: Sequence[Message]) -> list[Step]:
+    """A message, or a block of a few, that comes again right behind itself is drawn once."""
+    steps, place = [], 0
+    while place < len(messages):
+        length, times = _block(messages, place)
+        steps += [Step(each, times) for each in messages[place : place + length]]
+        place += length * times
+    return steps
+
+
+def participants(messages: Iterable[Message]) -> list[str]:
+    """From the person that asks to the network that does; a province's own system beside its
+    like."""
+    names = {name for each in messages for name in (each.sender, each.receiver)}
+    return sorted(names, key=_place)
+
+
+def labels(steps: Sequence[Step]) -> list[tuple[str, str, str, int]]:
+    """What two runs of a story have in common."""
+    return [(step.message.sender, step.message.receiver, step.label, step.times) for step in steps]
+
+
+def gist(detail: str) -> str:
+    """A detail without what is another one in each run: ids, numbers, keys and bodies."""
+    head = detail.split("{", 1)[0]
+    verb, colon, rest = head.partition(":")
+    if colon and "=" in rest:  # an MML command: its verb says it
+        head = verb
+    return _BLANKS.sub(" …", _IDS.sub("…", head)).strip()
+
+
+def _is_free(message: Message, earlier: Sequence[Message], legs: Legs) -> bool:
+    return all(_is_beside(message, each, legs) for each in earlier)
+
+
+def _is_beside(one: Message, other: Message, legs: Legs) -> bool:
+    if {one.name, other.name} in ({TAKEN, REQUEST}, {TAKEN, ANSWER}):
+        return True
+    mine, its = _leg(one, legs), _leg(other, legs)
+    return mine != its and None not in (mine, its)
+
+
+def _leg(message: Message, legs: Legs) -> int | None:
+    sides = {message.sender, message.receiver}
+    return next((number for number, leg in enumerate(legs) if sides <= leg), None)
+
+
+def _rank(message: Message, legs: Legs) -> tuple[bool, int]:
+    return message.name != TAKEN, _leg(message, legs) or 0
+
+
+def _block(messages: Sequence[Message], start: int) -> tuple[int, int]:
+    """The shortest block that comes again right behind itself, and how often; else one, once."""
+    for length in range(1, BLOCK_MAX + 1):
+        times = _times(messages, start, length)
+        if times > 1:
+            return length, times
+    return 1, 1
+
+
+def _times(messages: Sequence[Message], start: int, length: int) -> int:
+    block, times = _keys(messages, start, length), 1
+    while len(block) == length and _keys(messages, start + times * length, length) == block:
+        times += 1
+    return times
+
+
+def _keys(messages: Sequence[Message], start: int, length: int) -> list[tuple[str, ...]]:
+    return [
+        (each.sender, each.receiver, each.name, gist(each.detail))
+        for each in messages[start : start + length]
+    ]
+
+
+def _place(name: str) -> tuple[int, str]:
+    """A participant `ESOP 200` stands where ESOP would."""
+    known = next((party for party in _ORDER if name == party or name.startswith(f"{party} ")), None)
+    return (len(_ORDER) if known is None else _ORDER[known]), name

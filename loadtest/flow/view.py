@@ -1,0 +1,102 @@
+"""What a person sees of a flow: the sequence as it happened, then each check with its figures."""
+
+from collections.abc import Sequence
+from typing import Final
+
+from rich import box
+from rich.console import Console
+from rich.markup import escape
+from rich.table import Table
+from rich.text import Text
+
+from loadtest.flow.flow import Flow
+from loadtest.flow.runner import Played, Result
+from loadtest.flow.sequence import fold
+from loadtest.view import View
+
+DETAIL_MAX: Final = 60
+WIDTH_MAX: Final = 140
+
+
+class FlowView(View):
+    def __init__(self, console: Console | None = None) -> None:
+        super().__init__(console)
+        width = self.console.size.width if self.console.is_terminal else WIDTH_MAX
+        self.console.width = min(width, WIDTH_MAX)
+
+    def listing(self, flows: Sequence[Flow]) -> None:
+        table = Table(box=None, title="the flows", title_justify="left")
+        for column in ("id", "flow", "", "page", "orders", "name to run it by"):
+            table.add_column(column)
+        for flow in flows:
+            kinds = ", ".join(flow.kinds) or "—"
+            table.add_row(flow.id, flow.chinese, flow.english, flow.page, kinds, flow.slug)
+        self.console.print(table)
+        self.console.print(
+            "\npython -m loadtest flow F10        one; or by name: arrears, 欠费停机; or all"
+            "\n  --faults  also when it fails     --html FILE  the sequence as a diagram",
+            highlight=False,
+        )
+
+    def played(self, played: Played) -> None:
+        self.headline(played.flow)
+        self.sequence(played)
+        for is_fault, title in ((False, "acceptance"), (True, "when it fails")):
+            results = [each for each in played.results if each.is_fault is is_fault]
+            if results:
+                self.console.print(f"\n[bold]{title}[/]")
+            for result in results:
+                self.result(result)
+        if played.error:
+            self.fail(f"the story did not end: {played.error}")
+        self.console.print()
+
+    def headline(self, flow: Flow) -> None:
+        self.console.rule(f"[bold]{flow.id}[/]  {flow.chinese}  {flow.english}", align="left")
+        kinds = ", ".join(flow.kinds) or "no order of hlrd"
+        self.console.print(f"[dim]{flow.page}   {kinds}[/]\n")
+
+    def sequence(self, played: Played) -> None:
+        table = Table(box=box.SIMPLE_HEAD if self.console.is_terminal else None, pad_edge=False)
+        table.add_column("ms", justify="right", no_wrap=True)
+        for column in ("who", "", "to whom"):
+            table.add_column(column, no_wrap=True)
+        table.add_column("what")
+        started_s = min((message.at for message in played.messages), default=0.0)
+        for step in fold(played.messages):
+            message = step.message
+            shown = Text(message.name, style="" if message.is_answer else "bold")
+            times = f" ×{step.times}" if step.times > 1 else ""
+            shown.append(f"  {cut(message.detail)}{times}", style="dim")
+            at_ms = f"{(message.at - started_s) * 1_000:,.0f}"
+            arrow = "<-" if message.is_answer else "->"
+            table.add_row(at_ms, *sides(message.sender, arrow, message.receiver), shown)
+        self.console.print(table)
+
+    def result(self, result: Result) -> None:
+        mark = "[green]pass[/]" if result.holds else "[bold red]FAIL[/]"
+        self.console.print(f"  {mark}  {escape(result.sentence)}  [dim]{result.seconds:.1f} s[/]")
+        for figure in result.figures:
+            found = figure.found if figure.holds else f"{figure.found}, wanted {figure.wanted}"
+            style = "dim" if figure.holds else "red"
+            self.console.print(f"        [{style}]{escape(figure.what)}: {escape(found)}[/]")
+        if result.error:
+            self.console.print(Text(f"        {result.error}", style="red"), soft_wrap=True)
+
+    def summary(self, all_played: Sequence[Played]) -> None:
+        results = [result for played in all_played for result in played.results]
+        failed = [played.flow.id for played in all_played if not played.holds]
+        text = f"{len(all_played)} flows, {len(results)} checks"
+        if failed:
+            self.fail(f"{text}; what fails: {', '.join(failed)}")
+        else:
+            self.proven(f"{text}, every one passed")
+
+
+def cut(detail: str) -> str:
+    return detail if len(detail) <= DETAIL_MAX else f"{detail[: DETAIL_MAX - 1]}…"
+
+
+def sides(sender: str, arrow: str, receiver: str) -> tuple[str, str, str]:
+    """An answer is read from right to left, so that a pair stands below itself."""
+    return (receiver, arrow, sender) if arrow == "<-" else (sender, arrow, receiver)
