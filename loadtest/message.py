@@ -24,6 +24,7 @@ class Party(StrEnum):
     BOSS = "BOSS 服务"
     BOSS_DB = "BOSS DB"
     SSO = "统一认证"
+    CUSTOMER = "集团客户"
     ESOP = "ESOP"
     BBOSS = "一级BBOSS"
     BOSS1 = "一级BOSS"

@@ -1,0 +1,3 @@
+"""The emulated support system of one province (省支撑系统, ESOP): its records, its rules, its HTTP,
+its process.
+"""
