@@ -1,0 +1,1 @@
+"""An emulated BOSS: accounts, credit control, payments, and the state of users."""

@@ -1,0 +1,1 @@
+"""An emulated CRM: takes what customers want, decomposes it into orders, and closes them."""
