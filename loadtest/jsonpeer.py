@@ -52,26 +52,27 @@ class KeyReused(Exception):
 
 
 class Keys:
-    """What was executed under which key."""
+    """What was executed under which key, resource by resource: senders of several provinces may
+    number their changes alike, and never change the same."""
 
     def __init__(self) -> None:
-        self._executed: OrderedDict[str, tuple[str, str, bytes]] = OrderedDict()
+        self._executed: OrderedDict[tuple[str, str], tuple[str, bytes]] = OrderedDict()
 
     def holds(self, work: Work) -> bool:
         """Whether this very change was executed. Raises KeyReused when another was."""
-        known = self._executed.get(work.key)
-        if known is not None and known != (work.method, work.resource, work.body):
+        known = self._executed.get((work.resource, work.key))
+        if known is not None and known != (work.method, work.body):
             raise KeyReused
         return known is not None
 
     def add(self, work: Work) -> None:
-        self._executed[work.key] = (work.method, work.resource, work.body)
+        self._executed[work.resource, work.key] = (work.method, work.body)
         if len(self._executed) > KEYS_MAX:
             self._executed.popitem(last=False)
 
-    def forget(self, key: str) -> None:
+    def forget(self, resource: str, key: str) -> None:
         """Of a change that came to nothing: it may be tried anew."""
-        self._executed.pop(key, None)
+        self._executed.pop((resource, key), None)
 
 
 class Refused(Exception):

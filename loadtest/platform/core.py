@@ -169,7 +169,7 @@ class Platform(JSONCore):
         if record is None or record.transaction != key or record.state != ON_ITS_WAY:
             return False
         if failure is not None:
-            self._keys.forget(key)
+            self._keys.forget(resource, key)
         state = CONFIRMED if failure is None else FAILED
         self.put(msgspec.structs.replace(record, state=state, failure=failure))
         return True

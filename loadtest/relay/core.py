@@ -1,17 +1,16 @@
 """What a relay, the registry behind it and a partner province do with a change. Pure.
 
 The registry knows who may be a member of what; a relay knows nothing of it and passes all on, so a
-change is pending there until `settle` says how it ended. Keys are held apart from the records and
-only until they have been passed on.
+change is pending there until `settle` says how it ended. So it is at a registry that has
+headquarters' hlrd behind it. Keys are held apart from the records and only until they have been
+passed on.
 """
 
-from collections import Counter
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterator
 from enum import StrEnum
 from typing import Any, Final
 
 import msgspec
-from msgspec import Struct
 
 from adapters import DIALECTS
 from adapters.json_platform import (
@@ -23,25 +22,24 @@ from adapters.json_platform import (
     PUT,
     UNCHANGED,
     Answer,
-    Failure,
 )
 from hlrd.codec.http import HTTPRequest
 from loadtest.forward import Ending, Passed
 from loadtest.jsonpeer import JSONCore, Refused, Served, Work, answered, command_of
-from loadtest.relay import resources
-from loadtest.relay.resources import MEMBER, SUBSCRIPTION, Place
+from loadtest.relay import resources, rules
+from loadtest.relay.partners import PARTNERS, Publication, publications
+from loadtest.relay.records import (
+    CONFIRMED,
+    FAILED,
+    ON_ITS_WAY,
+    RECORDS_MAX,
+    Content,
+    Record,
+    Records,
+)
+from loadtest.relay.resources import ROUTE, SUBSCRIPTION, Place
 
-RECORDS_MAX: Final = 5_000_000
-"""At about 600 bytes each, 3 GB. Beyond it the system is full."""
-
-PENDING_MAX: Final = 100_000
-"""Changes on their way at once; beyond it the relay is busy."""
-
-CONFIRMED: Final = "confirmed"
-FAILED: Final = "failed"
-ON_ITS_WAY: Final = "pending"
-
-PARTNERS: Final = "partner_provinces"
+PARTNER_PATH: Final = "/province/v1"
 
 
 class Role(StrEnum):
@@ -51,135 +49,118 @@ class Role(StrEnum):
     PARTNER = "partner_province"  #: is told by the BBOSS, and never asked by hlrd
 
 
-RELAYS: Final = frozenset({Role.BBOSS, Role.BOSS1})
-PARTNER_PATH: Final = "/province/v1"
-
-
-class Record(Struct, frozen=True, omit_defaults=True):
-    """One resource as it is, or is to become. Of its key only the index is told."""
-
-    resource: str
-    content: dict[str, Any]
-    state: str
-    transaction: str
-    is_leaving: bool = False  #: its removal is on its way, or failed
-    failure: Failure | None = None
-
-
-class Publication(Struct, frozen=True, omit_defaults=True):
-    """What a partner province must still be told of one subscription."""
-
-    province: str
-    resource: str
-    transaction: str
-    content: dict[str, Any] | None = None  #: None: that it is over
-
-    def passed(self) -> Passed:
-        method = DELETE if self.content is None else PUT
-        return Passed(method, self.resource, self.content, self.transaction)
+RELAYS: Final = {Role.BBOSS: "BBOSS", Role.BOSS1: "BOSS1"}
+"""And the route of what came by each."""
 
 
 class System(JSONCore):
     """One system in the part that `role` says."""
 
     def __init__(
-        self, role: Role, *, path: str = "", token: str = "", partners: Sequence[str] = ()
+        self,
+        role: Role,
+        *,
+        path: str = "",
+        token: str = "",
+        partners: Collection[str] = (),
+        leads: Collection[str] = (),
+        has_hlrd: bool = False,
     ) -> None:
-        """`partners`: the provinces that a BBOSS can reach."""
+        """`partners`: the provinces that a BBOSS can publish to; `leads`: those that it can tell of
+        members; `has_hlrd`: of a registry, that headquarters' hlrd is behind it."""
         spoken = DIALECTS.get(role)
         super().__init__(path or getattr(spoken, "path", PARTNER_PATH), token)
         self.role = role
+        self.has_hlrd = has_hlrd
         self._partners = frozenset(partners)
-        self._products_of: Counter[str] = Counter()  #: an EC's subscriptions
-        self._members_of: Counter[tuple[str, str]] = Counter()
-        self._number_of: dict[str, str] = {}  #: by IMSI
-        self.records: dict[str, Record] = {}
-        self.sealed: dict[str, dict[str, Any]] = {}  #: keys of reports on their way
+        self._leads = frozenset(leads)
+        self._held = Records()
+        self.records = self._held.by_resource
+        self.sealed = self._held.sealed
+        self.counts = self._held.counts
         self.publications: dict[tuple[str, str], Publication] = {}  #: by province and resource
-        self.counts: Counter[str] = Counter()
 
     def passed(self, record: Record) -> Passed:
         """`record`, which is on its way, as the registry is told it."""
         if record.is_leaving:
             return Passed(DELETE, record.resource, None, record.transaction)
-        content = record.content
+        content = {**record.content, ROUTE: RELAYS[self.role]}
         if record.resource in self.sealed:
             told = {name: value for name, value in content.items() if name != "key_index"}
             content = {**told, "key": self.sealed[record.resource]}
         return Passed(PUT, record.resource, content, record.transaction)
 
     def pending(self) -> Iterator[Record]:
-        return (record for record in self.records.values() if record.state == ON_ITS_WAY)
+        return self._held.pending()
+
+    def put(self, record: Record) -> None:
+        self._held.put(record)
+
+    def ordered(self, resource: str, key: str, order_id: str) -> Record | None:
+        """Headquarters' hlrd has taken the order for a change: its key is not needed any more.
+
+        None when nobody wants to know.
+        """
+        record = self._awaited(resource, key)
+        if record is None:
+            return None
+        self.sealed.pop(resource, None)
+        taken = msgspec.structs.replace(record, order_id=order_id)
+        self.put(taken)
+        return taken
 
     def settle(self, resource: str, key: str, failure: Ending) -> list[Publication] | None:
-        """How the change under `key` ended at the registry, and what partners are to be told now.
+        """How the change under `key` ended further on, and what provinces are to be told now.
 
         None when nobody wants to know any more.
         """
-        record = self.records.get(resource)
-        if record is None or record.transaction != key or record.state != ON_ITS_WAY:
+        record = self._awaited(resource, key)
+        if record is None:
             return None
         if failure is not None:
-            self._keys.forget(key)
+            self._keys.forget(resource, key)
             self.put(msgspec.structs.replace(record, state=FAILED, failure=failure))
             return []
-        self.put(msgspec.structs.replace(record, state=CONFIRMED))
+        self.put(_confirmed(record))
         return self._publish(record)
 
     def published(self, province: str, resource: str, key: str) -> Publication | None:
-        """A partner was told; what it must be told of the same next."""
+        """A province was told; what it must be told of the same next."""
         newest = self.publications[province, resource]
         if newest.transaction != key:
             return newest
         del self.publications[province, resource]
         return None
 
-    def put(self, record: Record) -> None:
-        """Have `record` in the place of what was there; a confirmed removal leaves nothing."""
-        before = self.records.pop(record.resource, None)
-        if before is not None:
-            self._count(before, -1)
-        if record.state != ON_ITS_WAY:
-            self.sealed.pop(record.resource, None)
-        if not (record.is_leaving and record.state == CONFIRMED):
-            self.records[record.resource] = record
-            self._count(record, 1)
+    def _awaited(self, resource: str, key: str) -> Record | None:
+        record = self.records.get(resource)
+        if record is None or record.transaction != key or record.state != ON_ITS_WAY:
+            return None
+        return record
 
     def _publish(self, record: Record) -> list[Publication]:
-        content = None if record.is_leaving else record.content
+        """What is on its way to a province already is told behind that."""
         told = []
-        for province in record.content.get(PARTNERS, ()):
-            news = Publication(province, record.resource, record.transaction, content)
-            if (province, record.resource) not in self.publications:
-                told.append(news)  # else it is told behind what is on its way
-            self.publications[province, record.resource] = news
+        for news in publications(record, self._held, self._leads):
+            place = news.province, news.resource
+            if place not in self.publications:
+                told.append(news)
+            self.publications[place] = news
         return told
-
-    def _count(self, record: Record, change: int) -> None:
-        self.counts[record.state] += change
-        place = resources.place_of(record.resource)
-        assert place is not None, record.resource
-        if place.kind is SUBSCRIPTION:
-            self._products_of[place.ec] += change
-            return
-        content = record.content
-        self._members_of[content["ec_code"], content["product"]] += change
-        if change > 0:
-            self._number_of[content["imsi"]] = place.msisdn
-        else:
-            self._number_of.pop(content["imsi"], None)
 
     # --- a request ---------------------------------------------------------------------------
 
     def _read(self, request: HTTPRequest, resource: str) -> Work | Served:
         place = resources.place_of(resource)
-        if place is None or (place.kind is MEMBER and self.role is Role.PARTNER):
+        if place is None or (place.kind is not SUBSCRIPTION and self.role is Role.PARTNER):
             raise Refused(404, "NO_SUCH_RESOURCE")
         if request.method == "GET":
             return self._found(resource)
         command = command_of(request, place.kind.commands)
         content = _content(place, request)
         if self.role is Role.BOSS1 and content and PARTNERS in content:
+            raise Refused(400, "MALFORMED")
+        if self.role in RELAYS and content and ROUTE in content:
             raise Refused(400, "MALFORMED")
         return Work(command, request.method, resource, content, request.key, request.body)
 
@@ -198,8 +179,7 @@ class System(JSONCore):
         return Served(200, answer)
 
     def _repeated(self, work: Work) -> Served:
-        record = self.records.get(work.resource)
-        if record is not None and record.transaction == work.key and record.state == ON_ITS_WAY:
+        if self._awaited(work.resource, work.key) is not None:
             return answered(work, 202, PENDING)
         return answered(work, 200, DONE)
 
@@ -214,97 +194,70 @@ class System(JSONCore):
         content, key = _without_key(work.content)
         if _is_so(work, content, before):
             return answered(work, 200, UNCHANGED)
-        if self.role is Role.PBOSS:
-            self._judge(place, work, content, before)
-        elif self.role in RELAYS:
-            self._check_way(place, content)
+        self._check(place, work, content)
         if before is None and len(self.records) >= RECORDS_MAX:
             raise Refused(507, "FULL")
-        return self._take(work, content if content is not None else _known(before), key)
+        return self._take(work, content, key, before)
 
-    def _take(self, work: Work, content: dict[str, Any], key: dict[str, Any] | None) -> Served:
-        is_relay = self.role in RELAYS
-        state = ON_ITS_WAY if is_relay else CONFIRMED
-        if key is not None and is_relay:
+    def _check(self, place: Place, work: Work, content: Content | None) -> None:
+        rules.check_turn(place, work, self._held)
+        if self.role is Role.PBOSS:
+            rules.judge(place, work, content, self._held)
+        if self.role in RELAYS and content is not None:
+            if not self._partners.issuperset(content.get(PARTNERS, ())):
+                raise Refused(409, "PARTNER_UNKNOWN")
+            rules.check_enterprise(place, content, self._held)
+        if self.role in RELAYS or self.has_hlrd:
+            rules.check_room(self._held)
+
+    def _take(
+        self, work: Work, content: Content | None, key: Content | None, before: Record | None
+    ) -> Served:
+        standing = None if before is None else before.standing
+        is_passed_on = self.role in RELAYS or (self.has_hlrd and content != standing)
+        if key is not None and is_passed_on:
             self.sealed[work.resource] = key
-        is_leaving = work.method == DELETE
-        self.put(Record(work.resource, content, state, work.key, is_leaving))
-        status, code = (202, PENDING) if is_relay else (200, DONE)
+        state = ON_ITS_WAY if is_passed_on else CONFIRMED
+        told = content if content is not None else _known(before)
+        held = standing if is_passed_on else None
+        self.put(Record(work.resource, told, state, work.key, work.method == DELETE, held=held))
+        status, code = (202, PENDING) if is_passed_on else (200, DONE)
         return answered(work, status, code, has_effect=True)
 
-    # --- rules -------------------------------------------------------------------------------
 
-    def _check_way(self, place: Place, content: Mapping[str, Any] | None) -> None:
-        """What a relay can tell by itself."""
-        if self.counts[ON_ITS_WAY] >= PENDING_MAX:
-            raise Refused(503, "BUSY")
-        if content is None:
-            return
-        if not self._partners.issuperset(content.get(PARTNERS, ())):
-            raise Refused(409, "PARTNER_UNKNOWN")
-        if place.kind is MEMBER:
-            named = resources.subscription(content["ec_code"], content["product"])
-            subscribed = self.records.get(named)
-            if subscribed is not None and subscribed.state == ON_ITS_WAY:
-                raise Refused(409, "EC_PENDING")
-
-    def _judge(
-        self,
-        place: Place,
-        work: Work,
-        content: Mapping[str, Any] | None,
-        before: Record | None,
-    ) -> None:
-        """What the registry knows."""
-        if place.kind is SUBSCRIPTION:
-            if work.method == DELETE and self._members_of[place.ec, place.product]:
-                raise Refused(409, "EC_HAS_MEMBERS")
-        elif content is not None:
-            self._judge_member(place, content, before)
-
-    def _judge_member(
-        self, place: Place, content: Mapping[str, Any], before: Record | None
-    ) -> None:
-        ec, product = content["ec_code"], content["product"]
-        if not self._products_of[ec]:
-            raise Refused(409, "EC_UNKNOWN")
-        if product and resources.subscription(ec, product) not in self.records:
-            raise Refused(409, "PRODUCT_NOT_SUBSCRIBED")
-        if before is not None and before.content["user_id"] != content["user_id"]:
-            raise Refused(409, "OTHER_USER")
-        if self._number_of.get(content["imsi"], place.msisdn) != place.msisdn:
-            raise Refused(409, "IMSI_TAKEN")
-
-
-def _content(place: Place, request: HTTPRequest) -> dict[str, Any] | None:
+def _content(place: Place, request: HTTPRequest) -> Content | None:
     if request.method == DELETE:
         if request.body:
             raise Refused(400, "MALFORMED")
         return None
     try:
-        content: dict[str, Any] = msgspec.to_builtins(place.kind.content.decode(request.body))
+        content: Content = msgspec.to_builtins(place.kind.content.decode(request.body))
     except (ValueError, RecursionError):
         raise Refused(400, "MALFORMED") from None  # the cause may quote a key
     return content
 
 
-def _without_key(
-    content: Mapping[str, Any] | None,
-) -> tuple[dict[str, Any] | None, dict[str, Any] | None]:
+def _without_key(content: Any) -> tuple[Content | None, Content | None]:
     if content is None:
         return None, None
     kept = dict(content)
-    key: dict[str, Any] | None = kept.pop("key", None)
+    key: Content | None = kept.pop("key", None)
     if key is not None:
         kept["key_index"] = key["index"]
     return kept, key
 
 
-def _known(record: Record | None) -> dict[str, Any]:
-    return {} if record is None else record.content
+def _confirmed(record: Record) -> Record:
+    return msgspec.structs.replace(record, state=CONFIRMED, held=None)
 
 
-def _is_so(work: Work, content: Mapping[str, Any] | None, record: Record | None) -> bool:
+def _known(record: Record | None) -> Content:
+    if record is None:
+        return {}
+    return record.content if record.standing is None else record.standing
+
+
+def _is_so(work: Work, content: Content | None, record: Record | None) -> bool:
     if record is None:
         return work.method == DELETE
     return record.state == CONFIRMED and not record.is_leaving and record.content == content

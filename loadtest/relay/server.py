@@ -19,16 +19,9 @@ from loadtest.faults import Faults, Profile
 from loadtest.forward import Ending, Forwarder, Hop
 from loadtest.jsonpeer import JSONSession, Served, Work
 from loadtest.kept import Kept
-from loadtest.relay.core import (
-    CONFIRMED,
-    FAILED,
-    ON_ITS_WAY,
-    RELAYS,
-    Publication,
-    Record,
-    Role,
-    System,
-)
+from loadtest.relay.core import RELAYS, Role, System
+from loadtest.relay.partners import Publication
+from loadtest.relay.records import CONFIRMED, FAILED, ON_ITS_WAY, Record
 
 KEY: Final = "key"
 

@@ -11,7 +11,8 @@ from hlrd.codec.http import HTTPRequest, HTTPRequests
 from loadtest import jsonpeer
 from loadtest.eoms.core import WITH_PEOPLE, Office, Word
 from loadtest.forward import Next, sent
-from loadtest.relay.core import Record, Role, System
+from loadtest.relay.core import Role, System
+from loadtest.relay.records import Record
 
 PARTNERS = ("GD", "SC")
 DONE = Word("done", "people", "done")

@@ -13,7 +13,8 @@ from hlrd.domain.identity import CardKey
 from hlrd.domain.outcome import Verdict
 from hlrd.ports import Intent
 from loadtest.faults import Chance, Fault, Latency, Once, Profile
-from loadtest.relay.core import CONFIRMED, Role
+from loadtest.relay.core import Role
+from loadtest.relay.records import CONFIRMED
 from loadtest.relay.server import Server, Settings, StateFileDamaged
 from loadtest.stack import free_port
 from tests.adapters.conformance import KEY, KI
