@@ -3,6 +3,7 @@
 Exit code 0: every story ended and every check passed. 1: not so. 2: no such flow.
 """
 
+from collections.abc import Sequence
 from contextlib import aclosing
 from pathlib import Path
 from typing import Annotated
@@ -10,7 +11,7 @@ from typing import Annotated
 import msgspec
 import typer
 
-from loadtest.flow import html
+from loadtest.flow import html, page
 from loadtest.flow.catalogue import FLOWS, find
 from loadtest.flow.flow import Flow
 from loadtest.flow.runner import Played, Wish, play_all
@@ -41,6 +42,9 @@ def flow(
     json_file: Annotated[
         Path | None, typer.Option("--json", help="Write the same for programs.")
     ] = None,
+    page_file: Annotated[
+        Path | None, typer.Option("--page", help="Redraw these flows in docs/flows.md.")
+    ] = None,
 ) -> None:
     """Run flows of the two seed documents: each starts what it needs, tells its story and proves
     it."""
@@ -55,7 +59,15 @@ def flow(
         html_file.write_text(html.page(played), "utf-8")
     if json_file is not None:
         json_file.write_bytes(msgspec.json.encode([told(each) for each in played]))
+    if page_file is not None and code == 0:
+        page_file.write_text(redrawn(page_file, played), "utf-8")
     raise typer.Exit(code)
+
+
+def redrawn(file: Path, played: Sequence[Played]) -> str:
+    """The page, with the diagrams of what was not played as they were."""
+    kept = page.diagrams(file.read_text("utf-8")) if file.exists() else {}
+    return page.draw(kept | {each.flow.id: page.diagram(each.messages) for each in played})
 
 
 def told(played: Played) -> dict[str, object]:

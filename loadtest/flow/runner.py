@@ -72,8 +72,10 @@ class Wish:
 
 async def play_all(flows: Sequence[Flow], wish: Wish) -> AsyncGenerator[Played, None]:
     """In their order; those of one layout that follow one another share a site."""
-    for layout, group in groupby(flows, key=lambda flow: flow.acts.layout):
-        async with standing(layout, seed=wish.seed) as site:
+    for layout, grouped in groupby(flows, key=lambda flow: flow.acts.layout):
+        group = list(grouped)
+        largest = max(wish.size_of(flow) for flow in group)
+        async with standing(layout, seed=wish.seed, size=largest) as site:
             for flow in group:
                 played = await play(flow, site, wish)
                 site.is_kept |= not played.holds

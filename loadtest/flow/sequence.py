@@ -18,7 +18,7 @@ BLOCK_MAX: Final = 8
 """Messages of a block that is folded when it comes again and again."""
 
 _IDS: Final = re.compile(r"(?<![\w])(?=[\w.-]*\d{3})[\w.-]+")
-_BLANKS: Final = re.compile(r"(?:\s*…)+")
+_IDS_IN_A_ROW: Final = re.compile(r"…(?:\s+…)+")
 _ORDER: Final = {str(party): place for place, party in enumerate(Party)}
 
 
@@ -80,7 +80,7 @@ def gist(detail: str) -> str:
     verb, colon, rest = head.partition(":")
     if colon and "=" in rest:  # an MML command: its verb says it
         head = verb
-    return _BLANKS.sub(" …", _IDS.sub("…", head)).strip()
+    return _IDS_IN_A_ROW.sub("…", _IDS.sub("…", head)).strip()
 
 
 def _is_free(message: Message, earlier: Sequence[Message], legs: Legs) -> bool:

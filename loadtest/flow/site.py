@@ -61,10 +61,12 @@ class Site:
     folder: Path
     http: aiohttp.ClientSession
     seed: int = 1
+    size: int = 1  #: the largest of the flows that will be played, for who lays in stock
     elements: dict[str, Element] = field(default_factory=dict)
     daemons: dict[str, Daemon] = field(default_factory=dict)
     notes: dict[str, Any] = field(default_factory=dict)  #: what a family keeps between its flows
     is_kept: bool = False  #: its folder, when it ends
+    _ports: dict[str, tuple[int, int]] = field(default_factory=dict)
     _numbers: Any = field(default_factory=lambda: count(1))
 
     @property
@@ -88,7 +90,7 @@ class Site:
         environment: Mapping[str, str] | None = None,
     ) -> Element:
         """`python -m MODULE --name NAME --port … --control-port …` and ARGUMENTS, once ready."""
-        port, control_port = free_port(), free_port()
+        port, control_port = self.ports(name)
         ports = ["--port", str(port), "--control-port", str(control_port)]
         command = [module, "--name", name, *ports, *arguments]
         process = Process(name, command, self.folder, environment=environment)
@@ -149,8 +151,24 @@ class Site:
     # Looking, and disturbing.
 
     def url(self, name: str) -> str:
-        """Where an element or system is served."""
-        return f"http://127.0.0.1:{self.elements[name].port}"
+        """Where an element or system is served, or will be."""
+        return f"http://127.0.0.1:{self.ports(name)[0]}"
+
+    def ports(self, name: str) -> tuple[int, int]:
+        """Its own and that of its control, which it has before it is started: two systems that
+        know each other can both be told."""
+        if name not in self._ports:
+            self._ports[name] = free_port(), free_port()
+        return self._ports[name]
+
+    async def ask(
+        self, name: str, method: str, path: str, body: object = None, *, follow: bool = False
+    ) -> tuple[int, Any]:
+        """One request to a system as a person or another system makes it: status and JSON."""
+        url = self.url(name) + path
+        async with self.http.request(method, url, json=body, allow_redirects=follow) as response:
+            content = await response.read()
+        return response.status, json.loads(content) if content else None
 
     async def control(self, name: str, method: str, path: str, body: object = None) -> Any:
         """One request to a control port; NDJSON comes back as a list. Raises StackError if it is
@@ -249,12 +267,12 @@ def exchange(element: Element, served: Served) -> list[Message]:
 
 @asynccontextmanager
 async def standing(
-    layout: Callable[[Site], Any], *, seed: int = 1, folder: Path | None = None
+    layout: Callable[[Site], Any], *, seed: int = 1, size: int = 1, folder: Path | None = None
 ) -> AsyncIterator[Site]:
     """A site with its layout started; its folder is kept only if something goes wrong inside."""
     home = folder or Path(tempfile.mkdtemp(prefix="hlrd-flow-"))
     async with aiohttp.ClientSession(connector=aiohttp.TCPConnector(limit=0)) as http:
-        site = Site(home, http, seed, is_kept=folder is not None)
+        site = Site(home, http, seed, size, is_kept=folder is not None)
         try:
             await layout(site)
             await site.recorded()  # what was said while it started is no part of any flow
