@@ -11,7 +11,9 @@ from collections import OrderedDict
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, field
+from itertools import groupby
 from random import Random
+from types import MappingProxyType
 from typing import Any, Final, TypeVar
 
 import aiohttp
@@ -31,6 +33,8 @@ KEEP: Final = "维持通道"
 ORDER: Final = "开通类订单请求"
 TAKEN: Final = "开通类订单受理"
 RECEIPT: Final = "开通类订单响应"
+
+NO_NAMES: Final[Mapping[str, str]] = MappingProxyType({})
 
 NOTED_ONE_BY_ONE_MAX: Final = 20
 """Orders of one request; more are noted as one message with their number."""
@@ -80,8 +84,10 @@ class Channel:
         account: Account,
         messages: Messages,
         hlrd: str = Party.HLRD,
+        names: Mapping[str, str] = NO_NAMES,
         random: Random | None = None,
     ) -> None:
+        """`names`: of messages, by the kind of order that they carry, if not `ORDER`."""
         self.upstream = Upstream(http, url.rstrip("/"), token="", random=random or Random())
         self.counters = ChannelCounters()
         self.session: Session | None = None
@@ -90,6 +96,7 @@ class Channel:
         self._account = account
         self._messages = messages
         self._hlrd = hlrd
+        self._names = names
         self._is_wanted = asyncio.Event()
         self._is_wanted.set()
         self._logging_in = asyncio.Lock()
@@ -253,8 +260,9 @@ class Channel:
         self._messages.note(*sides, name, detail, is_answer=is_answer)
 
     def _note_orders(self, orders: Sequence[Order]) -> None:
-        details = [f"{order['type']} {order['order_id']}" for order in orders]
-        self._note_each(ORDER, details, is_answer=False)
+        for name, some in groupby(orders, lambda order: self._names.get(order["type"], ORDER)):
+            details = [f"{order['type']} {order['order_id']}" for order in some]
+            self._note_each(name, details, is_answer=False)
 
     def _note_answers(self, lines: Sequence[Line]) -> None:
         details = [

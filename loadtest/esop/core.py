@@ -292,7 +292,7 @@ class Support:
             "ec_code": code,
             "product_class": held.product_class if held else new.product_class or 1,
             "route": held.route if held else "BOSS1",
-            "pool": self._pool,
+            "pool": new.pool or self._pool,
             "services": new.services,
         }
         named = {"iccid": iccid, "lot": new.lot}

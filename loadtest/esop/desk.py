@@ -22,6 +22,14 @@ from loadtest.system import Declined
 POSTED_AT_ONCE: Final = 500
 """Orders in one request; hlrd takes more, and answers the first ones later."""
 
+_NAMES: Final = {
+    kinds.SELLING: "产品订购信息",
+    kinds.CANCELLING: "产品退订信息",
+    kinds.OPENING: "成员基础通信功能开通",
+    kinds.ORDERING: "成员业务订购",
+    kinds.DROPPING: "成员业务退订",
+    kinds.REMOVING: "成员退出",
+}
 _FILE: Final = {kinds.OPENING: "批量开户", kinds.ORDERING: "批量业务订购"}
 _FILE_TAKEN: Final = "批量受理"
 _RESULTS: Final = "批量结果文件"
@@ -61,6 +69,7 @@ class Desk:
             account=settings.account,
             messages=messages,
             hlrd=settings.hlrd_party,
+            names=_NAMES,
         )
         self._core = core
         self._http = http

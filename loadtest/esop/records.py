@@ -98,6 +98,7 @@ class NewMember(Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
     user_id: Annotated[str, Meta(pattern=r"\A[0-9]{1,19}\Z")] | None = None
     iccid: ICCIDText | None = None
     lot: NameText | None = None
+    pool: NameText | None = None  #: None: the one of this system
     services: Services = (Service.GPRS, Service.SMS)
     operator: OperatorText | None = None
 
@@ -113,6 +114,7 @@ class NewMembers(Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
     as_orders: bool = False
     partial: bool = False  #: fewer members are better than none
     lot: NameText | None = None
+    pool: NameText | None = None  #: None: the one of this system
     iccid_first: ICCIDText | None = None
     iccid_last: ICCIDText | None = None
     services: Services = (Service.GPRS, Service.SMS)
