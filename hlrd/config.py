@@ -15,6 +15,7 @@ from pydantic import (
     Field,
     SecretStr,
     StringConstraints,
+    ValidationInfo,
     field_validator,
     model_validator,
 )
@@ -23,6 +24,7 @@ from pydantic_settings import BaseSettings, PydanticBaseSettingsSource, Settings
 from hlrd import limits
 from hlrd.domain.errors import HlrdError
 from hlrd.domain.orders import PROVINCES, Source
+from hlrd.domain.role import Role
 
 
 class ConfigError(HlrdError):
@@ -52,6 +54,31 @@ class HTTP(_Section):
 class Token(_Section):
     source: Source
     token: SecretStr = Field(min_length=16)
+
+
+class Account(_Section):
+    """By which a source system logs in (系统之间的认证); it may have several."""
+
+    source: Source
+    user: str = Field(pattern=r"\A[A-Za-z0-9][A-Za-z0-9_.-]{0,31}\z")
+    password_file: Path  #: its first line is the password
+
+
+class Sessions(_Section):
+    """How long a source system that logged in stays so, and what wrong passwords cost."""
+
+    heartbeat_s: float = Field(default=60.0, gt=0)  #: what its systems are told to keep to
+    idle_close_s: float = Field(default=180.0, gt=0, le=limits.SESSION_IDLE_S_MAX)
+    lifetime_s: float = Field(default=86_400.0, gt=0, le=limits.SESSION_LIFETIME_S_MAX)
+    per_account_max: int = Field(default=8, ge=1, le=limits.SESSIONS_OF_ACCOUNT_MAX)
+    lock_after: int = Field(default=5, ge=1, le=limits.LOCK_AFTER_MAX)
+    lock_s: float = Field(default=300.0, gt=0, le=limits.LOCK_S_MAX)
+
+    @model_validator(mode="after")
+    def _outlive_a_lost_heartbeat(self) -> "Sessions":
+        if self.idle_close_s < 2 * self.heartbeat_s:
+            raise ValueError("idle_close_s is below two heartbeat_s: one that is lost would close")
+        return self
 
 
 class Keys(_Section):
@@ -166,9 +193,15 @@ class Fallout(_Section):
     to_eoms: list[EOMSPattern] = Field(default_factory=list, max_length=100)
 
 
+NEName = Annotated[str, StringConstraints(pattern=r"\A[a-z][a-z0-9_-]{0,31}\z")]
+
+
 class Groups(_Section):
     """Group business (docs/groups.md): what members wait for, and which NE has which part."""
 
+    roles: Annotated[list[Role], Field(min_length=1)] = [Role.PROVINCE, Role.HQ]
+    homes: list[NEName] = Field(default_factory=list, max_length=limits.HOMES_MAX)
+    """Of a province alone: headquarters' HLRs, as number ranges, cards and routes name them."""
     ec_unknown: Literal["accept", "wait", "refuse"] = "accept"  #: members of one never told of
     ec_not_ready: Literal["wait", "refuse"] = "wait"  #: of one without a product of their class
     wait_s: float = Field(default=limits.MEMBER_WAIT_S, gt=0)  #: for enterprise or opening
@@ -217,6 +250,49 @@ class ReceiptEndpoint(_Section):
         return url
 
 
+RoleText = Annotated[str, StringConstraints(pattern=r"\A[a-z][a-z0-9_-]{0,31}\z")]
+PatternText = Annotated[str, StringConstraints(pattern=r"\A[a-z.*-]{1,64}\z")]
+PersonText = Annotated[str, StringConstraints(pattern=r"\A[\x21-\x7e]{1,20}\z")]
+
+
+class Operators(_Section):
+    """Staff that logs in at an SSO (docs/operators.md)."""
+
+    check: Literal["local", "remote"]  #: who says what an operator may: the table here, or the SSO
+    issuer: str = Field(min_length=1, max_length=200)  #: `iss` of its tokens
+    audience: str = Field(default="hlrd", min_length=1, max_length=200)  #: `aud` of those for us
+    keys_file: Path  #: the public keys that it signs by: a JWK set
+    roles: dict[RoleText, list[PatternText]] = Field(default_factory=dict, max_length=100)
+    people: dict[PersonText, list[RoleText]] = Field(default_factory=dict, max_length=10_000)
+    authorize_url: str | None = None  #: of `remote`: where each right is asked for
+    token: SecretStr | None = Field(default=None, min_length=16)  #: that hlrd shows there
+    timeout_s: float = Field(default=2.0, gt=0, le=30.0)  #: longest wait for an answer from there
+    ca_file: Path | None = None  #: absent: the certificates that the machine trusts
+
+    @field_validator("authorize_url")
+    @classmethod
+    def _is_asked_in_private(cls, url: str | None) -> str | None:
+        """Whoever could forge an answer would give rights."""
+        parts = urlsplit(url or "https://x")
+        is_near = parts.hostname in ("127.0.0.1", "::1", "localhost")
+        if parts.scheme != "https" and not (parts.scheme == "http" and is_near):
+            raise ValueError("not an https address (http does on the machine itself alone)")
+        if not parts.hostname or parts.username is not None or parts.fragment:
+            raise ValueError("an address has a host, and no user, password or fragment")
+        return url
+
+    @model_validator(mode="after")
+    def _one_of_two(self) -> "Operators":
+        is_remote = self.check == "remote"
+        if is_remote != (self.authorize_url is not None):
+            raise ValueError('authorize_url goes with check = "remote", and with that alone')
+        if is_remote and (self.roles or self.people):
+            raise ValueError('roles and people are of check = "local"; the SSO has its own')
+        if is_remote and self.token is None:
+            raise ValueError("token is missing: the SSO must know who asks")
+        return self
+
+
 class GradeRule(_Section):
     """Numbers with this tail are vanity numbers (`pool.grade` says what a pattern means)."""
 
@@ -242,8 +318,11 @@ class Settings(BaseSettings):
     database: Database = Field(default_factory=Database)
     imports: Imports = Field(default_factory=Imports)
     http: HTTP = Field(default_factory=HTTP)
-    tokens: list[Token] = Field(min_length=1)
+    accounts: list[Account] = Field(default_factory=list, max_length=limits.ACCOUNTS_MAX)
+    tokens: list[Token] = Field(default_factory=list, validate_default=True)
+    sessions: Sessions = Field(default_factory=Sessions)
     keys: Keys
+    operators: Operators | None = None  #: absent: staff has the tokens of OPS alone
     orders: Orders = Field(default_factory=Orders)
     fallout: Fallout = Field(default_factory=Fallout)
     groups: Groups = Field(default_factory=Groups)
@@ -257,10 +336,21 @@ class Settings(BaseSettings):
 
     @field_validator("tokens")
     @classmethod
-    def _tokens_differ(cls, tokens: list[Token]) -> list[Token]:
+    def _tokens_differ(cls, tokens: list[Token], info: ValidationInfo) -> list[Token]:
+        if not tokens and not info.data.get("accounts", True):
+            raise ValueError("neither tokens nor accounts: nobody could ask anything")
         if len({token.token.get_secret_value() for token in tokens}) != len(tokens):
             raise ValueError("two sources share a token; the source is told by it")
         return tokens
+
+    @field_validator("accounts")
+    @classmethod
+    def _users_differ(cls, accounts: list[Account]) -> list[Account]:
+        users = [account.user for account in accounts]
+        twice = sorted({user for user in users if users.count(user) > 1})
+        if twice:
+            raise ValueError(f"two accounts have the user {twice}; the source is told by it")
+        return accounts
 
     @field_validator("ne")
     @classmethod

@@ -288,6 +288,9 @@ SIM_IMPORT_FAILURES_MAX: Final = 5
 ROUTES_MAX: Final = 100_000
 """Segments; a nation's number plan has some thousand."""
 
+HOMES_MAX: Final = 256
+"""HLRs of headquarters that a province's numbers are at; a nation has some dozen."""
+
 FALLOUT_COUNTS_MAX: Final = 1_000
 """Lines of the counts by NE and code; codes are an NE's own, and some have hundreds."""
 
@@ -374,6 +377,25 @@ AUDIT_PAGE_ROWS: Final = 500
 
 AUDIT_SHOWN_MAX: Final = 1_000
 """Rows in one answer."""
+
+OPERATOR_TOKEN_CHARS_MAX: Final = 4_096
+OPERATOR_TOKEN_LEEWAY_S: Final = 30.0
+"""Of an operator's token: an honest one is a third of it, and the SSO's clock not far ahead."""
+
+OPERATORS_KEPT_MAX: Final = 2_000
+"""Tokens that were checked, until they expire, and answers on who may look: 400 bytes each."""
+
+OPERATOR_KEYS_MAX: Final = 16
+OPERATOR_KEYS_BYTES_MAX: Final = 64 * 2**10
+"""Keys of the SSO, and the file they are in: one that signs, one before it, one to come."""
+
+AUTHORIZATIONS_AT_ONCE_MAX: Final = 32
+AUTHORIZATION_BYTES_MAX: Final = 4_096
+"""Questions to the authorization service in flight, and its answer: one word."""
+
+READ_RIGHT_FRESH_S: Final = 30.0
+READ_RIGHT_STALE_S: Final = 3_600.0
+"""How long its answer on who may look holds, and a yes while it is away. None on acts is kept."""
 
 RECEIPT_ENDPOINTS_MAX: Final = 64
 """Each is a label of metrics, a few connections and up to 20 MB while many receipts wait."""
@@ -488,6 +510,43 @@ BODY_READ_TIMEOUT_S: Final = 30.0
 HTTP_CONNECTIONS_MAX: Final = 1_024
 """Open connections of the API. Upstream systems are few and keep theirs; one more is told 503."""
 
+ACCOUNTS_MAX: Final = 256
+"""Accounts that source systems log in by: seven systems, some accounts each, and room."""
+
+SESSIONS_OF_ACCOUNT_MAX: Final = 64
+"""The most a site may set. With ACCOUNTS_MAX it bounds all sessions: some 300 bytes each, 5 MB."""
+
+SESSION_LIFETIME_S_MAX: Final = 7 * 86_400.0
+SESSION_IDLE_S_MAX: Final = 86_400.0
+"""The most a site may set: a token that was stolen is of no use after it."""
+
+SESSIONS_LOOK_S: Final = 1.0
+"""Between two looks for sessions that are over. No request waits for it to be refused."""
+
+LOGIN_BYTES_MAX: Final = 4 * 2**10
+"""The body of a login, which is read for anybody."""
+
+PASSWORD_CHARS_MIN: Final = 8
+PASSWORD_CHARS_MAX: Final = 256
+"""Characters of the password of an account."""
+
+LOGINS_OF_ADDRESS_PER_S: Final = 5.0
+LOGINS_OF_ADDRESS_BURST: Final = 50
+"""Logins from one address: a site's systems may well start together behind one."""
+
+LOGINS_PER_S: Final = 20.0
+LOGINS_BURST: Final = 100
+"""All logins that are looked at. Each may cost a row of the audit trail; channels are kept, so an
+honest system logs in some times a day."""
+
+LOCK_AFTER_MAX: Final = 20
+LOCK_S_MAX: Final = 3_600.0
+"""The most a site may set: wrong passwords in a row, and how long they lock an account."""
+
+LOGIN_NAMES_MAX: Final = 75_000
+"""Names with wrong passwords that are remembered for LOCK_S_MAX at most, those of nobody too: at
+some 200 bytes, 15 MB while somebody tries as many as are looked at."""
+
 HTTP_LINE_BYTES_MAX: Final = 4 * 2**10
 """The request line, and any one header."""
 
@@ -521,3 +580,4 @@ assert len(ADMISSION_SHARES) == PRIORITIES
 assert BATCH_ORDERS_MAX <= ORDERS_IN_MEMORY_MAX, "one batch would be parked at once"
 assert FLUSH_GATHER_ROWS <= FLUSH_SPLIT_ROWS, "a flush would rest while another is worth it"
 assert RETRY_DELAY_S_MIN < RETRY_DELAY_S_MAX
+assert LOGINS_PER_S * LOCK_S_MAX + LOGINS_BURST <= LOGIN_NAMES_MAX, "a flood would unlock accounts"

@@ -302,8 +302,49 @@ JOURNAL_FAILURES: Final = Counter(
     registry=REGISTRY,
 )
 
+SESSIONS_OPEN: Final = Gauge(
+    "hlrd_sessions_open", "Source systems that are logged in.", ["source"], registry=REGISTRY
+)
+SESSIONS_ENDED: Final = Counter(
+    "hlrd_sessions_ended_total",
+    "Sessions that ended, by why: loggedOut, closed, idle, expired, displaced, revoked.",
+    ["source", "cause"],
+    registry=REGISTRY,
+)
+LOGINS: Final = Counter(
+    "hlrd_logins_total",
+    "Tries to log in: opened, refused, locked, throttled, unaudited. Of no account: source none.",
+    ["source", "result"],
+    registry=REGISTRY,
+)
+ACCOUNTS_LOCKED: Final = Gauge(
+    "hlrd_accounts_locked",
+    "Accounts that wrong passwords have locked now.",
+    ["source"],
+    registry=REGISTRY,
+)
+
 AUDIT_ROWS: Final = Counter(
     "hlrd_audit_rows_total", "Rows added to the audit trail.", ["action"], registry=REGISTRY
+)
+OPERATOR_TOKENS_REFUSED: Final = Counter(
+    "hlrd_operator_tokens_refused_total",
+    "Operators' tokens that were refused, by what is wrong with them.",
+    ["cause"],
+    registry=REGISTRY,
+)
+RIGHTS_REFUSED: Final = Counter(
+    "hlrd_rights_refused_total",
+    "What operators asked for and were refused, by right and code of the refusal.",
+    ["right", "code"],
+    registry=REGISTRY,
+)
+AUTHORIZATION_DURATION: Final = Histogram(
+    "hlrd_authorization_duration_seconds",
+    "Questions to the authorization service: allowed, refused, or failed (no answer of use).",
+    ["result"],
+    buckets=_FAST_S,
+    registry=REGISTRY,
 )
 
 RECEIPTS_PENDING: Final = Gauge(

@@ -18,6 +18,7 @@ EXAMPLE = Path(__file__).parent.parent / "hlrd.example.toml"
 
 #: Shown in the example with a value that is not their default, which is "absent".
 OPTIONAL = {
+    *(f"operators.{name}" for name in ("authorize_url", "token", "ca_file")),
     *("database.dsn", "imports.folder", "receipt_endpoint.ca_file", "routes_file"),
     *(f"ne.{name}" for name in ("commands_per_s", "replies", "standby_host", "standby_port")),
     "ne.in_flight_max",

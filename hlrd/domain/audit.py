@@ -65,6 +65,7 @@ class Action(StrEnum):
     MOVE_SWITCH = "move.switch"
     MOVE_VERIFY = "move.verify"
     MOVE_RETURN = "move.return"
+    ORDER_SUBMIT = "order.submit"  #: that an operator may not; what is taken is in the journal
     ORDER_CANCEL = "order.cancel"
     ORDER_CHASE = "order.chase"
     FALLOUT_RESEND = "fallout.resend"
@@ -81,6 +82,11 @@ class Action(StrEnum):
     MASTER_CANCEL = "master.cancel"
     MASTER_SWITCH = "master.switch"  #: it took effect
     MASTER_RECONCILE = "master.reconcile"
+    SESSION_OPEN = "session.open"  #: a source system logged in
+    SESSION_REFUSE = "session.refuse"  #: a login with a wrong user or password; by the daemon
+    SESSION_CLOSE = "session.close"
+    ACCOUNT_LOCK = "account.lock"  #: wrong passwords did; by the daemon
+    ACCOUNT_UNLOCK = "account.unlock"
     SETTINGS_RELOAD = "settings.reload"  #: by SIGHUP; the row follows the act
 
 
