@@ -28,9 +28,7 @@ _BINDINGS = """
 async def gather(stack: Stack, stock: Stock, book: Book) -> Evidence:
     bindings = await _bindings(stack)
     subscribers, keys = await _hlrs(stack)
-    staff = Staff(stack.http, stack.url, stack.token(Source.OPS))
-    [pool] = await _as_of_now(staff, "/v1/pools", "pools")
-    lots = await _as_of_now(staff, "/v1/sim-lots", "lots")
+    numbers, cards = await stock_by_state(stack)
     return Evidence(
         posted=list(book.posted),
         accepted=book.accepted,
@@ -42,11 +40,19 @@ async def gather(stack: Stack, stock: Stock, book: Book) -> Evidence:
         effects_repeated=await _effects_repeated(stack),
         number_home=_number_homes(stock, bindings),
         card_home=stock.homes_of_cards(),
-        numbers=pool["numbers"],
+        numbers=numbers,
         numbers_imported=stock.numbers,
-        cards=_sum(lot["cards"] for lot in lots),
+        cards=cards,
         cards_imported=stock.cards,
     )
+
+
+async def stock_by_state(stack: Stack) -> tuple[dict[str, int], dict[str, int]]:
+    """Numbers of the only pool, and cards of all lots, as counted after this was asked."""
+    staff = Staff(stack.http, stack.url, stack.token(Source.OPS))
+    [pool] = await _as_of_now(staff, "/v1/pools", "pools")
+    lots = await _as_of_now(staff, "/v1/sim-lots", "lots")
+    return pool["numbers"], _sum(lot["cards"] for lot in lots)
 
 
 async def _as_of_now(staff: Staff, path: str, key: str) -> Any:

@@ -3,7 +3,7 @@
 import hashlib
 import json
 import secrets
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from types import MappingProxyType
@@ -33,6 +33,7 @@ class Shape:
     dsmp_faults: Profile = field(default_factory=Profile)
     hlr_templates: Mapping[str, int] = field(default_factory=dict)  #: empty: as the daemon has it
     hlr_commands_per_s: float | None = None  #: the contracted rate of each HLR
+    platforms: Sequence[str] = ()  #: dialects of loadtest.stack.PLATFORMS; NEs of the same names
     remembers: bool = False  #: the emulators keep what they hold over a restart
     reply_timeout_s: float = 30.0
     settle_s: float = 1.0
@@ -124,6 +125,9 @@ def daemon_toml(
         for name in shape.hlr_names
     ]
     sections.append(_ne("dsmp1", "dsmp", address("dsmp1"), shape.dsmp_connections, shape))
+    sections += [
+        _ne(name, name, address(name), shape.dsmp_connections, shape) for name in shape.platforms
+    ]
     return "\n\n".join(sections) + "\n"
 
 

@@ -19,10 +19,14 @@ import aiohttp
 import msgspec
 import psutil
 
+from adapters.class1_platform import Class1Platform
 from adapters.ericsson_cai import EricssonCAI
 from adapters.hss_soap import HSSSOAP
 from adapters.huawei_hlr import HuaweiHLR
+from adapters.iot_gateway import IoTGateway
+from adapters.nationwide_management import NationwideManagement
 from adapters.osmo_hlr import OsmoHLR
+from adapters.subscriptions import SubscriptionPlatform
 from hlrd.config import Database
 from hlrd.domain.orders import Source
 from hlrd.store import embedded
@@ -49,6 +53,13 @@ EMULATED_HLRS: Final = {
     EricssonCAI.dialect: "loadtest.cai",
 }
 """The program that plays the HLRs of each dialect."""
+
+PLATFORMS: Final[Mapping[type[SubscriptionPlatform], type[SubscriptionPlatform] | None]] = {
+    IoTGateway: None,
+    Class1Platform: None,
+    NationwideManagement: IoTGateway,
+}
+"""Those that can be had, in the order that they are started in, and who is told next."""
 
 _given: Final[set[int]] = set()
 
@@ -94,6 +105,9 @@ class Stack:
             self._ports[name] = ports["port"]
             if "control" in ports:
                 self.control_ports[name] = ports["control"]
+        for spoken, hop in PLATFORMS.items():
+            if spoken.dialect in self.shape.platforms:
+                await self._start_platform(spoken.dialect, hop)
         self.write_config(self._ports)
         await self.start_daemon()
 
@@ -204,6 +218,14 @@ class Stack:
 
     def _start_dsmp(self) -> None:
         self._start_element("dsmp1", "loadtest.dsmp", self.shape.dsmp_faults, self.shape.seed, [])
+
+    async def _start_platform(self, name: str, hop: type[SubscriptionPlatform] | None) -> None:
+        options = ["--dialect", name]
+        if hop is not None:
+            options += ["--hop", f"http://127.0.0.1:{self._ports[hop.dialect]}{hop.path}"]
+        self._start_element(name, "loadtest.platform", Profile(), self.shape.seed, options)
+        ports = await self.elements[name].ready()
+        self._ports[name], self.control_ports[name] = ports["port"], ports["control"]
 
     def _start_element(
         self, name: str, module: str, faults: Profile, seed: int, more: list[str]

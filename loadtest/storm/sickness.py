@@ -1,0 +1,102 @@
+"""How the elements misbehave while a storm goes on: one HLR slow, one down for a time, one started
+again, and of all of them some commands refused as busy, some carried out and not answered.
+"""
+
+import asyncio
+import time
+from dataclasses import dataclass
+from typing import Final
+
+from loadtest.faults import Chance, Latency, Profile
+from loadtest.stack import Stack
+from loadtest.storm.promptness import EVERYWHERE, Absence
+from loadtest.storm.watch import Watch
+from loadtest.view import View
+
+SLOW, DOWN, RESTARTED = "hlr2", "hlr3", "hlr4"
+HLRS: Final = 4
+_P50_S: Final = 0.015
+_P99_S: Final = 0.080
+
+
+@dataclass(frozen=True, slots=True)
+class Sickness:
+    slow_factor: float = 5.0
+    down_after_s: float = 5.0  #: of the storm's beginning
+    down_s: float = 300.0
+    busy: float = 0.02
+    unanswered: float = 0.005
+
+    @property
+    def restart_after_s(self) -> float:
+        """In the middle of the time in which another one is down."""
+        return self.down_after_s + self.down_s / 2
+
+    @property
+    def chance(self) -> Chance:
+        return Chance(withhold=self.unanswered, busy=self.busy)
+
+    @property
+    def usual(self) -> Profile:
+        """As an HLR is on any day."""
+        return Profile(latency=Latency(p50_s=_P50_S, p99_s=_P99_S), chance=self.chance)
+
+    @property
+    def slow(self) -> Profile:
+        factor = self.slow_factor
+        latency = Latency(p50_s=_P50_S * factor, p99_s=_P99_S * factor)
+        return Profile(latency=latency, chance=self.chance)
+
+
+class Ward:
+    """Inflicts a sickness, and writes down who was away from when to when."""
+
+    def __init__(self, stack: Stack, sickness: Sickness, watch: Watch, view: View) -> None:
+        self.absences: list[Absence] = []
+        self.has_befallen = False
+        self._stack = stack
+        self._sickness = sickness
+        self._watch = watch
+        self._view = view
+
+    async def be_usual(self) -> None:
+        """The latencies and chances that all elements have anyway."""
+        await self._stack.put_faults(self._sickness.usual)
+        chance = self._sickness.chance
+        await self._stack.put_faults(Profile(chance=chance), elements=["dsmp1"])
+
+    async def befall(self) -> None:
+        """All of it, and back again but for the slow one, which stays slow."""
+        sickness = self._sickness
+        self.has_befallen = True
+        await self._stack.put_faults(sickness.slow, elements=[SLOW])
+        self._view.say(f"{SLOW} is {sickness.slow_factor:g} times slower from now on")
+        async with asyncio.TaskGroup() as tasks:
+            tasks.create_task(self._away(DOWN, sickness.down_after_s, sickness.down_s))
+            tasks.create_task(self._away(RESTARTED, sickness.restart_after_s, 0.0))
+
+    async def kill_daemon(self) -> None:
+        """kill -9, and start it again."""
+        start_s = time.monotonic()
+        self._stack.daemon.kill()
+        self._view.say("kill -9 of hlrd")
+        await self._stack.start_daemon()
+        self._absent(EVERYWHERE, start_s)
+        self._view.say(f"hlrd is ready again after {time.monotonic() - start_s:.1f} s")
+
+    async def _away(self, name: str, after_s: float, seconds: float) -> None:
+        """Killed with -9; it knows what it knew when it comes back."""
+        await asyncio.sleep(after_s)
+        start_s = time.monotonic()
+        self._stack.elements[name].kill()
+        self._view.say(f"{name} is {f'down for {seconds:g} s' if seconds else 'restarted'}")
+        await asyncio.sleep(seconds)
+        await self._stack.restart_element(name)
+        self._watch.began_anew(name)
+        await self._stack.put_faults(self._sickness.usual, elements=[name])
+        self._absent(name, start_s)
+        if seconds:
+            self._view.say(f"{name} is back")
+
+    def _absent(self, name: str, start_s: float) -> None:
+        self.absences.append(Absence(name, start_s, time.monotonic()))
