@@ -80,7 +80,8 @@ def check_config(config: Config = _CONFIG) -> None:
     wrong = list(_wrong(settings))
     if wrong:
         raise ConfigError("\n".join([f"{config} is not usable:", *wrong]))
-    typer.echo(f"{config}: {len(settings.tokens)} tokens, {len(settings.ne)} network elements, ok")
+    who = f"{len(settings.tokens)} tokens, {len(settings.accounts)} accounts"
+    typer.echo(f"{config}: {who}, {len(settings.ne)} network elements, ok")
 
 
 @cli.command()
@@ -92,13 +93,17 @@ def version() -> None:
 def _wrong(settings: Settings) -> Iterator[str]:
     """What only shows when the settings are put to use."""
     from hlrd.assembly import network
+    from hlrd.runtime.accounts import credential
     from hlrd.runtime.delivery.registration import registration
+    from hlrd.runtime.operators import registration as staff_of
 
     checks: list[Callable[[], object]] = [
         partial(network.routes, settings),
         partial(network.homes, settings),
         *(partial(network.adapter, ne) for ne in settings.ne),
         *(partial(registration, endpoint) for endpoint in settings.receipt_endpoint),
+        *(partial(credential, account) for account in settings.accounts),
+        partial(staff_of.registration, settings.operators),
     ]
     for check in checks:
         try:

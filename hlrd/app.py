@@ -29,12 +29,16 @@ from hlrd.engine.engine import Engine
 from hlrd.ne.adapter import Adapter
 from hlrd.ne.driver import Driver
 from hlrd.runtime import pulse
+from hlrd.runtime.accounts import credentials
 from hlrd.runtime.audit import AuditWriter
 from hlrd.runtime.batches.peer import Peer
 from hlrd.runtime.delivery.desk import DeliveryDesk
 from hlrd.runtime.delivery.registration import registrations
 from hlrd.runtime.journal import JournalWriter
 from hlrd.runtime.node import NodeLease
+from hlrd.runtime.operators import registration as staff_of
+from hlrd.runtime.operators.desk import OperatorDesk
+from hlrd.runtime.sessions import SessionDesk
 from hlrd.runtime.upkeep import keep_up
 from hlrd.store import embedded
 from hlrd.store.connection import connect, open_pool
@@ -42,7 +46,7 @@ from hlrd.store.migrate import migrate
 
 _log = structlog.get_logger(__name__)
 
-_RELOADED: Final = ("ne", "route", "routes_file", "receipt_endpoint")
+_RELOADED: Final = ("ne", "route", "routes_file", "receipt_endpoint", "operators", "accounts")
 READ_CONNECTIONS_MAX: Final = 8
 """For what people and upstream systems read; the path of an order has connections of its own."""
 
@@ -74,6 +78,10 @@ class Daemon:
         self._drivers: dict[str, Driver[Any]] = {}
         self._registrations = registrations(settings.receipt_endpoint)
         self._deliveries: DeliveryDesk | None = None
+        self._staff = staff_of.registration(settings.operators)
+        self._operators: OperatorDesk | None = None
+        self._credentials = credentials(settings.accounts)
+        self._sessions: SessionDesk | None = None
         self._trail: AuditWriter | None = None
 
     def reload(self, read: Callable[[], Settings]) -> None:
@@ -86,6 +94,8 @@ class Daemon:
             adapters = self._adapters_anew(wanted)
             wanted_homes = network.homes(wanted)
             wanted_endpoints = registrations(wanted.receipt_endpoint)
+            wanted_staff = staff_of.registration(wanted.operators)
+            wanted_credentials = credentials(wanted.accounts)
         except HlrdError as error:
             _log.error("settings_not_reloaded", error=str(error))
             return
@@ -95,6 +105,12 @@ class Daemon:
         self._registrations = wanted_endpoints
         if self._deliveries is not None:
             self._deliveries.adopt(wanted_endpoints)
+        self._staff = wanted_staff
+        if self._operators is not None:
+            self._operators.adopt(wanted_staff)
+        self._credentials = wanted_credentials
+        if self._sessions is not None:
+            self._sessions.adopt(wanted_credentials)
         left = [
             name
             for name in type(wanted).model_fields
@@ -150,10 +166,21 @@ class Daemon:
         stack.callback(numbers.close)
         upstream = build_upstream(site, pool, core, numbers, epoch=epoch)
         staff = build_staff(site, pool, core, epoch=epoch)
+        stack.push_async_callback(staff.operators.close)
         self._drivers = core.drivers
+        self._operators = staff.operators
         self._deliveries = upstream.deliveries
         self._trail = staff.trail
+        self._sessions = sessions = SessionDesk(
+            self._credentials,
+            self._settings.sessions,
+            epoch=epoch,
+            clock=site.clock,
+            entropy=os.urandom,
+            trail=staff.trail,
+        )
         upstream.deliveries.adopt(self._registrations)
+        staff.operators.adopt(self._staff)
         core.journal.attach(
             core.engine, on_receipts=upstream.arrived, on_freed=numbers.leases.freed
         )
@@ -169,6 +196,7 @@ class Daemon:
             numbers=numbers,
             upstream=upstream,
             staff=staff,
+            sessions=sessions,
             status=self._ready,
         )
         async with asyncio.TaskGroup() as group:
@@ -177,6 +205,7 @@ class Daemon:
                 *core.works(),
                 *numbers.works(),
                 *staff.works(),
+                sessions.run(),
                 self._node.run(core.engine.lowest_open_id),
             )
             running = [group.create_task(work) for work in works]

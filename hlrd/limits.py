@@ -524,28 +524,19 @@ SESSIONS_LOOK_S: Final = 1.0
 """Between two looks for sessions that are over. No request waits for it to be refused."""
 
 LOGIN_BYTES_MAX: Final = 4 * 2**10
-"""The body of a login, which is read for anybody."""
+PASSWORD_CHARS_MIN, PASSWORD_CHARS_MAX = 8, 256
+"""Of a login, which is read for anybody."""
 
-PASSWORD_CHARS_MIN: Final = 8
-PASSWORD_CHARS_MAX: Final = 256
-"""Characters of the password of an account."""
+LOGINS_OF_ADDRESS_PER_S, LOGINS_OF_ADDRESS_BURST = 5.0, 50
+LOGINS_PER_S, LOGINS_BURST = 20.0, 100
+"""Logins that are looked at, of one address (a site's systems may start together behind one) and of
+all: each costs a row of the audit trail. Sessions are kept, so an honest system has few."""
 
-LOGINS_OF_ADDRESS_PER_S: Final = 5.0
-LOGINS_OF_ADDRESS_BURST: Final = 50
-"""Logins from one address: a site's systems may well start together behind one."""
-
-LOGINS_PER_S: Final = 20.0
-LOGINS_BURST: Final = 100
-"""All logins that are looked at. Each may cost a row of the audit trail; channels are kept, so an
-honest system logs in some times a day."""
-
-LOCK_AFTER_MAX: Final = 20
-LOCK_S_MAX: Final = 3_600.0
+LOCK_AFTER_MAX, LOCK_S_MAX = 20, 3_600.0
 """The most a site may set: wrong passwords in a row, and how long they lock an account."""
 
 LOGIN_NAMES_MAX: Final = 75_000
-"""Names with wrong passwords that are remembered for LOCK_S_MAX at most, those of nobody too: at
-some 200 bytes, 15 MB while somebody tries as many as are looked at."""
+"""Names with wrong passwords, those of nobody too, remembered for LOCK_S_MAX: 15 MB at worst."""
 
 HTTP_LINE_BYTES_MAX: Final = 4 * 2**10
 """The request line, and any one header."""

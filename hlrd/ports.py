@@ -206,6 +206,7 @@ class Acceptance(Struct, frozen=True, gc=False):
     content_hash: bytes
     payload: bytes
     accepted_at: datetime
+    session: str | None  #: that it came by; None: by a token of the configuration, or from hlrd
     binding: Binding | None  #: that an opening makes, or the claim of a change
     product: Product | None = None  #: the version that it stages
     turn: Note | None = None
@@ -285,6 +286,7 @@ class Submission(Struct):
     source: str
     order: WorkOrder | None
     refusal: Refusal | None = None  #: already known when the order could not be decoded
+    session: str | None = None  #: that it came by
 
 
 class Answer(Struct):

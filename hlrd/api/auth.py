@@ -12,9 +12,8 @@ from typing import Final, Protocol
 from aiohttp import hdrs, web
 from aiohttp.typedefs import Handler, Middleware
 
-from hlrd.api.problem import Unauthorized
-from hlrd.api.seam import Channel
-from hlrd.domain.errors import NotAllowed
+from hlrd.api.seam import Sessions
+from hlrd.domain.errors import NotAllowed, Unauthorized
 from hlrd.domain.orders import Source
 
 SOURCE: Final = web.RequestKey("source", Source)
@@ -61,7 +60,7 @@ class Tokens:
 
 
 def authenticate(
-    tokens: Tokens, *, channel: Channel | None = None, operator_of: OperatorOf | None = None
+    tokens: Tokens, *, sessions: Sessions, operator_of: OperatorOf | None = None
 ) -> Middleware:
     """Every path below /v1/ wants a token, whether it exists or not; only a login has none."""
 
@@ -69,7 +68,7 @@ def authenticate(
     async def authenticated(request: web.Request, handler: Handler) -> web.StreamResponse:
         if request.path.startswith("/v1/") and not _is_login(request):
             token = _token(request.headers.get(hdrs.AUTHORIZATION))
-            caller = _known(tokens, channel, digest(token))
+            caller = _known(tokens, sessions, digest(token))
             if caller is None and operator_of is not None:
                 caller = await _operator(request, operator_of, token)
             if caller is None:
@@ -100,11 +99,11 @@ def _token(authorization: str | None) -> str:
     return authorization[len(_SCHEME) :].strip()
 
 
-def _known(tokens: Tokens, channel: Channel | None, digest: bytes) -> Caller | None:
+def _known(tokens: Tokens, sessions: Sessions, digest: bytes) -> Caller | None:
     caller = tokens.caller(digest)
-    if caller is not None or channel is None:
+    if caller is not None:
         return caller
-    session = channel.heard(digest)
+    session = sessions.heard(digest)
     return None if session is None else Caller(session.source, session=session.id)
 
 

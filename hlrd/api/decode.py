@@ -24,13 +24,13 @@ def is_array(document: bytes) -> bool:
     return document.lstrip(b" \t\r\n").startswith(b"[")
 
 
-def one(source: str, document: bytes) -> Submission:
+def one(source: str, document: bytes, *, session: str | None = None) -> Submission:
     try:
         decoded = orders.decode(document)
         _refuse_repeated_keys(document)
     except Refusal as refusal:
         return Submission(source, None, refusal)
-    return Submission(source, decoded)
+    return Submission(source, decoded, session=session)
 
 
 def elements(document: bytes) -> list[bytes]:
@@ -51,10 +51,13 @@ def lines(document: bytes) -> list[bytes]:
     return _counted([line for line in document.split(b"\n") if line.strip()])
 
 
-def slices(source: str, orders: Sequence[bytes]) -> Iterator[list[Submission]]:
+def slices(
+    source: str, orders: Sequence[bytes], *, session: str | None = None
+) -> Iterator[list[Submission]]:
     """All orders decoded, in pieces that each take little of the event loop's time."""
     for start in range(0, len(orders), limits.DECODE_SLICE_ORDERS):
-        yield [one(source, item) for item in orders[start : start + limits.DECODE_SLICE_ORDERS]]
+        piece = orders[start : start + limits.DECODE_SLICE_ORDERS]
+        yield [one(source, item, session=session) for item in piece]
 
 
 def _counted(orders: list[bytes]) -> list[bytes]:

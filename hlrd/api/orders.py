@@ -10,8 +10,8 @@ from aiohttp import hdrs, web
 
 from hlrd import limits
 from hlrd.api import answer, body, decode, view, wait
-from hlrd.api.acting import acting
-from hlrd.api.auth import SOURCE
+from hlrd.api.acting import acting, own
+from hlrd.api.auth import CALLER, SOURCE, Caller
 from hlrd.api.body import JSON, NDJSON, Bodies
 from hlrd.api.elements import Elements
 from hlrd.api.patience import Patience
@@ -73,14 +73,16 @@ class WorkOrders:
         if not now.ready:
             raise Unavailable("NOT_READY", now.reason, retry_after_s=1.0)
         media = body.media_type(request, JSON, NDJSON)
-        source = request[SOURCE]
+        caller = request[CALLER]
         async with self._bodies.read(request) as document:
             if media == JSON and not decode.is_array(document):
-                submission = decode.one(source, document)
+                submission = decode.one(caller.source, document, session=caller.session)
             else:
                 encoded = decode.lines(document) if media == NDJSON else decode.elements(document)
-                submissions = await _decode(source, encoded)
+                submissions = await _decode(caller, encoded)
+                submissions = await own(request, submissions)
                 return await self._post_batch(submissions, media)
+        (submission,) = await own(request, [submission])
         return await self._post_one(request, submission)
 
     async def get(self, request: web.Request) -> web.Response:
@@ -169,7 +171,8 @@ class WorkOrders:
         try:
             (settled,) = await _settled(answers)
             if watches:
-                async with self._patience.at_most(max(0.0, deadline - loop.time())):
+                left_s = max(0.0, deadline - loop.time())
+                async with self._patience.at_most(left_s, session=submission.session):
                     await asyncio.wait([receipt])
         finally:
             for forget in watches:
@@ -185,9 +188,9 @@ class WorkOrders:
         )
 
 
-async def _decode(source: Source, encoded: Sequence[bytes]) -> list[Submission]:
+async def _decode(caller: Caller, encoded: Sequence[bytes]) -> list[Submission]:
     submissions: list[Submission] = []
-    for piece in decode.slices(source, encoded):
+    for piece in decode.slices(caller.source, encoded, session=caller.session):
         if submissions:
             await asyncio.sleep(0)
         submissions += piece

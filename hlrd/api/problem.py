@@ -13,14 +13,10 @@ import msgspec
 from aiohttp import hdrs, web
 from msgspec import Struct
 
-from hlrd.domain.errors import BadRequest, Busy, NotFound, Refusal
+from hlrd.domain.errors import BadRequest, Busy, NotFound, Refusal, Unauthorized
 
 CONTENT_TYPE: Final = "application/problem+json"
 _TYPE: Final = "urn:hlrd:problem:"
-
-
-class Unauthorized(Refusal):
-    status: ClassVar[int] = 401
 
 
 class MethodNotAllowed(Refusal):

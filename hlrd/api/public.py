@@ -9,7 +9,7 @@ from hlrd import limits
 from hlrd.api import kinds
 from hlrd.api.acting import TRAIL
 from hlrd.api.audit import AuditRoutes
-from hlrd.api.auth import OperatorOf, Tokens, authenticate
+from hlrd.api.auth import Tokens, authenticate
 from hlrd.api.batches import BatchRoutes
 from hlrd.api.body import Bodies
 from hlrd.api.deliveries import DeliveryRoutes
@@ -21,6 +21,7 @@ from hlrd.api.imports import ImportRoutes
 from hlrd.api.masters import MasterRoutes
 from hlrd.api.moves import MoveRoutes
 from hlrd.api.numbers import NumberRoutes
+from hlrd.api.operators import OPERATORS, looking, operator_of
 from hlrd.api.orders import WorkOrders
 from hlrd.api.patience import Patience
 from hlrd.api.pools import PoolRoutes
@@ -32,7 +33,6 @@ from hlrd.api.seam import (
     Batches,
     BulkActs,
     CardDesk,
-    Channel,
     Deliveries,
     Desk,
     Element,
@@ -46,16 +46,19 @@ from hlrd.api.seam import (
     Moves,
     NumberDesk,
     NumberPools,
+    Operators,
     Orders,
     ProductShelf,
     Recall,
     Receipts,
     Reconciler,
     Reservations,
+    Sessions,
     SIMStock,
     StateMasters,
     Status,
 )
+from hlrd.api.sessions import SessionRoutes
 from hlrd.api.sims import SIMRoutes
 from hlrd.api.stream import StreamRoutes
 from hlrd.domain.audit import Trail
@@ -65,8 +68,8 @@ from hlrd.domain.routing import RouteTable
 def public_app(
     *,
     tokens: Tokens,
-    channel: Channel | None = None,
-    operator_of: OperatorOf | None = None,
+    sessions: Sessions,
+    operators: Operators | None = None,
     status: Callable[[], Status],
     intake: Intake,
     desk: Desk,
@@ -98,13 +101,17 @@ def public_app(
     bodies: Bodies | None = None,
 ) -> web.Application:
     """While `status` is not ready, orders are refused at once instead of waiting for a journal."""
-    who = authenticate(tokens, channel=channel, operator_of=operator_of)
-    app = web.Application(middlewares=[edge, who], client_max_size=limits.BODY_BYTES_MAX)
+    own_name = None if operators is None else operator_of(operators)
+    who = authenticate(tokens, sessions=sessions, operator_of=own_name)
+    app = web.Application(middlewares=[edge, who, looking()], client_max_size=limits.BODY_BYTES_MAX)
     app[TRAIL] = trail
+    if operators is not None:
+        app[OPERATORS] = operators
     bodies = bodies or Bodies()
     network = Elements(elements, halts=halts, bodies=bodies)
     patience = Patience()
     app.on_shutdown.append(patience.end)
+    sessions.on_end(patience.end_of)
     app.add_routes(
         [
             *WorkOrders(
@@ -117,6 +124,7 @@ def public_app(
                 bodies=bodies,
                 patience=patience,
             ).routes(),
+            *SessionRoutes(sessions).routes(),
             *ReceiptRoutes(receipts, patience).routes(),
             *StreamRoutes(feed, patience).routes(),
             *DeliveryRoutes(deliveries, orders=orders, bodies=bodies).routes(),

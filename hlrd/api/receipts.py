@@ -10,7 +10,7 @@ from aiohttp import web
 from msgspec import Meta, Struct
 
 from hlrd import limits, metrics
-from hlrd.api.auth import SOURCE
+from hlrd.api.auth import CALLER, SOURCE
 from hlrd.api.patience import Patience
 from hlrd.api.seam import Receipts
 from hlrd.api.typed import as_json, parse
@@ -44,7 +44,7 @@ class ReceiptRoutes:
         poll = parse(request, Poll)
         source = request[SOURCE]
         found: list[tuple[int, bytes]] = []
-        async with self._patience.at_most():
+        async with self._patience.at_most(session=request[CALLER].session):
             found = await self._receipts.after(source, poll.after, poll.limit, poll.wait)
         metrics.RECEIPTS_FETCHED.labels(source).inc(len(found))
         page = Page(

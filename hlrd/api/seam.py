@@ -19,8 +19,9 @@ from hlrd.domain.lifecycle import BatchEvent, DeliveryState, MoveEvent
 from hlrd.domain.master import Master
 from hlrd.domain.operation import Task
 from hlrd.domain.reconciliation import Comparison, Said, Stopped
+from hlrd.domain.rights import Operator
 from hlrd.domain.routing import Rehoming
-from hlrd.domain.session import Session
+from hlrd.domain.session import AccountView, LoggedIn, Session, SessionView
 from hlrd.ne.halts import Halt
 from hlrd.pool.forecast import Forecast
 from hlrd.pool.ranges import Span
@@ -67,11 +68,52 @@ class Intake(Protocol):
         ...
 
 
-class Channel(Protocol):
-    """The sessions of source systems, as every request asks for one."""
+class Sessions(Protocol):
+    """Who is logged in of the source systems."""
 
     def heard(self, digest: bytes, /) -> Session | None:
         """The session whose token has this SHA-256, if it is open; it was heard of now."""
+        ...
+
+    def knock(self, address: str, /) -> None:
+        """Before anything of a login is looked at. Busy: too many come from there, or at all."""
+        ...
+
+    async def log_in(self, user: str, password: str, address: str, /) -> LoggedIn:
+        """Unauthorized: wrong. Locked: for a time, whatever the password. Unavailable: no row of
+        the audit trail could be written, so nobody is logged in."""
+        ...
+
+    def log_out(self, id: str, /) -> None: ...
+
+    def close(self, id: str, /) -> None:
+        """By staff; the row of the audit trail is written."""
+        ...
+
+    def unlock(self, user: str, /) -> None:
+        """By staff, too."""
+        ...
+
+    def shown(self) -> Sequence[SessionView]: ...
+
+    def get(self, id: str, /) -> SessionView | None: ...
+
+    def accounts(self) -> Sequence[AccountView]: ...
+
+    def on_end(self, call: Callable[[str], None], /) -> None:
+        """Whom to call with the id of each session that is over from now on."""
+        ...
+
+
+class Operators(Protocol):
+    """Staff in its own name; implemented by `runtime.operators.desk`."""
+
+    def operator(self, token: str, /) -> Operator | None:
+        """Whose token it is; None: it has not even the form of one. Raises TokenInvalid."""
+        ...
+
+    async def may(self, operator: str, right: str, subject: str, /) -> bool:
+        """Whether he may do that to it. Unavailable: nobody can say, so he may not now."""
         ...
 
 

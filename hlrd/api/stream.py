@@ -13,7 +13,7 @@ from typing import Final
 from aiohttp import hdrs, web
 
 from hlrd import limits, metrics
-from hlrd.api.auth import SOURCE
+from hlrd.api.auth import CALLER, SOURCE
 from hlrd.api.patience import Patience
 from hlrd.api.seam import Feed
 from hlrd.domain.errors import BadRequest, Busy
@@ -51,7 +51,7 @@ class StreamRoutes:
         gauge.inc()
         try:
             await response.prepare(request)
-            async with self._patience.at_most():
+            async with self._patience.at_most(session=request[CALLER].session):
                 await self._write(request, response, cursor)
         finally:
             gauge.dec()

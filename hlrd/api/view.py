@@ -53,6 +53,7 @@ class Order(Struct):
     state: str
     user_id: str | None  #: None for an order of no user
     operator_id: str
+    session: str | None  #: that it came by
     priority: int
     accepted_at: datetime
     closed_at: datetime | None
@@ -92,6 +93,7 @@ def order(
         state=state,
         user_id=user_of(record.user_id),
         operator_id=record.operator_id,
+        session=record.session,
         priority=record.priority,
         accepted_at=record.accepted_at.astimezone(BEIJING),
         closed_at=record.closed_at and record.closed_at.astimezone(BEIJING),

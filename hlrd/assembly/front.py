@@ -12,6 +12,7 @@ from hlrd.assembly.numbers import Numbers
 from hlrd.assembly.site import Site
 from hlrd.assembly.staff import Staff
 from hlrd.assembly.upstream import Upstream
+from hlrd.runtime.sessions import SessionDesk
 from hlrd.store.connection import Pool
 from hlrd.store.groups import GroupStore
 from hlrd.store.products import ProductStore
@@ -26,10 +27,13 @@ def build_front(
     numbers: Numbers,
     upstream: Upstream,
     staff: Staff,
+    sessions: SessionDesk,
     status: Callable[[], Status],
 ) -> web.Application:
     return public_app(
         tokens=Tokens((t.source, t.token.get_secret_value()) for t in site.settings.tokens),
+        sessions=sessions,
+        operators=staff.operators,
         status=status,
         intake=core.engine,
         desk=core.engine,

@@ -37,6 +37,12 @@ class BadRequest(Refusal):
     """The content is wrong; sending it again changes nothing."""
 
 
+class Unauthorized(Refusal):
+    """Nobody knows who asks."""
+
+    status = 401
+
+
 class NotAllowed(Refusal):
     """The source has no right to this."""
 
@@ -64,6 +70,12 @@ class Busy(Refusal):
 
     def at(self, prefix: str) -> "Refusal":
         return type(self)(self.code, self.detail, self.retry_after_s, prefix)
+
+
+class Locked(Busy):
+    """Refused whatever it says, until a time."""
+
+    status = 423
 
 
 class Unavailable(Busy):

@@ -76,6 +76,7 @@ class OpenOrder(Struct, eq=False):
     received_at: datetime
     received: float  #: monotonic seconds
     operator_id: str
+    session: str | None = None  #: that it came by; of one not durable yet
     urgency: int = 0  #: its priority, or that of a more urgent order waiting behind it
     state: OrderState = OrderState.RECEIVED
     is_in_hand: bool = False  #: what `binding` or `claim` holds is taken and not yet durably so

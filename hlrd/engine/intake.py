@@ -168,10 +168,10 @@ class Intake:
                 assert submission.refusal is not None, "an order is decoded or refused"
                 self._refuse(batch, index, None, submission.refusal)
             else:
-                self._read(submission.source, submission.order, batch, index)
+                self._read(submission, submission.order, batch, index)
 
-    def _read(self, source: str, order: WorkOrder, batch: Batch, index: int) -> None:
-        kind = BY_SHAPE[type(order)]
+    def _read(self, submission: Submission, order: WorkOrder, batch: Batch, index: int) -> None:
+        source, kind = submission.source, BY_SHAPE[type(order)]
         metrics.ORDERS_RECEIVED.labels(kind.name, source).inc()
         priority = kind.priority if order.priority is None else order.priority
         digest = orders.content_hash(order)
@@ -201,6 +201,7 @@ class Intake:
             received_at=self._read_at,
             received=self._read_s,
             operator_id=order.operator_id,
+            session=submission.session,
         )
         self._hand.keep_key(entry)
         lane = self._book.add(entry)
@@ -313,6 +314,7 @@ class Intake:
     def _check(self, entry: OpenOrder, lane: Lane, facts: Facts) -> None:
         order, kind = entry.order, entry.kind
         eligibility.check_source(kind, entry.source, province_of(entry, lane), self._masters)
+        eligibility.check_role(kind, order, self._routes)
         eligibility.check_reasons(order, entry.source)
         eligibility.check_times(order, entry.received_at)
         if order.effective_time is not None:
@@ -378,6 +380,7 @@ class Intake:
                 content_hash=entry.content_hash,
                 payload=orders.encode(entry.order),
                 accepted_at=entry.received_at,
+                session=entry.session,
                 binding=entry.binding if entry.kind.opens_user else entry.claim,
                 product=_staged(entry.order),
                 turn=note,

@@ -66,11 +66,19 @@ class AuditWriter:
         except TimeoutError:
             raise _unavailable() from None
 
-    def note(self, action: Action, subject: str, *, after: Facts) -> None:
-        """What the daemon does on its own and puts off for no database: the row follows, unless
-        the process ends before. Unavailable: too many wait.
+    def note(
+        self,
+        action: Action,
+        subject: str,
+        *,
+        actor: str = DAEMON,
+        source: str = DAEMON,
+        after: Facts,
+    ) -> None:
+        """What is put off for no database, as most that the daemon does on its own: the row
+        follows, unless the process ends before. Unavailable: too many wait.
         """
-        act = Act(action, subject, DAEMON, DAEMON, None, None, _clean(after))
+        act = Act(action, subject, actor, source, None, None, _clean(after))
         self._take_in(act).written.add_done_callback(asyncio.Future.exception)  # nobody waits
 
     def _take_in(self, act: Act) -> _Waiting:

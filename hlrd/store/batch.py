@@ -48,6 +48,7 @@ ORDER_COLUMNS: Final = (
     "content_hash",
     "payload",
     "accepted_at",
+    "session",
 )
 _ORDER_WIDTH: Final = len(ORDER_COLUMNS)
 assert Acceptance.__struct_fields__[:_ORDER_WIDTH] == ORDER_COLUMNS, "a row is the record's head"

@@ -249,11 +249,16 @@ WHERE s.user_id IS NOT NULL OR b.user_id IS NOT NULL;
 
 -- name: facts_opened_with
 -- The opening of each of these users that succeeded last.
-SELECT DISTINCT ON (w.user_id) w.user_id, w.payload
-FROM work_order w JOIN receipt r ON r.order_id = w.id AND r.is_final
-WHERE w.user_id = ANY($1::text[]) AND w.kind IN ('MEMBER_ACTIVATE', 'USER_OPEN')
-  AND r.state = 'succeeded'
-ORDER BY w.user_id, w.id DESC;
+SELECT DISTINCT ON (t.user_id) t.user_id, w.payload
+FROM unnest($1::text[]) AS t (user_id)
+CROSS JOIN LATERAL (
+    SELECT b.order_id FROM binding b WHERE b.user_id = t.user_id
+    UNION ALL
+    SELECT n.order_id FROM renumbering o JOIN number_past n ON n.msisdn = o.msisdn
+    WHERE o.user_id = t.user_id AND n.user_id = t.user_id) AS made
+JOIN work_order w ON w.id = made.order_id AND w.user_id = t.user_id AND is_opening(w.kind)
+JOIN receipt r ON r.order_id = w.id AND r.is_final AND r.state = 'succeeded'
+ORDER BY t.user_id, w.id DESC;
 
 -- name: facts_numbers
 -- Range and state of these numbers; nothing of those in no range.
@@ -304,9 +309,9 @@ SELECT w.id, w.source, w.order_id, w.kind, w.user_id AS asked, w.priority, w.con
     n.due_at, n.place, n.after, n.business_key
 FROM (SELECT user_id FROM work_order WHERE id = ANY($1::bigint[])
       UNION SELECT unnest($2::text[])) AS t
-JOIN work_order w USING (user_id)
-LEFT JOIN user_state s USING (user_id)
-LEFT JOIN binding b USING (user_id)
+CROSS JOIN LATERAL orders_of(t.user_id) w
+LEFT JOIN user_state s ON s.user_id = t.user_id
+LEFT JOIN binding b ON b.user_id = t.user_id
 LEFT JOIN binding c ON c.user_id = '-' || w.user_id AND c.order_id = w.id
 LEFT JOIN turn n ON n.order_id = w.id
 WHERE NOT EXISTS (SELECT FROM receipt r WHERE r.order_id = w.id AND r.is_final)
@@ -686,7 +691,7 @@ FROM reservation WHERE id = ANY($1::bigint[]);
 
 -- name: order_by_id
 -- One order with its user's binding.
-SELECT w.id, w.source, w.order_id, w.kind, w.user_id AS asked, w.operator_id,
+SELECT w.id, w.source, w.order_id, w.kind, w.user_id AS asked, w.operator_id, w.session,
     w.province AS sent_from, w.priority, w.accepted_at, w.payload,
     (SELECT t.due_at FROM turn t
      WHERE t.order_id = w.id AND t.place IS NULL AND NOT t.is_over) AS scheduled_for,
@@ -698,7 +703,7 @@ WHERE w.id = $1;
 
 -- name: order_by_key
 -- The same by upstream's own id.
-SELECT w.id, w.source, w.order_id, w.kind, w.user_id AS asked, w.operator_id,
+SELECT w.id, w.source, w.order_id, w.kind, w.user_id AS asked, w.operator_id, w.session,
     w.province AS sent_from, w.priority, w.accepted_at, w.payload,
     (SELECT t.due_at FROM turn t
      WHERE t.order_id = w.id AND t.place IS NULL AND NOT t.is_over) AS scheduled_for,
@@ -1035,8 +1040,8 @@ FROM number_range r JOIN number_hold h ON h.range_id = r.id
 WHERE r.hlr = $1 AND h.state = 'quarantined' AND NOT h.in_arrears AND h.until <= now()
   AND NOT h.msisdn = ANY($2::bigint[])
   AND NOT EXISTS (SELECT FROM binding b WHERE b.msisdn = h.msisdn)
-  AND NOT EXISTS (SELECT FROM work_order w WHERE w.user_id = h.user_id
-      AND NOT EXISTS (SELECT FROM receipt c WHERE c.order_id = w.id AND c.is_final))
+  AND NOT EXISTS (SELECT FROM orders_of(h.user_id) w
+      WHERE NOT EXISTS (SELECT FROM receipt c WHERE c.order_id = w.id AND c.is_final))
 LIMIT $3;
 
 -- name: recycle_blocked
@@ -1045,8 +1050,8 @@ SELECT h.msisdn, h.in_arrears
 FROM number_range r JOIN number_hold h ON h.range_id = r.id
 WHERE h.state = 'quarantined' AND h.until <= now()
   AND NOT EXISTS (SELECT FROM binding b WHERE b.msisdn = h.msisdn)
-  AND (h.in_arrears OR EXISTS (SELECT FROM work_order w WHERE w.user_id = h.user_id
-      AND NOT EXISTS (SELECT FROM receipt c WHERE c.order_id = w.id AND c.is_final)))
+  AND (h.in_arrears OR EXISTS (SELECT FROM orders_of(h.user_id) w
+      WHERE NOT EXISTS (SELECT FROM receipt c WHERE c.order_id = w.id AND c.is_final)))
 LIMIT $1;
 
 -- name: recycle_free
@@ -1075,7 +1080,7 @@ RETURNING msisdn;
 SELECT r.id AS range_id, r.pool, r.province, r.hlr, ltrim(b.user_id, '-') AS user_id,
     h.state, h.cause, h.until,
     h.in_arrears, h.user_id AS last_user_id,
-    EXISTS (SELECT FROM work_order w WHERE w.user_id = h.user_id AND b.user_id IS NULL
+    EXISTS (SELECT FROM orders_of(h.user_id) w WHERE b.user_id IS NULL
         AND NOT EXISTS (SELECT FROM receipt c WHERE c.order_id = w.id AND c.is_final)
     ) AS has_open_order
 FROM number_range r
@@ -1284,9 +1289,9 @@ SELECT max(imsi) AS last, (SELECT count(*) FROM moved) AS moved FROM page;
 -- is being opened, nor one whose user's order is in fallout.
 SELECT b.msisdn AS at, b.msisdn, b.imsi, b.province, b.hlr = $3
     AND EXISTS (SELECT FROM receipt r WHERE r.order_id = b.order_id AND r.is_final)
-    AND NOT EXISTS (SELECT FROM work_order w JOIN receipt i ON i.order_id = w.id AND NOT i.is_final
-        WHERE w.user_id = b.user_id
-          AND NOT EXISTS (SELECT FROM receipt f WHERE f.order_id = w.id AND f.is_final)
+    AND NOT EXISTS (SELECT FROM orders_of(b.user_id) w
+        JOIN receipt i ON i.order_id = w.id AND NOT i.is_final
+        WHERE NOT EXISTS (SELECT FROM receipt f WHERE f.order_id = w.id AND f.is_final)
     ) AS is_subscribed
 FROM binding b WHERE b.msisdn > $1 AND b.msisdn <= $2 ORDER BY b.msisdn LIMIT $4;
 
@@ -1294,9 +1299,9 @@ FROM binding b WHERE b.msisdn > $1 AND b.msisdn <= $2 ORDER BY b.msisdn LIMIT $4
 -- The same by IMSI.
 SELECT b.imsi AS at, b.msisdn, b.imsi, b.province, b.hlr = $3
     AND EXISTS (SELECT FROM receipt r WHERE r.order_id = b.order_id AND r.is_final)
-    AND NOT EXISTS (SELECT FROM work_order w JOIN receipt i ON i.order_id = w.id AND NOT i.is_final
-        WHERE w.user_id = b.user_id
-          AND NOT EXISTS (SELECT FROM receipt f WHERE f.order_id = w.id AND f.is_final)
+    AND NOT EXISTS (SELECT FROM orders_of(b.user_id) w
+        JOIN receipt i ON i.order_id = w.id AND NOT i.is_final
+        WHERE NOT EXISTS (SELECT FROM receipt f WHERE f.order_id = w.id AND f.is_final)
     ) AS is_subscribed
 FROM binding b WHERE b.imsi > $1 AND b.imsi <= $2 ORDER BY b.imsi LIMIT $4;
 
@@ -1784,9 +1789,9 @@ WHERE batch = $1 AND row_no > $2 ORDER BY row_no LIMIT $3;
 
 -- name: batch_users_busy
 -- Which of these users have an open order, and of which kinds; what is dated ahead does not count.
-SELECT DISTINCT ON (w.user_id, w.kind) w.user_id, w.kind, w.id FROM work_order w
-WHERE w.user_id = ANY($1::text[])
-  AND NOT EXISTS (SELECT FROM receipt r WHERE r.order_id = w.id AND r.is_final)
+SELECT DISTINCT ON (w.user_id, w.kind) w.user_id, w.kind, w.id
+FROM unnest($1::text[]) AS t (user_id) CROSS JOIN LATERAL orders_of(t.user_id) w
+WHERE NOT EXISTS (SELECT FROM receipt r WHERE r.order_id = w.id AND r.is_final)
   AND NOT EXISTS (SELECT FROM turn t WHERE t.order_id = w.id
                   AND t.due_at IS NOT NULL AND t.place IS NULL)
 ORDER BY w.user_id, w.kind, w.id;
@@ -2128,7 +2133,7 @@ ORDER BY s.user_id LIMIT $3;
 -- How hlrd has these users, and whether an order of theirs is open; $2 is the subject of versions.
 SELECT t.user_id, b.msisdn, b.province, coalesce(s.reasons, '{}') AS reasons,
     v.seq AS version,
-    EXISTS (SELECT FROM work_order w WHERE w.user_id = t.user_id AND NOT EXISTS
+    EXISTS (SELECT FROM orders_of(t.user_id) w WHERE NOT EXISTS
         (SELECT FROM receipt r WHERE r.order_id = w.id AND r.is_final)) AS is_busy
 FROM unnest($1::text[]) AS t (user_id)
 JOIN binding b USING (user_id)

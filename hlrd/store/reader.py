@@ -51,6 +51,7 @@ def _order_of(row: Record, receipts: list[Record]) -> OrderRecord:
         receipts=[receipt["body"] for receipt in receipts],
         trail=last["trail"] if last else None,
         amended=row["amended"],
+        session=row["session"],
         scheduled_for=row["scheduled_for"],
     )
 

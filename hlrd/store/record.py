@@ -30,6 +30,7 @@ class OrderRecord:
     trail: bytes | None = None  #: JSON of tasks and commands as they went, up to the last receipt
     scheduled_for: datetime | None = None  #: it is dated ahead, and its time is to come
     amended: bytes | None = None  #: as staff changed it when it had fallen out
+    session: str | None = None  #: that it came by, if by one
 
 
 @dataclass(frozen=True, slots=True)

@@ -73,6 +73,7 @@ def acceptance(order: Order, msisdn: MSISDN, at: datetime) -> Acceptance:
         content_hash=order.content_hash,
         payload=order.payload,
         accepted_at=at,
+        session=None,
         binding=Binding(
             order.user_id, msisdn, card.imsi, card.iccid, card.hlr, card.province, card.key
         ),

@@ -1,9 +1,11 @@
 """The API on a real socket with fakes behind it, and a client that speaks for one source."""
 
 import asyncio
+import os
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
+from datetime import UTC, datetime, timedelta
 from io import BytesIO
 from pathlib import Path
 from tempfile import TemporaryDirectory
@@ -13,6 +15,7 @@ import aiohttp
 import orjson
 from aiohttp import web
 
+from hlrd import config
 from hlrd.api.auth import Tokens
 from hlrd.api.body import Bodies
 from hlrd.api.listen import listen
@@ -20,6 +23,8 @@ from hlrd.api.public import public_app
 from hlrd.api.seam import Imports, NumberPools, SIMStock, Status
 from hlrd.domain.orders import Source
 from hlrd.domain.routing import RouteTable
+from hlrd.runtime.accounts import Credential
+from hlrd.runtime.sessions import SessionDesk
 from tests.api.fake_batches import FakeBatches
 from tests.api.fake_deliveries import FakeDeliveries, FakeFeed
 from tests.api.fake_fallout import FakeBulks, FakeFalloutDesk
@@ -45,6 +50,24 @@ from tests.api.fakes import (
 
 def token(source: Source) -> str:
     return f"token-of-{source}-0123456789"
+
+
+def password(source: Source) -> str:
+    """Of the account that has the name of its source."""
+    return f"password of {source}"
+
+
+class FakeClock:
+    """Goes on when a test says so."""
+
+    def __init__(self) -> None:
+        self.now = 1_000.0
+
+    def monotonic(self) -> float:
+        return self.now
+
+    def wall(self) -> datetime:
+        return datetime(2026, 11, 21, 12, tzinfo=UTC) + timedelta(seconds=self.now)
 
 
 @dataclass
@@ -83,6 +106,7 @@ class World:
     audit: FakeAudit = field(default_factory=FakeAudit)
     masters: FakeMasters = field(default_factory=FakeMasters)
     homes: RouteTable = field(default_factory=RouteTable)
+    clock: FakeClock = field(default_factory=FakeClock)  #: of sessions
     app: web.Application = field(default_factory=web.Application)
     runner: web.AppRunner | None = None
     host: str = "127.0.0.1"
@@ -92,6 +116,14 @@ class World:
     def __post_init__(self) -> None:
         self.imports = FakeImports(self.stock, Path(self.folder.name))
         self.batches = FakeBatches(Path(self.folder.name))
+        self.sessions = SessionDesk(
+            [Credential(source, source, password(source)) for source in Source],
+            config.Sessions(),
+            epoch=7,
+            clock=self.clock,
+            entropy=os.urandom,
+            trail=self.audit,
+        )
 
     async def ask(
         self,
@@ -138,6 +170,7 @@ async def a_world(
     world = World(bodies=bodies or Bodies())
     world.app = public_app(
         tokens=Tokens((source, token(source)) for source in Source),
+        sessions=world.sessions,
         status=lambda: world.status,
         intake=world.book,
         desk=world.book,

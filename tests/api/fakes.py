@@ -13,7 +13,7 @@ from typing import Any
 import orjson
 
 from hlrd.domain import orders, trail
-from hlrd.domain.audit import Act, Facts, Head, Row
+from hlrd.domain.audit import DAEMON, Act, Action, Facts, Head, Row
 from hlrd.domain.errors import Conflict, NotFound, Refusal
 from hlrd.domain.identity import ICCID, IMSI, MSISDN, Binding, SealedKey, UserId
 from hlrd.domain.lifecycle import MOVE, ImportState, MoveEvent, MoveState
@@ -669,6 +669,18 @@ class FakeAudit:
         row = (await self.head()).joined(act, NOON)
         self.rows_kept.append(row)
         return row.seq
+
+    def note(
+        self,
+        action: Action,
+        subject: str,
+        *,
+        actor: str = DAEMON,
+        source: str = DAEMON,
+        after: Facts,
+    ) -> None:
+        head = Head(self.rows_kept[-1].seq, self.rows_kept[-1].hash) if self.rows_kept else Head()
+        self.rows_kept.append(head.joined(Act(action, subject, actor, source, after=after), NOON))
 
     async def head(self) -> Head:
         return Head(self.rows_kept[-1].seq, self.rows_kept[-1].hash) if self.rows_kept else Head()

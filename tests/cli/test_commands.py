@@ -128,7 +128,7 @@ def test_a_configuration_is_checked(tmp_path: Path) -> None:
     unknown = invoke("check-config", "--config", str(bad))
     absent = invoke("check-config", "--config", str(tmp_path / "nothing.toml"))
 
-    assert good.output.endswith("2 tokens, 2 network elements, ok\n")
+    assert good.output.endswith("2 tokens, 0 accounts, 2 network elements, ok\n")
     assert "ne.hlr1.dialect: 'morse' is none of" in str(unknown.exception)
     assert "exactly one must have dialect dsmp" in str(unknown.exception)
     assert "cannot read" in str(absent.exception)

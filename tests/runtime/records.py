@@ -45,6 +45,7 @@ def an_acceptance(
         content_hash=bytes(16),
         payload=b"{}",
         accepted_at=NOW,
+        session=None,
         binding=binding,
         product=product,
     )

@@ -21,6 +21,7 @@ def an_acceptance(opening: Opening, *, at: datetime) -> Acceptance:
         content_hash=b"",
         payload=b"{}",
         accepted_at=at,
+        session=None,
         binding=_binding(opening),
     )
 
