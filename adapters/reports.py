@@ -1,5 +1,5 @@
 """What goes up to headquarters by a relay, hop by hop (docs/ne/relays.md): which enterprise has a
-product, and which number and card a new member has.
+product, which number and card a new member has, and which products.
 
 The card's key goes along as its maker delivered it: encrypted under a transport key of which only
 the index is known here. One that is not encrypted is never sent.
@@ -19,33 +19,43 @@ REPORT: Final = Operation.REPORT_MEMBER
 CANCEL: Final = Operation.CANCEL_REPORT
 SUBSCRIBE: Final = Operation.SUBSCRIBE_EC
 UNSUBSCRIBE: Final = Operation.UNSUBSCRIBE_EC
+SUBSCRIBE_MEMBER: Final = Operation.SUBSCRIBE_MEMBER
+UNSUBSCRIBE_MEMBER: Final = Operation.UNSUBSCRIBE_MEMBER
 
 LEAD_PROVINCE: Final = group.LEAD_PROVINCE
 PARTNER_PROVINCES: Final = group.PARTNER_PROVINCES
-"""Of `Details.attributes`: the province that sold, and those that get the product published, with
-commas between."""
+PRODUCT_CLASS: Final = group.PRODUCT_CLASS
+SERVICES: Final = group.SERVICES
+"""Of `Details.attributes`: the province that sold, those that get the product published, the class
+as a digit, and what a member is opened with; commas between where there are several."""
 
 CLEAR: Final = 0
 """The key index of a key that is not encrypted."""
 
 _MSISDN: Final = re.compile(r"[0-9]{11}(?:[0-9]{2})?\Z")
 _PROVINCES: Final = re.compile(r"[0-9A-Za-z]{1,8}(?:,[0-9A-Za-z]{1,8})*\Z")
+_CLASS: Final = re.compile(r"[123]\Z")
 
 
 class Reports(JSONPlatform):
-    operations = frozenset({REPORT, CANCEL, SUBSCRIBE, UNSUBSCRIBE})
+    operations = frozenset(
+        {REPORT, CANCEL, SUBSCRIBE, UNSUBSCRIBE, SUBSCRIBE_MEMBER, UNSUBSCRIBE_MEMBER}
+    )
     owner = "user_id"
     has_partners = False
     """Whether it publishes to partner provinces."""
 
     def request(self, task: Task) -> Request:
         """Without the key, so that nobody sees it who sees a request."""
-        details = task.details
-        if task.operation in (REPORT, CANCEL):
-            resource = f"/members/{_msisdn(task)}"
-            return _either(task.operation is REPORT, resource, _member(task))
-        resource = f"/ecs/{details.ec_code}/products/{details.product}"
-        return _either(task.operation is SUBSCRIBE, resource, self._subscription(task))
+        operation, details = task.operation, task.details
+        if operation in (SUBSCRIBE, UNSUBSCRIBE):
+            resource = f"/ecs/{details.ec_code}/products/{details.product}"
+            return _either(operation is SUBSCRIBE, resource, self._subscription(task))
+        member = f"/members/{_msisdn(task)}"
+        if operation in (REPORT, CANCEL):
+            return _either(operation is REPORT, member, _member(task))
+        resource = f"{member}/products/{details.product}"
+        return _either(operation is SUBSCRIBE_MEMBER, resource, _product_of_member(task))
 
     def encode(self, task: Task, key: CardKey | None) -> bytes:
         if task.operation is not REPORT:
@@ -63,6 +73,8 @@ class Reports(JSONPlatform):
             raise UnsafeValue("a province is named by 1 to 8 letters and digits")
         if partners and not self.has_partners:
             raise UnsafeValue(f"{self.dialect} publishes to no partner province")
+        if PRODUCT_CLASS in details.attributes:
+            content[PRODUCT_CLASS] = _class(task)
         if lead:
             content[LEAD_PROVINCE] = lead
         if partners:
@@ -75,8 +87,9 @@ def _either(is_wanted: bool, resource: str, content: Mapping[str, object]) -> Re
 
 
 def _member(task: Task) -> Mapping[str, object]:
+    """Services and class when it is opened, for who opens it; not of one that is known."""
     binding, details = task.binding, task.details
-    return {
+    content: dict[str, object] = {
         "user_id": binding.user_id,
         "imsi": binding.imsi,
         "iccid": binding.iccid,
@@ -84,6 +97,28 @@ def _member(task: Task) -> Mapping[str, object]:
         "ec_code": details.ec_code,
         "product": details.product,
     }
+    if SERVICES in details.attributes:
+        content[SERVICES] = details.attributes[SERVICES].split(",")
+        content[PRODUCT_CLASS] = _class(task)
+    return content
+
+
+def _product_of_member(task: Task) -> Mapping[str, object]:
+    details = task.details
+    chosen = {name: value for name, value in details.attributes.items() if name != PRODUCT_CLASS}
+    return {
+        "user_id": task.binding.user_id,
+        "ec_code": details.ec_code,
+        "version": details.version,
+        "attributes": chosen,
+    }
+
+
+def _class(task: Task) -> int:
+    named = task.details.attributes.get(PRODUCT_CLASS, "")
+    if not _CLASS.match(named):
+        raise UnsafeValue("a product is of class 1, 2 or 3")
+    return int(named)
 
 
 def _sealed(key: CardKey | None) -> Mapping[str, object]:

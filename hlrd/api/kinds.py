@@ -32,6 +32,7 @@ def _order(kind: OrderKind) -> Mapping[str, object]:
         "nature": kind.nature,
         "direction": kind.direction,
         "state_master_only": kind.is_state_change,
+        "role": kind.role,
         "fields": list(kind.shape.__struct_fields__),
     }
 
@@ -46,6 +47,7 @@ def _import(kind: ImportKind) -> Mapping[str, object]:
         "nature": "import",
         "direction": "backward",  # whole or not at all
         "state_master_only": False,
+        "role": None,
         "fields": [],
     }
 

@@ -11,6 +11,7 @@ from hlrd.domain.lifecycle import UserState
 from hlrd.domain.orders import (
     ArrearsSuspend,
     MemberActivate,
+    MemberOpen,
     NERepair,
     NumberChange,
     OperatorResume,
@@ -51,6 +52,7 @@ from hlrd.domain.plans.plan import (
     Impossible,
     Plan,
 )
+from hlrd.domain.role import Role
 from hlrd.domain.user import User
 
 
@@ -80,6 +82,7 @@ class OrderKind:
     takes_pre_terminated: bool = False  #: it may be of a user who is pre-terminated
     takes_unknown: bool = False  #: it may be of a user whom hlrd never knew
     reads_first: bool = False  #: each task is read back first, and sent only if need be
+    role: Role | None = None  #: the daemon must play it to take one; None: in either it can
 
     # Asked many times an order. To ask a msgspec struct whether it is of another class takes longer
     # than all of these together.
@@ -144,43 +147,47 @@ _PARTNER_SOURCES: Final = frozenset({Source.BBOSS, Source.OPS})
 KINDS: Final = (
     OrderKind(
         "MEMBER_ACTIVATE", "成员基础通信功能开通", MemberActivate, Nature.OPEN, Direction.BACKWARD,
-        2, frozenset({Source.ESOP, Source.OPS}), opening.open_user,
+        2, frozenset({Source.ESOP, Source.OPS}), opening.open_user, role=Role.PROVINCE,
+    ),
+    OrderKind(
+        "MEMBER_OPEN", "成员网元开通", MemberOpen, Nature.OPEN, Direction.BACKWARD, 2,
+        frozenset({Source.PBOSS, Source.OPS}), opening.open_user, role=Role.HQ,
     ),
     OrderKind(
         "USER_OPEN", "用户开户", UserOpen, Nature.OPEN, Direction.BACKWARD, 1,
-        frozenset({Source.CRM, Source.OPS}), opening.open_user,
+        frozenset({Source.CRM, Source.OPS}), opening.open_user, role=Role.HQ,
     ),
     OrderKind(
         "ARREARS_SUSPEND", "欠费停机", ArrearsSuspend, Nature.SUSPEND, Direction.FORWARD, 3,
-        _STATE_SOURCES, standing.suspend, is_state_change=True,
+        _STATE_SOURCES, standing.suspend, is_state_change=True, role=Role.HQ,
     ),
     OrderKind(
         "PAYMENT_RESUME", "缴费开机", PaymentResume, Nature.RESUME, Direction.FORWARD, 1,
-        _STATE_SOURCES, standing.resume, is_state_change=True,
+        _STATE_SOURCES, standing.resume, is_state_change=True, role=Role.HQ,
     ),
     OrderKind(
         "VOLUNTARY_SUSPEND", "主动停机", VoluntarySuspend, Nature.SUSPEND, Direction.FORWARD, 2,
-        _STATE_SOURCES, standing.suspend, is_state_change=True,
+        _STATE_SOURCES, standing.suspend, is_state_change=True, role=Role.HQ,
     ),
     OrderKind(
         "VOLUNTARY_RESUME", "报开", VoluntaryResume, Nature.RESUME, Direction.FORWARD, 2,
-        _STATE_SOURCES, standing.resume, is_state_change=True,
+        _STATE_SOURCES, standing.resume, is_state_change=True, role=Role.HQ,
     ),
     OrderKind(
         "OPERATOR_SUSPEND", "局方停机", OperatorSuspend, Nature.SUSPEND, Direction.FORWARD, 0,
-        authority.ALL_SOURCES, standing.suspend,
+        authority.ALL_SOURCES, standing.suspend, role=Role.HQ,
     ),
     OrderKind(
         "OPERATOR_RESUME", "局方开机", OperatorResume, Nature.RESUME, Direction.FORWARD, 2,
-        authority.ALL_SOURCES, standing.resume,
+        authority.ALL_SOURCES, standing.resume, role=Role.HQ,
     ),
     OrderKind(
         "PRE_TERMINATE", "预销户", PreTerminate, Nature.SUSPEND, Direction.FORWARD, 3,
-        _CLOSING_SOURCES, standing.pre_terminate, takes_pre_terminated=True,
+        _CLOSING_SOURCES, standing.pre_terminate, takes_pre_terminated=True, role=Role.HQ,
     ),
     OrderKind(
         "REINSTATE", "预销户恢复", Reinstate, Nature.RESUME, Direction.FORWARD, 2,
-        _CLOSING_SOURCES, standing.reinstate, takes_pre_terminated=True,
+        _CLOSING_SOURCES, standing.reinstate, takes_pre_terminated=True, role=Role.HQ,
     ),
     OrderKind(
         "USER_TERMINATE", "销户", UserTerminate, Nature.TERMINATE, Direction.FORWARD, 2,
@@ -193,27 +200,27 @@ KINDS: Final = (
     ),
     OrderKind(
         "PRODUCT_SUBSCRIBE", "产品定购", ProductSubscribe, Nature.PRODUCT, Direction.BACKWARD, 2,
-        _CUSTOMER_SOURCES, product.subscribe,
+        _CUSTOMER_SOURCES, product.subscribe, role=Role.HQ,
     ),
     OrderKind(
         "PRODUCT_UNSUBSCRIBE", "产品退订", ProductUnsubscribe, Nature.PRODUCT, Direction.FORWARD, 2,
-        _CUSTOMER_SOURCES, product.unsubscribe,
+        _CUSTOMER_SOURCES, product.unsubscribe, role=Role.HQ,
     ),
     OrderKind(  # backward up to the switch at the HLR, forward from there: `Plan.turning_point`
         "SIM_REPLACE", "补换卡", SIMReplace, Nature.CHANGE, Direction.BACKWARD, 1,
-        _CUSTOMER_SOURCES, change.replace_card,
+        _CUSTOMER_SOURCES, change.replace_card, role=Role.HQ,
     ),
     OrderKind(
         "NUMBER_CHANGE", "改号", NumberChange, Nature.CHANGE, Direction.BACKWARD, 2,
-        _CUSTOMER_SOURCES, change.change_number,
+        _CUSTOMER_SOURCES, change.change_number, role=Role.HQ,
     ),
     OrderKind(
         "EC_SUSPEND_ALL", "集团统付停机", ECSuspendAll, Nature.SUSPEND, Direction.FORWARD, 3,
-        _STATE_SOURCES, batch.fan_out, is_state_change=True,
+        _STATE_SOURCES, batch.fan_out, is_state_change=True, role=Role.HQ,
     ),
     OrderKind(
         "EC_RESUME_ALL", "集团统付开机", ECResumeAll, Nature.RESUME, Direction.FORWARD, 1,
-        _STATE_SOURCES, batch.fan_out, is_state_change=True,
+        _STATE_SOURCES, batch.fan_out, is_state_change=True, role=Role.HQ,
     ),
     OrderKind(  # a batch that is not there is refused; what its children did stands
         "BATCH", "批量工单", BatchOrder, Nature.BATCH, Direction.BACKWARD, 4,
@@ -250,7 +257,7 @@ KINDS: Final = (
     OrderKind(
         "NE_REPAIR", "稽核补发", NERepair, Nature.REPAIR, Direction.FORWARD, 5,
         frozenset({Source.OPS}), repair.repair, takes_pre_terminated=True, takes_unknown=True,
-        reads_first=True,
+        reads_first=True, role=Role.HQ,
     ),
 )  # fmt: skip
 

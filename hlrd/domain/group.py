@@ -13,13 +13,15 @@ from typing import Final, NamedTuple
 from msgspec import Struct
 
 from hlrd.domain.lifecycle import EC, ECEvent, ECState, advance
+from hlrd.domain.role import Role
 from hlrd.domain.suspension import NO_REASONS, Level, Reason, Reasons
 
 PRODUCT_CLASS: Final = "product_class"
 LEAD_PROVINCE: Final = "lead_province"
 PARTNER_PROVINCES: Final = "partner_provinces"
-"""Of `Details.attributes`: the class as a digit; the province that sold; and those that get the
-product published, with commas between."""
+SERVICES: Final = "services"
+"""Of `Details.attributes`: the class as a digit; the province that sold; those that get the product
+published, and what a member is opened with, each with commas between."""
 
 
 class Scope(StrEnum):
@@ -78,6 +80,7 @@ class GroupPlaces:
     province_management: str = ""
     relays: Mapping[str, str] = field(default_factory=dict)  #: by route
     registry: str = ""  #: of PBOSS, asked by an hlrd of headquarters itself
+    role_missing: Role | None = None  #: another hlrd plays it, behind the relays; None: none does
 
     def upward(self, route: str) -> str:
         """Who is told what headquarters must know; empty: nobody is."""
@@ -86,8 +89,11 @@ class GroupPlaces:
     def legs(self, product_class: int, *, is_straight: bool) -> tuple[tuple[str, ...], ...]:
         """The platforms that are told, stage by stage, those of a stage side by side. The gateway
         is last, so that traffic passes only when everything behind it knows of it; the chain of
-        class 2 and 3 has it at its own end.
+        class 2 and 3 has it at its own end. Class 1 is headquarters' to tell, class 2 and 3 its
+        province's: none of it is left where another hlrd plays that role.
         """
+        if self.role_missing is (Role.HQ if product_class == 1 else Role.PROVINCE):
+            return ()
         if product_class == 1:
             return (self.nationwide,), (self.class1,), (self.gateway,)
         if is_straight:
@@ -103,7 +109,7 @@ class GroupPlaces:
         here."""
         if product_class != 1 or not self.upward(route):
             return False
-        return not (self.nationwide or self.class1 or self.gateway)
+        return self.role_missing is Role.HQ or not (self.nationwide or self.class1 or self.gateway)
 
     def platforms(self) -> frozenset[str]:
         own = (self.nationwide, self.class1, self.gateway)

@@ -34,6 +34,7 @@ class Places:
     dsmp: str
     sheets: str  #: that takes work sheets; empty where none is configured
     groups: GroupPlaces = NO_GROUPS
+    has_network: bool = True  #: HLR and DSMP are told here; else by headquarters
 
 
 class Step(NamedTuple):
@@ -56,8 +57,8 @@ def joining(
     """The steps that switch on what `new` brings and none of `others` has: HLR, DSMP, platforms,
     people."""
     parts, standing = list(_parts([new], products)), list(_parts(others, products))
-    functions = _first(_functions(parts), _functions(standing))
-    relations = _first(_relations(parts), _relations(standing))
+    functions = _functions_changed(parts, standing, places)
+    relations = _relations_changed(parts, standing, places)
     return [
         *(_function(part, places, Operation.ADD_FUNCTION) for part in functions),
         *(_relation(part, places, Operation.OPEN_RELATION) for part in relations),
@@ -71,7 +72,7 @@ def leaving(
 ) -> list[Step]:
     """The way back: people, platforms, DSMP, HLR."""
     parts, standing = list(_parts([old], products)), list(_parts(others, products))
-    functions = _first(_functions(parts), _functions(standing))
+    functions = _functions_changed(parts, standing, places)
     return [
         *closing(old, others, products, places),
         *(_function(part, places, Operation.REMOVE_FUNCTION) for part in functions),
@@ -83,7 +84,7 @@ def closing(
 ) -> list[Step]:
     """As `leaving`, up to the HLR: what goes before its whole record does."""
     parts, standing = list(_parts([old], products)), list(_parts(others, products))
-    relations = _first(_relations(parts), _relations(standing))
+    relations = _relations_changed(parts, standing, places)
     return [
         *(
             _sheet(part, places, part.service.manual.close)
@@ -146,6 +147,12 @@ def paused(step: Step) -> Step | None:
     return None
 
 
+def needs_network(held: Holding, products: Products) -> bool:
+    """Whether HLR or DSMP have something of it."""
+    services = products.get(held.product, held.version).services
+    return any(one.scripts or one.relation is not None for one in services)
+
+
 def relations_published(product: Product, dsmp: str) -> list[Step]:
     """What the DSMP must know before a user has it: each service that it keeps relations of."""
     return [
@@ -181,6 +188,18 @@ def scripts_missing(product: Product, dialect: str) -> ProductService | None:
         if service.scripts and service.scripts_for(dialect) is None:
             return service
     return None
+
+
+def _functions_changed(
+    parts: Sequence[_Part], standing: Sequence[_Part], places: Places
+) -> list[_Part]:
+    return _first(_functions(parts), _functions(standing)) if places.has_network else []
+
+
+def _relations_changed(
+    parts: Sequence[_Part], standing: Sequence[_Part], places: Places
+) -> list[_Part]:
+    return _first(_relations(parts), _relations(standing)) if places.has_network else []
 
 
 def _parts(held: Iterable[Holding], products: Products) -> Iterator[_Part]:
@@ -260,6 +279,8 @@ def platforms_of(holding: Holding, products: Products, places: Places) -> list[s
     if not holding.ec_code:
         return list(named)
     legs = places.groups.legs(holding.product_class, is_straight=holding.is_straight)
+    if holding.product_class == 1 and not places.has_network:
+        return []  # all of it is headquarters' business
     others = [ne for ne in named if ne not in places.groups.platforms()]
     return [*others, *(ne for leg in legs for ne in leg)]
 

@@ -33,6 +33,9 @@ _CHANGES_PRODUCTS: Final = frozenset(
 
 CANCELLED_BY_STAFF: Final = "CANCELLED_BY_STAFF"
 FOLLOW_UP_MISSING: Final = "FOLLOW_UP_MISSING"
+NUMBER_LOCKED: Final = "NUMBER_LOCKED"
+"""Mark of a failed opening: nothing proves that the HLR has no record of its number."""
+
 _SUCCEEDED: Final = OrderState.SUCCEEDED  # looking a member up in its enum takes ten times as long
 _DONE: Final = TaskState.DONE
 _NOTHING_LEFT: Final = frozenset({OrderState.FAILED, OrderState.CANCELLED})
@@ -222,6 +225,8 @@ def _marks(order: OpenOrder) -> list[str]:
         marks += _shortfalls(order, not_done)
     if order.kind.reads_first and order.state is _SUCCEEDED and _was_in_order(order):
         marks.append(Mark.NO_CHANGE)
+    if order.state is not _SUCCEEDED and _binding_end(order, None) is BindingEnd.UNPROVEN:
+        marks.append(NUMBER_LOCKED)
     return marks
 
 

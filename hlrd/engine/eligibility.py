@@ -17,9 +17,13 @@ from hlrd.domain.errors import BadRequest, Busy, Conflict, NotAllowed, NotFound
 from hlrd.domain.lifecycle import NumberState, UserState
 from hlrd.domain.master import Masters
 from hlrd.domain.orders import (
+    Change,
     MemberActivate,
+    MemberOpen,
+    NumberChange,
     OfUser,
     Opening,
+    OpeningNamed,
     OperatorResume,
     OperatorSuspend,
     Service,
@@ -33,6 +37,7 @@ from hlrd.domain.plans.opening import services_key
 from hlrd.domain.plans.plan import PAY_FIRST, PRE_TERMINATED_USER, Routes
 from hlrd.domain.plans.standing import must_pay_first
 from hlrd.domain.policy import Policy
+from hlrd.domain.role import Role
 from hlrd.domain.routing import Identity, Routing
 from hlrd.domain.user import User
 from hlrd.engine.book import OpenOrder
@@ -40,6 +45,10 @@ from hlrd.pool.draw import Exhausted, Lack
 from hlrd.ports import Facts, NumberFact, ReservationFact
 
 _IDLE: Final = (NumberState.IDLE, NumberState.LEASED)
+_ROLE_MISSING: Final = {
+    Role.HQ: "the network is headquarters' (role hq), and this hlrd plays a province",
+    Role.PROVINCE: "numbers and cards are drawn by a province, and this hlrd plays headquarters",
+}
 
 
 def check_source(kind: OrderKind, source: str, province: str, masters: Masters) -> None:
@@ -47,6 +56,34 @@ def check_source(kind: OrderKind, source: str, province: str, masters: Masters) 
         raise NotAllowed("SOURCE_NOT_ALLOWED", f"{source} may not send {kind.name}", "type")
     if kind.is_state_change:
         masters.refuse(province, source)
+
+
+def check_role(kind: OrderKind, order: WorkOrder, routes: Routes) -> None:
+    """What it takes is done here, and not by the hlrd behind or before the relays."""
+    missing = routes.groups.role_missing
+    if missing is None:
+        return
+    if kind.role is missing:
+        raise Conflict("ROLE_MISSING", _ROLE_MISSING[missing], "type")
+    if missing is Role.PROVINCE and isinstance(order, Change):
+        _refuse_draw(order)
+    if missing is Role.HQ and isinstance(order, MemberActivate):
+        _refuse_unreported(order, routes)
+
+
+def _refuse_draw(order: Change) -> None:
+    """The provinces draw, and know nothing of what would be drawn here."""
+    field = "new_msisdn" if isinstance(order, NumberChange) else "iccid"
+    if getattr(order, field) is None:
+        raise Conflict("ROLE_MISSING", f"{_ROLE_MISSING[Role.PROVINCE]}; name it", field)
+
+
+def _refuse_unreported(order: MemberActivate, routes: Routes) -> None:
+    if order.reasons:
+        text = f"{_ROLE_MISSING[Role.HQ]}: a report has no word for it"
+        raise Conflict("ROLE_MISSING", text, "reasons")
+    if not routes.groups.upward(order.route):
+        raise Conflict("EC_ROUTE_MISSING", "no relay of this route is configured", "route")
 
 
 def check_times(order: WorkOrder, now: datetime) -> None:
@@ -122,6 +159,7 @@ _OF_REASONS: Final[Mapping[type, Callable[[Any, str], None]]] = {
     ECSuspendAll: _check_reason_of_all,
     ECResumeAll: _check_reason_of_all,
     MemberActivate: _check_born_with,
+    MemberOpen: _check_born_with,
     UserOpen: _check_born_with,
 }
 
@@ -161,7 +199,8 @@ def check_opening(
         _check_reserved(order, order.reservation, source, facts)
     if order.msisdn is not None:
         _check_number(order, facts)
-    if type(order) is UserOpen:
+    if type(order) is not MemberActivate:
+        assert isinstance(order, OpeningNamed)
         _check_named(order, facts, routes)
     elif order.iccid is not None:
         _check_card(facts, order, routes)
@@ -171,8 +210,9 @@ def check_opening(
 def check_home_of_card(order: Opening, facts: Facts, routing: Routing) -> None:
     """A card that is not in stock belongs where its IMSI is routed to; what is in stock has the
     home that it came with."""
-    if type(order) is not UserOpen or facts.card is not None or facts.number is None:
+    if type(order) is MemberActivate or facts.card is not None or facts.number is None:
         return
+    assert isinstance(order, OpeningNamed)
     check_home_of_imsi(order.imsi, facts.number.hlr, routing)
 
 
@@ -275,7 +315,7 @@ def _check_same_home(facts: Facts) -> None:
         raise BadRequest("HOME_HLR_DIFFERS", "number and card differ in home HLR", "iccid")
 
 
-def _check_named(order: UserOpen, facts: Facts, routes: Routes) -> None:
+def _check_named(order: OpeningNamed, facts: Facts, routes: Routes) -> None:
     """The card that the order names may be bound, and belongs to the number."""
     assert facts.number is not None, "checked before"
     if facts.card is not None:

@@ -7,7 +7,7 @@ the order ends without a command.
 """
 
 from collections.abc import Iterator, Sequence
-from typing import Final
+from typing import Final, TypeAlias, get_args
 
 from hlrd import limits, metrics
 from hlrd.domain import orders, publication
@@ -26,11 +26,10 @@ from hlrd.domain.orders.group import (
     PartnerMemberImport,
     PartnerProductPublish,
 )
-from hlrd.domain.orders.opening import MemberActivate
-from hlrd.domain.orders.work_order import WorkOrder
-from hlrd.domain.plans.group import EC_ROUTE_MISSING, EC_UNKNOWN, NOT_A_MEMBER, lacks_way
+from hlrd.domain.orders.work_order import OpeningMember, WorkOrder
+from hlrd.domain.plans.group import EC_UNKNOWN, NOT_A_MEMBER, lacks_way
 from hlrd.domain.plans.membership import lacks_ground
-from hlrd.domain.plans.plan import EC_NOT_READY, Routes
+from hlrd.domain.plans.plan import EC_NOT_READY, EC_ROUTE_MISSING, Routes
 from hlrd.domain.publication import Products
 from hlrd.domain.suspension import Level, Reason
 from hlrd.domain.turn import Wait
@@ -49,7 +48,10 @@ such a name. What brings both lines the orders of one user goes by the first: an
 not ready keeps all of them away, and an opening that has come takes those along that wait for it.
 """
 
-_WAITING_KINDS: Final = frozenset({"MEMBER_ACTIVATE", "MEMBER_PRODUCT_SUBSCRIBE"})
+_Waiting: TypeAlias = OpeningMember | MemberProductSubscribe
+_OPENINGS: Final = frozenset(get_args(OpeningMember))
+_WAITING: Final = frozenset(get_args(_Waiting))
+_WAITING_KINDS: Final = frozenset({"MEMBER_ACTIVATE", "MEMBER_OPEN", "MEMBER_PRODUCT_SUBSCRIBE"})
 
 _BEGUN: Final = frozenset({OrderState.EXECUTING, OrderState.SUCCEEDED})
 
@@ -97,7 +99,7 @@ class Groups:
         self, order: WorkOrder, user: User | None, facts: Facts, ahead: Sequence[OpenOrder]
     ) -> None:
         """Refuses what cannot become possible by waiting."""
-        if isinstance(order, MemberActivate):
+        if isinstance(order, OpeningMember):
             self._check_ready(order)
         elif isinstance(order, ECProductSubscribe | PartnerProductPublish):
             self._check_subscription(order)
@@ -134,7 +136,7 @@ class Groups:
             text = "members have the product; it goes when they have left"
             raise Conflict("EC_HAS_MEMBERS", text, "product")
 
-    def _check_ready(self, order: MemberActivate | MemberProductSubscribe) -> None:
+    def _check_ready(self, order: _Waiting) -> None:
         if not self.enterprises.is_known(order.ec_code):
             if self._policy.ec_unknown == "refuse":
                 raise NotFound("EC_UNKNOWN", EC_UNKNOWN.text, "ec_code")
@@ -167,8 +169,8 @@ class Groups:
         if held is not None:
             publication.choose(self._products.get(held.product, held.version), order.attributes)
 
-    def _is_ready(self, order: MemberActivate | MemberProductSubscribe) -> bool:
-        if isinstance(order, MemberActivate):
+    def _is_ready(self, order: _Waiting) -> bool:
+        if isinstance(order, OpeningMember):
             return not lacks_ground(order, self.enterprises, self._policy)
         return self.enterprises.active(order.ec_code, order.product) is not None
 
@@ -182,7 +184,7 @@ class Groups:
         return [
             entry.binding
             for entry in self._book
-            if isinstance(entry.order, MemberActivate)
+            if isinstance(entry.order, OpeningMember)
             and entry.order.ec_code == ec_code
             and entry.state in _BEGUN
             and entry.binding is not None
@@ -253,7 +255,8 @@ class Groups:
     def gate(self, entry: OpenOrder, lane: Lane) -> Wait | None:
         """Why the order whose turn it is does not begin; None once the wait is too long."""
         order = entry.order
-        if type(order) is MemberActivate:
+        if type(order) in _OPENINGS:
+            assert isinstance(order, OpeningMember)
             if not (self._is_strict or self.enterprises.is_known(order.ec_code)):
                 return None  # as it is at every site that has no group business
         elif type(order) is not MemberProductSubscribe:
@@ -265,7 +268,7 @@ class Groups:
         self._note(order.ec_code, lane.user_id, code)
         return Wait(code, until) if code else None
 
-    def _lack(self, order: MemberActivate | MemberProductSubscribe, lane: Lane) -> str:
+    def _lack(self, order: _Waiting, lane: Lane) -> str:
         if isinstance(order, MemberProductSubscribe):
             if lane.user is None:
                 return "" if lane.opening_failed else MEMBER_NOT_OPENED
@@ -305,8 +308,9 @@ class Groups:
 
     def line(self, order: WorkOrder, user: User | None) -> str:
         """Where an order is parked that would only wait here; empty for any other."""
-        if type(order) is not MemberActivate and type(order) is not MemberProductSubscribe:
+        if type(order) not in _WAITING:
             return ""
+        assert isinstance(order, _Waiting)
         if type(order) is MemberProductSubscribe and user is None:
             return _OPENING
         return "" if self._is_ready(order) else f"{_ENTERPRISE}{order.ec_code}"
@@ -321,7 +325,7 @@ class Groups:
         if kind not in _WAITING_KINDS:
             return ""
         order = orders.decode_stored(payload)
-        assert isinstance(order, MemberActivate | MemberProductSubscribe), "as its kind says"
+        assert isinstance(order, _Waiting), "as its kind says"
         if isinstance(order, MemberProductSubscribe) and not is_bound:
             return MEMBER_NOT_OPENED
         return "" if self._is_ready(order) else EC_NOT_READY.code

@@ -1,12 +1,13 @@
 """What an order takes before it is durable: a number, a card, and the key that came with it."""
 
 from functools import partial
+from typing import Final, get_args
 
 from hlrd import metrics
 from hlrd.domain.claim import card_of, number_of
 from hlrd.domain.errors import Conflict, Refusal
 from hlrd.domain.identity import ICCID, IMSI, MSISDN, Binding, CardKey, SealedKey
-from hlrd.domain.orders import Change, MemberActivate, SIMReplace, UserOpen
+from hlrd.domain.orders import Change, MemberActivate, OpeningNamed, SIMReplace
 from hlrd.domain.plans.plan import Routes
 from hlrd.domain.user import User
 from hlrd.engine import changes, eligibility
@@ -15,6 +16,8 @@ from hlrd.engine.segments import Segments
 from hlrd.pool.allocator import Allocator
 from hlrd.pool.draw import Drawn, Exhausted, Pending
 from hlrd.ports import Clash, Facts, Vault
+
+_BRINGING_KEYS: Final = frozenset({*get_args(OpeningNamed), SIMReplace})
 
 
 class Hand:
@@ -30,8 +33,9 @@ class Hand:
     def keep_key(self, entry: OpenOrder) -> None:
         """Take its Ki off the order, which is stored without it."""
         order = entry.order
-        if type(order) is not UserOpen and type(order) is not SIMReplace:
+        if type(order) not in _BRINGING_KEYS:
             return
+        assert isinstance(order, OpeningNamed | SIMReplace)
         if order.ki is not None and order.keyid is not None:
             self._keys[entry.id] = CardKey(order.ki, order.keyid, order.algorithm, order.card_type)
             order.ki = None
@@ -75,9 +79,9 @@ class Hand:
 
     def reserve(self, entry: OpenOrder, facts: Facts) -> Binding | Pending:
         """Take number and card: drawn, or those that the order names."""
-        if type(entry.order) is UserOpen:
+        if type(entry.order) is not MemberActivate:
+            assert isinstance(entry.order, OpeningNamed)
             return self._take(entry, entry.order, facts)
-        assert isinstance(entry.order, MemberActivate)
         drawn = self._draw(entry.order, facts)
         if isinstance(drawn, Pending):
             return drawn
@@ -136,7 +140,7 @@ class Hand:
             card=facts.card,
         )
 
-    def _take(self, entry: OpenOrder, order: UserOpen, facts: Facts) -> Binding:
+    def _take(self, entry: OpenOrder, order: OpeningNamed, facts: Facts) -> Binding:
         assert facts.number is not None, "checked before"
         msisdn, iccid, imsi = MSISDN(order.msisdn), ICCID(order.iccid), IMSI(order.imsi)
         if not self._allocator.take(msisdn=msisdn, iccid=iccid):

@@ -9,8 +9,10 @@ from hlrd.domain.identity import ICCID, IMSI, MSISDN
 from hlrd.domain.orders import (
     Change,
     MemberActivate,
+    MemberOpen,
     NumberChange,
     Opening,
+    OpeningNamed,
     SIMReplace,
     UserOpen,
     WorkOrder,
@@ -30,7 +32,7 @@ def wanted(entry: OpenOrder) -> Wanted:
     return Wanted(entry.id, entry.source, order.order_id, entry.user_id)
 
 
-def _for_opening(entry: OpenOrder, order: UserOpen) -> Wanted:
+def _for_opening(entry: OpenOrder, order: OpeningNamed) -> Wanted:
     return Wanted(
         entry.id, entry.source, order.order_id, entry.user_id,
         MSISDN(order.msisdn), IMSI(order.imsi), ICCID(order.iccid), _reservation_of(order),
@@ -89,6 +91,7 @@ def _for_change(entry: OpenOrder, order: Change) -> Wanted:
 
 _OF_ITS_OWN: Final[Mapping[type, Callable[[OpenOrder, Any], Wanted]]] = {
     UserOpen: _for_opening,
+    MemberOpen: _for_opening,
     MemberActivate: _for_member,
     SIMReplace: _for_change,
     NumberChange: _for_change,

@@ -4,6 +4,7 @@ from typing import Final
 
 from hlrd.config import ConfigError, Settings
 from hlrd.domain.group import GroupPlaces
+from hlrd.domain.role import Role
 
 _DIALECTS: Final = {
     "nationwide": "nationwide_management",
@@ -21,8 +22,23 @@ _DIALECTS: Final = {
 def group_places(settings: Settings) -> GroupPlaces:
     """Each part's NE: the one that is named, or the only one that could be meant."""
     found = {part: _part(settings, part, dialect) for part, dialect in _DIALECTS.items()}
-    relays = {"BBOSS": found.pop("bboss"), "BOSS1": found.pop("boss1")}
-    return GroupPlaces(**found, relays={route: ne for route, ne in relays.items() if ne})
+    relays = {"BBOSS": found["bboss"], "BOSS1": found["boss1"]}
+    return GroupPlaces(
+        nationwide=found["nationwide"],
+        class1=found["class1"],
+        gateway=found["gateway"],
+        province_platform=found["province_platform"],
+        province_management=found["province_management"],
+        relays={route: ne for route, ne in relays.items() if ne},
+        registry=found["registry"],
+        role_missing=role_missing(settings),
+    )
+
+
+def role_missing(settings: Settings) -> Role | None:
+    """That another hlrd plays."""
+    missing = set(Role).difference(settings.groups.roles)
+    return missing.pop() if missing else None
 
 
 def _part(settings: Settings, part: str, dialect: str) -> str:

@@ -51,7 +51,29 @@ PLATFORMS: Final = (
 RELAYS: Final = ("bboss_relay", "boss1_relay", "pboss_registry")
 KEYED: Final = frozenset({Operation.ADD_KEY, Operation.REPORT_MEMBER})
 
-REPORT: Final = Details(product="P100", version=1, ec_code="E1001", ec_name="示例集团")
+REPORT: Final = Details(
+    product="P100",
+    version=1,
+    ec_code="E1001",
+    ec_name="示例集团",
+    attributes={"product_class": "1", "services": "GPRS,SMS"},
+)
+REPORTED_PRODUCT: Final = Details(
+    product="P100",
+    version=1,
+    ec_code="E1001",
+    attributes={"apn": "example.iot", "product_class": "1"},
+)
+REPORTS: Final = {
+    Operation.SUBSCRIBE_EC: REPORT,
+    Operation.REPORT_MEMBER: REPORT,
+    Operation.SUBSCRIBE_MEMBER: REPORTED_PRODUCT,
+    Operation.UNSUBSCRIBE_MEMBER: REPORTED_PRODUCT,
+    Operation.CANCEL_REPORT: REPORT,
+    Operation.UNSUBSCRIBE_EC: REPORT,
+}
+"""In an order in which each takes effect."""
+
 SHEET: Final = Details(text="装机: 现场核对天线", attributes={"order": "17"})
 
 SUBSCRIPTION: Final = Details(
@@ -169,13 +191,7 @@ def _relay(dialect: str) -> Emulated:
     def start() -> Exchange:
         return Headquarters(Role(dialect), token=PASSWORD).exchange
 
-    life = (
-        Operation.SUBSCRIBE_EC,
-        Operation.REPORT_MEMBER,
-        Operation.CANCEL_REPORT,
-        Operation.UNSUBSCRIBE_EC,
-    )
-    return Emulated(start, HTTPRequests, life, details=dict.fromkeys(life, REPORT))
+    return Emulated(start, HTTPRequests, tuple(REPORTS), details=REPORTS)
 
 
 _RELATIONS: Final = (

@@ -34,9 +34,12 @@ MEMBER: Final = {
     "province": "HB",
     "ec_code": "E1001",
     "product": "P100",
+    "services": ["GPRS", "SMS"],
+    "product_class": 2,
     "key": KEY,
 }
-SUBSCRIPTION: Final = {"ec_name": "示例", "version": 1, "lead_province": "HB"}
+SUBSCRIPTION: Final = {"ec_name": "示例", "version": 1, "product_class": 2, "lead_province": "HB"}
+PRODUCT: Final = {"user_id": "1001", "ec_code": "E1001", "version": 1, "attributes": {"apn": "iot"}}
 SHEET: Final = {"kind": "work", "text": "现场核对", "order": "17"}
 
 
@@ -50,6 +53,9 @@ RESOURCES: Final = {
     "/health": Resource("/health", {}),
     "/ecs/E1001/products/P100": Resource("/ecs/{ec_code}/products/{product}", SUBSCRIPTION),
     "/members/1064900000001": Resource("/members/{msisdn}", MEMBER),
+    "/members/1064900000001/products/P100": Resource(
+        "/members/{msisdn}/products/{product}", PRODUCT
+    ),
     "/sheets/W17": Resource("/sheets/{number}", SHEET),
     "/sheets/F17": Resource("/sheets/{number}", {**SHEET, "kind": "fallout"}),
     "/sheets/W17/closing": Resource("/sheets/{number}/closing", {}),
@@ -76,7 +82,20 @@ VALUES: st.SearchStrategy[Any] = st.sampled_from(
     ]
 )
 FIELDS = st.sampled_from(
-    ["kind", "text", "order", "version", "ec_name", "partner_provinces", "imsi", "key", "product"]
+    [
+        "kind",
+        "text",
+        "order",
+        "version",
+        "ec_name",
+        "partner_provinces",
+        "product_class",
+        "imsi",
+        "key",
+        "product",
+        "services",
+        "attributes",
+    ]
 )
 FLAWS = st.none() | st.tuples(FIELDS | st.just("x"), VALUES | st.just("left out"))
 

@@ -16,13 +16,13 @@ from loadtest import jsonpeer
 from loadtest.eoms.core import Office, Word
 from loadtest.jsonpeer import Served, Work
 from loadtest.relay.core import Role
-from tests.adapters.conformance import KEY, KEYED, REPORT, SHEET, a_task, the_replies
+from tests.adapters.conformance import KEY, KEYED, REPORTS, SHEET, a_task, the_replies
 from tests.adapters.headquarters import Headquarters
 
 FOLDER: Final = Path(__file__).parents[1] / "transcripts"
 TOKEN: Final = "invented-token"
-DETAILS: Final = {"eoms": SHEET, "boss1_relay": REPORT}
-EACH: Final = pytest.mark.parametrize("dialect", list(DETAILS))
+DIALECTS_SHOWN: Final = ("eoms", "boss1_relay")
+EACH: Final = pytest.mark.parametrize("dialect", DIALECTS_SHOWN)
 
 _STEP: Final = re.compile(
     r"^## (?:(?P<how>send|read back) (?P<operation>\w+) (?P<transaction>\w+):[^\n]*\n"
@@ -102,7 +102,8 @@ def an_adapter(dialect: str) -> Adapter[Any]:
 
 def the_task(dialect: str, step: Step) -> Task:
     operation = Operation(step.operation)
-    return a_task(operation, transaction=step.transaction, details=DETAILS[dialect])
+    details = SHEET if dialect == "eoms" else REPORTS[operation]
+    return a_task(operation, transaction=step.transaction, details=details)
 
 
 def asked(adapter: Adapter[Any], task: Task, how: str) -> bytes:

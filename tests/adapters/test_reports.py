@@ -51,6 +51,8 @@ def test_a_report_carries_the_key_as_its_maker_encrypted_it(dialect: str) -> Non
         "province": "HB",
         "ec_code": "E1001",
         "product": "P100",
+        "services": ["GPRS", "SMS"],
+        "product_class": 1,
         "key": {"value": KI, "index": 3, "algorithm": "MILENAGE", "card_type": "USIM"},
     }
 

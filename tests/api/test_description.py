@@ -15,7 +15,7 @@ from hlrd.domain.errors import Refusal
 from hlrd.domain.fallout import FORCED, STEP_SKIPPED
 from hlrd.domain.orders import PROVINCES, Source
 from hlrd.domain.plans.plan import Mark
-from hlrd.engine.completion import FOLLOW_UP_MISSING
+from hlrd.engine.completion import FOLLOW_UP_MISSING, NUMBER_LOCKED
 from hlrd.engine.intake import REFUSAL_OF_CLASH
 from tests.api.client import World, a_world
 
@@ -122,7 +122,7 @@ def test_the_openapi_file_tells_orders_apart_by_exactly_the_kinds_there_are() ->
 
 
 def test_every_mark_of_a_receipt_is_told() -> None:
-    marks = {*Mark, FORCED, STEP_SKIPPED, FOLLOW_UP_MISSING}
+    marks = {*Mark, FORCED, STEP_SKIPPED, FOLLOW_UP_MISSING, NUMBER_LOCKED}
 
     assert [mark for mark in marks if f"| `{mark}` |" not in API] == []
 

@@ -174,7 +174,11 @@ def test_headquarters_is_told_of_class_1_before_any_platform() -> None:
     assert steps(plan)[0] == "bboss subscribeEC"
     assert "boss1" not in "".join(steps(plan))
     told = plan.stages[0][0].details
-    assert told.attributes == {"lead_province": "200", "partner_provinces": "280,571"}
+    assert told.attributes == {
+        "product_class": "1",
+        "lead_province": "200",
+        "partner_provinces": "280,571",
+    }
     assert plan.stages[1][0].details.attributes == {"product_class": "1"}
 
 
@@ -305,12 +309,13 @@ CLASS_1 = ["nation", "class1", "gateway"]
         (subscription(3, is_straight=True), ["nation"]),
     ],
 )
-def test_a_members_product_goes_from_the_hlr_by_its_class_to_the_gateway(
+def test_a_members_product_goes_from_headquarters_by_the_hlr_and_its_class_to_the_gateway(
     one: Subscription, platforms: list[str]
 ) -> None:
     plan = made(subscribe(), a_member(), having(one))
 
     assert steps(plan) == [
+        "boss1 subscribeMember",
         "hlr1 addFunction",
         "dsmp openRelation",
         "video subscribeMember",
@@ -333,6 +338,7 @@ def test_what_a_refusal_takes_back_never_touches_the_base_capability() -> None:
         "video unsubscribeMember",
         "dsmp closeRelation",
         "hlr1 removeFunction",
+        "boss1 unsubscribeMember",
     ]
 
 
@@ -348,6 +354,7 @@ def test_a_product_goes_off_the_other_way_round() -> None:
         "video unsubscribeMember",
         "dsmp closeRelation",
         "hlr1 removeFunction",
+        "boss1 unsubscribeMember",
     ]
     assert plan.user == a_member()
 
@@ -378,7 +385,8 @@ def test_a_member_leaves_with_what_it_had_of_the_enterprise_and_nothing_else() -
     plan = made(order, user, having(subscription()))
 
     assert steps(plan)[0] == "gateway unsubscribeMember"
-    assert steps(plan)[-2:] == ["hlr1 removeFunction", "boss1 cancelReport"]
+    last = ["hlr1 removeFunction", "boss1 unsubscribeMember", "boss1 cancelReport"]
+    assert steps(plan)[-3:] == last
     assert plan.user == a_member(held(own), member=None)
     assert plan.leaves_ec
 

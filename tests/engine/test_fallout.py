@@ -201,7 +201,7 @@ def test_a_roll_back_that_a_person_helped_over_a_step_locks_the_number() -> None
     stage.finish()
 
     assert last(stage).binding_end is BindingEnd.UNPROVEN
-    assert stage.receipts()[-1]["marks"] == ["STEP_SKIPPED"]
+    assert stage.receipts()[-1]["marks"] == ["STEP_SKIPPED", "NUMBER_LOCKED"]
 
 
 def test_a_roll_back_that_fails_again_is_a_fallout_again() -> None:

@@ -4,6 +4,7 @@ from collections.abc import Callable, Mapping
 from typing import Any, Final
 
 from hlrd.domain.orders import Source
+from tests.engine.stage import KI
 from tests.orders_page.bench import Bench, card, number
 
 Step = Callable[[Bench], object]
@@ -39,6 +40,16 @@ USER_OPEN: Final[Document] = {
     "imsi": card(1).imsi,
     "iccid": card(1).iccid,
     "services": ["GPRS", "SMS"],
+}
+MEMBER_OPEN: Final[Document] = {
+    "type": "MEMBER_OPEN",
+    **USER,
+    "imsi": card(99).imsi,
+    "iccid": card(99).iccid,
+    "ki": KI,
+    "keyid": 3,
+    "services": ["GPRS", "SMS"],
+    "ec_code": "EC1001",
 }
 PUBLISH: Final[Document] = {
     "type": "PRODUCT_PUBLISH",

@@ -13,7 +13,7 @@ from hlrd.domain.orders.header import (
     Service,
     Source,
 )
-from hlrd.domain.orders.opening import MemberActivate, UserOpen
+from hlrd.domain.orders.opening import MemberActivate, MemberOpen, UserOpen
 from hlrd.domain.orders.product import ProductPublish, ProductSubscribe, ProductUnsubscribe
 from hlrd.domain.orders.repair import NERepair
 from hlrd.domain.orders.standing import (
@@ -42,7 +42,13 @@ from hlrd.domain.orders.wire import (
     user_of,
     with_fields,
 )
-from hlrd.domain.orders.work_order import OfUser, Opening, WorkOrder
+from hlrd.domain.orders.work_order import (
+    OfUser,
+    Opening,
+    OpeningMember,
+    OpeningNamed,
+    WorkOrder,
+)
 
 __all__ = [
     "BEIJING",
@@ -52,12 +58,15 @@ __all__ = [
     "ECCodeText",
     "LeveledReason",
     "MemberActivate",
+    "MemberOpen",
     "NERepair",
     "NameText",
     "NoteText",
     "NumberChange",
     "OfUser",
     "Opening",
+    "OpeningMember",
+    "OpeningNamed",
     "OperatorResume",
     "OperatorSuspend",
     "OperatorText",

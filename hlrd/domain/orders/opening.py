@@ -35,8 +35,8 @@ class MemberActivate(UserHeader, tag="MEMBER_ACTIVATE", kw_only=True, forbid_unk
     reasons: LeveledReasons = msgspec.field(default_factory=list)  #: as of USER_OPEN
 
 
-class UserOpen(UserHeader, tag="USER_OPEN", kw_only=True, forbid_unknown_fields=True):
-    """用户开户: CRM names number and card; the key comes with the order or from the stock."""
+class NamedHeader(UserHeader, kw_only=True, forbid_unknown_fields=True):
+    """What names number and card; the key comes with the order or from the stock."""
 
     msisdn: MSISDNText
     imsi: IMSIText
@@ -48,3 +48,15 @@ class UserOpen(UserHeader, tag="USER_OPEN", kw_only=True, forbid_unknown_fields=
     services: Annotated[list[Service], Meta(min_length=1, max_length=3)]
     reservation: ReservationText | None = None  #: that has the number, and the card if any
     reasons: LeveledReasons = msgspec.field(default_factory=list)  #: stopped from the first moment
+
+
+class UserOpen(NamedHeader, tag="USER_OPEN", kw_only=True, forbid_unknown_fields=True):
+    """用户开户: CRM names number and card."""
+
+
+class MemberOpen(NamedHeader, tag="MEMBER_OPEN", kw_only=True, forbid_unknown_fields=True):
+    """成员网元开通: a member that a province reported, with number and card bound there."""
+
+    ec_code: ECCodeText
+    product_class: Annotated[int, Meta(ge=1, le=3)] = 1
+    route: Literal["BBOSS", "BOSS1"] = "BOSS1"  #: the relay that the report came by

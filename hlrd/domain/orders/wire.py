@@ -8,7 +8,7 @@ import hashlib
 import re
 from collections.abc import Mapping
 from datetime import datetime, timedelta
-from typing import Any, Final
+from typing import Any, Final, get_args
 
 import msgspec
 
@@ -26,11 +26,10 @@ from hlrd.domain.orders.change import (
 )
 from hlrd.domain.orders.group import OfEnterprise, PartnerMemberImport, normalize_group
 from hlrd.domain.orders.header import BEIJING, PROVINCES, UserHeader
-from hlrd.domain.orders.opening import UserOpen
 from hlrd.domain.orders.product import ProductPublish
 from hlrd.domain.orders.repair import NERepair
 from hlrd.domain.orders.standing import OfStateMaster, refuse_bad_word
-from hlrd.domain.orders.work_order import Opening, WorkOrder
+from hlrd.domain.orders.work_order import Opening, OpeningNamed, WorkOrder
 
 
 class _Typed(msgspec.Struct):
@@ -43,6 +42,7 @@ _OF_PRODUCT: Final = "product:"
 _OF_BATCH: Final = "batch:"
 _OF_EC: Final = "ec:"
 _OF_PARTNER: Final = "partner:"  #: a member of another province
+_BRINGING_KEYS: Final = frozenset({*get_args(OpeningNamed), SIMReplace})
 _PATH: Final = re.compile(r" - at `\$\.?(.*)`\Z")
 
 
@@ -206,8 +206,9 @@ def _normalize_opening(order: Opening) -> None:
 
 def _refuse_bad_key(order: WorkOrder) -> None:
     """Not of a stored order: its Ki is sealed, and its `keyid` stands alone."""
-    if not isinstance(order, UserOpen | SIMReplace):
+    if type(order) not in _BRINGING_KEYS:
         return
+    assert isinstance(order, OpeningNamed | SIMReplace)
     if (order.ki is None) != (order.keyid is None):
         raise BadRequest("KEY_INCOMPLETE", "ki and keyid come together or not at all", "keyid")
     if order.ki is not None and order.keyid is not None:

@@ -11,7 +11,7 @@ from hlrd.domain.orders.group import (
     PartnerMemberImport,
     PartnerProductPublish,
 )
-from hlrd.domain.orders.opening import MemberActivate, UserOpen
+from hlrd.domain.orders.opening import MemberActivate, MemberOpen, UserOpen
 from hlrd.domain.orders.product import ProductPublish, ProductSubscribe, ProductUnsubscribe
 from hlrd.domain.orders.repair import NERepair
 from hlrd.domain.orders.standing import (
@@ -26,10 +26,17 @@ from hlrd.domain.orders.standing import (
     VoluntarySuspend,
 )
 
-Opening = MemberActivate | UserOpen
+Opening = MemberActivate | MemberOpen | UserOpen
+OpeningNamed = MemberOpen | UserOpen
+"""… with number and card as upstream names them."""
+
+OpeningMember = MemberActivate | MemberOpen
+"""… who is a member of an enterprise."""
+
 ProductOrder = ProductPublish | ProductSubscribe | ProductUnsubscribe
 OfUser = (
     MemberActivate
+    | MemberOpen
     | UserOpen
     | ArrearsSuspend
     | PaymentResume

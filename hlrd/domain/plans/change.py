@@ -70,11 +70,15 @@ def _leave(stages: Stages, user: User, ground: Ground) -> None:
     for step in subscription.under_number_ended(user.products, ground.products, stages.places):
         stages.steps([step], Cause.RENUMBERED)
     stages.dsmp(Operation.CLOSE_RELATION, Cause.RENUMBERED)
+    for held in reversed(user.products):
+        membership.unsubscribe(held, user.member, stages, ground)
     membership.withdraw(user.member, stages, ground)
 
 
 def _enter(stages: Stages, user: User, ground: Ground) -> None:
     membership.report(user.member, stages, ground)
+    for held in user.products:
+        membership.subscribe(held, user.member, stages, ground)
     stages.dsmp(Operation.OPEN_RELATION, Cause.RENUMBERED)
     if user.level:
         stages.dsmp(Operation.PAUSE_RELATION, Cause.STOPPED)

@@ -1,5 +1,6 @@
 """Group business: what an enterprise has on the platforms, and what its members have of it."""
 
+import dataclasses
 from collections.abc import Iterable
 from typing import Final
 
@@ -12,10 +13,12 @@ from hlrd.domain.group import (
     PARTNER_PROVINCES,
     PRODUCT_CLASS,
     GroupPlaces,
+    Membership,
     Subscription,
 )
 from hlrd.domain.lifecycle import ECState
 from hlrd.domain.operation import NOBODY, Cause, Details, Operation
+from hlrd.domain.orders import Source
 from hlrd.domain.orders.group import (
     ECProductCancel,
     ECProductSubscribe,
@@ -26,17 +29,23 @@ from hlrd.domain.orders.group import (
     PartnerProductPublish,
 )
 from hlrd.domain.plans import membership, product, standing
-from hlrd.domain.plans.plan import EC_NOT_READY, TERMINATED_USER, Ground, Impossible, Mark, Plan
+from hlrd.domain.plans.plan import (
+    EC_NOT_READY,
+    EC_ROUTE_MISSING,
+    TERMINATED_USER,
+    Ground,
+    Impossible,
+    Mark,
+    Plan,
+)
 from hlrd.domain.plans.stages import Stages
 from hlrd.domain.product import Holding
+from hlrd.domain.role import Role
 from hlrd.domain.subscription import Step
 from hlrd.domain.user import User
 
 NO_CHANGE: Final = Plan((), None, (Mark.NO_CHANGE,))
 EC_UNKNOWN: Final = Impossible("EC_UNKNOWN", "hlrd was told of no such enterprise")
-EC_ROUTE_MISSING: Final = Impossible(
-    "EC_ROUTE_MISSING", "a platform of this class is not configured; see [groups]"
-)
 EC_PRODUCT_RENEWED: Final = Impossible(
     "EC_PRODUCT_RENEWED", "the enterprise subscribed after this order was taken; cancel that"
 )
@@ -47,7 +56,7 @@ NOT_A_MEMBER: Final = Impossible("NOT_A_MEMBER", "the user is no member of this 
 
 
 def subscribe_ec(order: ECProductSubscribe, _: User | None, ground: Ground) -> Plan | Impossible:
-    wanted, places = order.content(), ground.routes.groups
+    wanted, places = order.content(), _places_of(ground)
     if ground.enterprises.active(order.ec_code, order.product) == wanted:
         return NO_CHANGE
     if lacks_way(wanted, places):
@@ -62,7 +71,7 @@ def cancel_ec(order: ECProductCancel, _: User | None, ground: Ground) -> Plan | 
     """The other way round: the gateway closes first. What the enterprise has only since the order
     was taken, dated ahead, stays: members may have it.
     """
-    places = ground.routes.groups
+    places = _places_of(ground)
     found = ground.enterprises.find(order.ec_code, order.product)
     if found is None or found.state is ECState.PENDING:
         return NO_CHANGE
@@ -95,9 +104,19 @@ def import_partner_member(
 
 def lacks_way(wanted: Subscription, places: GroupPlaces) -> bool:
     """Whether somebody who must be told of it is not configured."""
+    if places.role_missing is Role.HQ and not places.upward(wanted.route):
+        return True
     if places.leaves_to_headquarters(wanted.product_class, wanted.route):
         return False
     return places.lacks(wanted.product_class, is_straight=wanted.is_straight)
+
+
+def _places_of(ground: Ground) -> GroupPlaces:
+    """PBOSS is not told what it said itself."""
+    places = ground.routes.groups
+    if ground.source != Source.PBOSS:
+        return places
+    return dataclasses.replace(places, relays={}, registry="")
 
 
 def _legs(wanted: Subscription, places: GroupPlaces) -> tuple[tuple[str, ...], ...]:
@@ -109,7 +128,7 @@ def _legs(wanted: Subscription, places: GroupPlaces) -> tuple[tuple[str, ...], .
         return legs
     if places.leaves_to_headquarters(wanted.product_class, wanted.route):
         return ((upward,),)
-    if wanted.product_class == 1:
+    if wanted.product_class == 1 or not legs:
         return (upward,), *legs
     return (upward, *legs[0]), *legs[1:]
 
@@ -124,7 +143,7 @@ def _steps(
 def _details(wanted: Subscription, *, is_upward: bool) -> Details:
     attributes = {PRODUCT_CLASS: str(wanted.product_class)}
     if is_upward:
-        attributes = {LEAD_PROVINCE: wanted.lead_province}
+        attributes[LEAD_PROVINCE] = wanted.lead_province
         if wanted.partner_provinces:
             attributes[PARTNER_PROVINCES] = ",".join(wanted.partner_provinces)
     return Details(
@@ -149,7 +168,7 @@ def subscribe_member(
         return NOT_A_MEMBER
     if held is None:
         return EC_NOT_READY
-    if ground.routes.groups.lacks(held.product_class, is_straight=held.is_straight):
+    if lacks_way_to(held, user.member, ground):
         return EC_ROUTE_MISSING
     offered = ground.products.get(held.product, held.version)
     try:
@@ -169,10 +188,11 @@ def unsubscribe_member(order: MemberProductUnsubscribe, user: User, ground: Grou
 
 
 def remove_member(order: MemberRemove, user: User, ground: Ground) -> Plan | Impossible:
-    """What the user has of the enterprise, then the list, then perhaps the user."""
+    """What the user has of the enterprise, then the list, then perhaps the user: surely where
+    headquarters has the network, since it closes whose report is withdrawn."""
     if user.member is not None and not _is_member(user, order.ec_code):
         return NOT_A_MEMBER
-    if order.terminate:
+    if order.terminate or (user.member is not None and not ground.routes.has_network):
         return standing.terminate(order, user, ground)
     if user.member is None or user.binding is None:
         return Plan((), user, (Mark.NO_CHANGE,))
@@ -181,9 +201,18 @@ def remove_member(order: MemberRemove, user: User, ground: Ground) -> Plan | Imp
     for old in reversed(_held_of(user, order.ec_code)):
         left = tuple(one for one in left if one is not old)
         stages.steps(subscription.leaving(old, left, ground.products, stages.places), Cause.CLOSED)
+        membership.unsubscribe(old, user.member, stages, ground)
     membership.withdraw(user.member, stages, ground)
     after = replace(user, products=left, member=None)
     return replace(stages.leading_to(after), leaves_ec=True)
+
+
+def lacks_way_to(held: Subscription, member: Membership | None, ground: Ground) -> bool:
+    """Whether somebody who must be told of a member's product is not configured."""
+    places = ground.routes.groups
+    if places.role_missing is Role.HQ and not (member and places.upward(member.route)):
+        return True
+    return places.lacks(held.product_class, is_straight=held.is_straight)
 
 
 def _is_member(user: User, ec_code: str) -> bool:

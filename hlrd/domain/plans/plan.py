@@ -20,6 +20,7 @@ from hlrd.domain.identity import Binding
 from hlrd.domain.operation import UNDO, Cause, Details, Task
 from hlrd.domain.policy import USUAL_POLICY, Policy
 from hlrd.domain.publication import Products
+from hlrd.domain.role import Role
 from hlrd.domain.user import User
 
 
@@ -40,13 +41,18 @@ class Routes:
     """What the site says for every plan: where tasks go that the binding does not decide, and which
     rules it chose."""
 
-    dsmp: str
-    templates: Mapping[str, Mapping[str, int]]  #: HLR -> services joined by "+" -> template number
+    dsmp: str  #: empty where headquarters has it
+    templates: Mapping[str, Mapping[str, int]]
+    """HLR -> services joined by "+" -> template number; any services of one at headquarters."""
     dialects: Mapping[str, str] = field(default_factory=dict)  #: of every NE
     platforms: frozenset[str] = frozenset()  #: NEs, beside the DSMP, that take products
     sheets: str = ""  #: the NE that takes work sheets; empty: none does
     groups: GroupPlaces = NO_GROUPS
     policy: Policy = USUAL_POLICY
+    has_network: bool = field(init=False)  #: HLRs and DSMP are commanded here; asked every order
+
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "has_network", self.groups.role_missing is not Role.HQ)
 
 
 class Plan(Struct, frozen=True, gc=False):
@@ -68,6 +74,9 @@ class Impossible:
 
 UNKNOWN_USER: Final = Impossible("USER_UNKNOWN", "the user was never opened, or its opening failed")
 EC_NOT_READY: Final = Impossible("EC_NOT_READY", "the enterprise has no such product, or not yet")
+EC_ROUTE_MISSING: Final = Impossible(
+    "EC_ROUTE_MISSING", "a platform or relay that it takes is not configured; see [groups]"
+)
 NO_MEMBER: Final = Impossible("DEPENDENCY_FAILED", "the member's opening failed, or never came")
 TERMINATED_USER: Final = Impossible("USER_TERMINATED", "the user is terminated")
 PRE_TERMINATED_USER: Final = Impossible(

@@ -7,6 +7,7 @@ from hlrd.domain import publication, subscription
 from hlrd.domain.errors import Conflict
 from hlrd.domain.operation import NOBODY, Cause
 from hlrd.domain.orders import ProductPublish, ProductSubscribe, ProductUnsubscribe
+from hlrd.domain.plans import membership
 from hlrd.domain.plans.plan import Ground, Impossible, Mark, Plan, Routes
 from hlrd.domain.plans.stages import Stages
 from hlrd.domain.product import Holding
@@ -23,7 +24,8 @@ def publish(order: ProductPublish, user: User | None, ground: Ground) -> Plan | 
             return Plan((), None, (Mark.NO_CHANGE,))
         return Impossible("PRODUCT_VERSION_OLD", f"version {active.version} is active by now")
     stages = Stages(NOBODY, ground)
-    stages.steps(subscription.relations_published(product, ground.routes.dsmp), Cause.ORDERED)
+    if ground.routes.has_network:
+        stages.steps(subscription.relations_published(product, ground.routes.dsmp), Cause.ORDERED)
     stages.at_once(subscription.platforms_published(product), Cause.ORDERED)
     return stages.leading_to(None)
 
@@ -39,6 +41,8 @@ def refuse_unfit(new: Holding, user: User, routes: Routes, products: Products) -
     if held is None and len(user.products) >= limits.USER_PRODUCTS_MAX:
         text = f"the user has {limits.USER_PRODUCTS_MAX} products"
         raise Conflict("PRODUCTS_OF_USER_FULL", text, "product")
+    if not routes.has_network:
+        return  # headquarters judges the rest
     product = products.get(new.product, new.version)
     if user.level and product.is_refused_on_stopped_line:
         text = "the product is not given to a stopped line; subscribe when it is resumed"
@@ -58,7 +62,8 @@ def subscribe(order: ProductSubscribe, user: User, ground: Ground) -> Plan | Imp
 
 
 def take_on(new: Holding, user: User, ground: Ground) -> Plan | Impossible:
-    """Switch on what it brings, paused where the line is stopped."""
+    """Headquarters first, if it is told; then switch on what it brings, paused where the line is
+    stopped."""
     if new in user.products:
         return Plan((), user, (Mark.NO_CHANGE,))
     try:
@@ -67,6 +72,7 @@ def take_on(new: Holding, user: User, ground: Ground) -> Plan | Impossible:
         return Impossible(refusal.code, refusal.detail)
     assert user.binding is not None, "a terminated user is unfit"
     stages = Stages(user.binding, ground)
+    membership.subscribe(new, user.member, stages, ground)
     for step in subscription.joining(new, user.products, ground.products, stages.places):
         stages.steps([step], Cause.ORDERED)
         pause = subscription.paused(step) if user.level else None
@@ -87,4 +93,5 @@ def give_up(old: Holding | None, user: User, ground: Ground) -> Plan:
     others = tuple(one for one in user.products if one is not old)
     stages = Stages(user.binding, ground)
     stages.steps(subscription.leaving(old, others, ground.products, stages.places), Cause.CLOSED)
+    membership.unsubscribe(old, user.member, stages, ground)
     return stages.leading_to(replace(user, products=others))

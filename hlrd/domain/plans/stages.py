@@ -100,4 +100,5 @@ def places_of(binding: Binding, routes: Routes) -> Places:
         routes.dsmp,
         routes.sheets,
         routes.groups,
+        routes.has_network,
     )

@@ -77,9 +77,11 @@ def terminate(order: UserTerminate | MemberRemove, user: User, ground: Ground) -
     while held:
         old = held.pop()
         stages.steps(subscription.closing(old, held, ground.products, stages.places), Cause.CLOSED)
-    stages.dsmp(Operation.CLOSE_RELATION, Cause.CLOSED)
-    stages.hlr(Operation.REMOVE_SUBSCRIBER, Cause.CLOSED)
-    stages.hlr(Operation.REMOVE_KEY, Cause.CLOSED)
+        membership.unsubscribe(old, user.member, stages, ground)
+    if ground.routes.has_network:
+        stages.dsmp(Operation.CLOSE_RELATION, Cause.CLOSED)
+        stages.hlr(Operation.REMOVE_SUBSCRIBER, Cause.CLOSED)
+        stages.hlr(Operation.REMOVE_KEY, Cause.CLOSED)
     membership.withdraw(user.member, stages, ground)
     plan = stages.leading_to(User(UserState.TERMINATED, None, suspension.NO_REASONS))
     return plan if user.member is None else replace(plan, leaves_ec=True)

@@ -7,7 +7,7 @@ from hlrd import limits
 from hlrd.domain.batch import Child, Template
 from hlrd.domain.errors import Refusal
 from hlrd.domain.identity import ICCID
-from hlrd.domain.orders import MemberActivate, Opening, UserOpen, WorkOrder
+from hlrd.domain.orders import MemberActivate, Opening, OpeningNamed, WorkOrder
 from hlrd.pool.simheader import BadLine
 from hlrd.runtime.batches.rowfile import Row
 from hlrd.store.batches import BatchRow
@@ -111,13 +111,13 @@ async def needs_of(orders: Sequence[WorkOrder], stock: Stock) -> list[Need | Non
         return [None] * len(orders)
     iccids = [order.iccid for order in openings if order.iccid is not None]
     homes = await stock.homes(iccids) if iccids else {}
-    numbers = [order.msisdn for order in openings if isinstance(order, UserOpen)]
+    numbers = [order.msisdn for order in openings if isinstance(order, OpeningNamed)]
     pools = await stock.pools(numbers) if numbers else {}
     return [_need_of(order, homes, pools) for order in orders]
 
 
 def _need_of(order: WorkOrder, homes: Mapping[str, str], pools: Mapping[str, str]) -> Need | None:
-    if isinstance(order, UserOpen) and order.reservation is None:
+    if isinstance(order, OpeningNamed) and order.reservation is None:
         pool, digits = pools.get(order.msisdn, ""), len(order.msisdn)
         return Need(pool, order.province, digits, None, None, False, True)
     if not isinstance(order, MemberActivate) or order.reservation is not None:

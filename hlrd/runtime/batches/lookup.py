@@ -10,6 +10,7 @@ from hlrd.domain.errors import Busy, Conflict, Refusal
 from hlrd.domain.identity import ICCID, IMSI, MSISDN, UserId
 from hlrd.domain.master import Masters
 from hlrd.domain.orders import Opening, WorkOrder
+from hlrd.domain.orders.group import MemberProductSubscribe
 from hlrd.domain.plans.plan import Routes
 from hlrd.domain.routing import RouteTable
 from hlrd.engine import eligibility
@@ -78,10 +79,13 @@ class BatchLookup:
     def _refuse(self, source: str, order: WorkOrder, fact: Facts) -> None:
         kind = BY_SHAPE[type(order)]
         eligibility.check_source(kind, source, order.province, self._masters)
+        eligibility.check_role(kind, order, self._routes)
         eligibility.check_reasons(order, source)
         if isinstance(order, Opening):
             eligibility.check_opening(order, fact.user, fact, self._routes, source)
             eligibility.check_home_of_card(order, fact, self._homes.routing)
+        elif type(order) is MemberProductSubscribe and fact.user is None:
+            return  # its opening may come behind it, and it waits for that
         elif kind.is_of_user:
             eligibility.check_user(order, fact.user)  # type: ignore[arg-type]
 

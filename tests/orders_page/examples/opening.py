@@ -6,7 +6,7 @@ from hlrd.domain.orders import Source
 from tests.engine.stage import KI
 from tests.orders_page.bench import card, number
 from tests.orders_page.case import Case, Example
-from tests.orders_page.ground import ACTIVATE, EC_READY, OPENED, USER_OPEN
+from tests.orders_page.ground import ACTIVATE, EC_READY, MEMBER_OPEN, OPENED, USER_OPEN
 
 EXAMPLES: Final = (
     Example(
@@ -31,6 +31,28 @@ EXAMPLES: Final = (
             Case("the `msisdn` is in use", {"msisdn": number(1)}, (OPENED,)),
             Case("it is born stopped for a reason that its source may not set",
                  {"reasons": [{"reason": "FRAUD", "level": 2}]}),
+        ),
+    ),
+    Example(
+        "MEMBER_OPEN",
+        "Opens a member at the home HLR that a province reported: PBOSS posts it to "
+        "the hlrd of headquarters, with the number and the card that the province bound and the "
+        "card's key. The number must be in a range of headquarters', so that its home is known. "
+        "Nothing is reported: the receipt goes back the way that the report came.",
+        "user active at the HLR, listed with its enterprise",
+        Source.PBOSS,
+        MEMBER_OPEN,
+        EC_READY,
+        "The enterprise has the product TRACK of class 1.",
+        (
+            Case("the enterprise has no active product of `product_class`, for `groups.wait_s`",
+                 {"product_class": 2}),
+            Case("the number is in use", {"user_id": "9003", "iccid": card(2).iccid,
+                                          "imsi": card(2).imsi}, (OPENED,)),
+            Case("the card is not in stock, and no `ki` is given",
+                 {"ki": None, "keyid": None}),
+            Case("the key is half of one", {"keyid": None}),
+            Case("the home HLR has no template for the `services`", {"services": ["VOICE"]}),
         ),
     ),
     Example(
