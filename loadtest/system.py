@@ -34,6 +34,12 @@ _JSON: Final = "application/json"
 _GRACE_S: Final = 1.0
 
 
+class Problem(Struct, frozen=True):
+    status: int
+    code: str
+    detail: str = ""
+
+
 class Declined(Exception):
     """What another system or a person asked for cannot be; answered as problem JSON."""
 
@@ -41,11 +47,9 @@ class Declined(Exception):
         super().__init__(f"{code}: {detail}")
         self.status, self.code, self.detail = status, code, detail
 
-
-class Problem(Struct, frozen=True):
-    status: int
-    code: str
-    detail: str = ""
+    @property
+    def problem(self) -> Problem:
+        return Problem(self.status, self.code, self.detail)
 
 
 class System(ABC):
@@ -203,5 +207,4 @@ async def _declining(request: web.Request, handler: Handler) -> web.StreamRespon
     try:
         return await handler(request)
     except Declined as declined:
-        problem = Problem(declined.status, declined.code, declined.detail)
-        return answer(problem, declined.status)
+        return answer(declined.problem, declined.status)
