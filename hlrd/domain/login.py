@@ -10,6 +10,10 @@ from dataclasses import dataclass
 from typing import Final
 
 
+_ROUNDING_S: Final = 1e-6
+"""What many small sums of a large time may be off by."""
+
+
 @dataclass(frozen=True, slots=True)
 class LockRules:
     lock_after: int  #: wrong passwords in a row, none later than `lock_s` after the one before it
@@ -104,7 +108,8 @@ class Bucket:
 
     def wait_s(self, full_at: float, now: float) -> float:
         """Until it has a whole token; 0 if it has."""
-        return max(0.0, full_at - now - (self.burst - 1) / self.per_s)
+        wait_s = full_at - now - (self.burst - 1) / self.per_s
+        return wait_s if wait_s > _ROUNDING_S else 0.0
 
     def taken(self, full_at: float, now: float) -> float:
         """When it is full again, one token less."""

@@ -229,7 +229,8 @@ def _record_of(stage: Stage, order_id: int) -> Any:
     one = stage.engine._book.orders[order_id]
     return Acceptance(
         one.id, one.source, one.order.order_id, one.kind.name, one.user_id, "op", "200",
-        one.priority, one.content_hash, orders.encode(one.order), one.received_at, None, one.binding,
+        one.priority, one.content_hash, orders.encode(one.order), one.received_at, one.session,
+        one.binding,
     )  # fmt: skip
 
 
