@@ -312,6 +312,16 @@ async def test_rows_for_users_are_held_against_the_users(rig: Rig) -> None:
     assert [fault[1] for fault in rig.faults(not_master)] == ["type"]
 
 
+async def test_products_of_members_may_come_before_those_are_opened(rig: Rig) -> None:
+    text = "user_id,ec_code,product\n1,EC1,TRACK\n"
+
+    batch = await rig.checked(
+        text, child="MEMBER_PRODUCT_SUBSCRIBE", common={}, source=Source.ESOP, order_id="P"
+    )
+
+    assert batch.faults == 0, rig.faults(batch)
+
+
 async def test_a_batch_is_cancelled_before_it_begins_and_holds_nothing(rig: Rig) -> None:
     ready = await rig.reaches(await rig.checked(members(1)), BatchState.READY)
 
