@@ -14,7 +14,7 @@ from msgspec import Meta, Struct
 
 from hlrd import limits
 from hlrd.api import body, wait
-from hlrd.api.acting import acting
+from hlrd.api.acting import acting, somebody
 from hlrd.api.auth import SOURCE, demand
 from hlrd.api.body import CSV, NDJSON
 from hlrd.api.patience import Patience
@@ -63,7 +63,7 @@ class ResultsQuery(Struct, forbid_unknown_fields=True):
 
 
 class Ordered(Struct, forbid_unknown_fields=True):
-    operator_id: OperatorText = "OPS"
+    operator_id: OperatorText | None = None  #: absent: the operator of the token, or OPS
 
 
 class BatchRoutes:
@@ -154,7 +154,7 @@ class BatchRoutes:
             request,
             action,
             f"batch:{batch.id}",
-            actor=wish.operator_id,
+            actor=wish.operator_id or somebody(request),
             order=batch.work_order,
             before={"state": str(batch.state)},
         ):

@@ -9,7 +9,7 @@ from msgspec import Struct
 
 from hlrd import limits, metrics
 from hlrd.api import body, wait
-from hlrd.api.acting import acting
+from hlrd.api.acting import acting, somebody
 from hlrd.api.auth import demand
 from hlrd.api.elements import Elements, ElementText
 from hlrd.api.patience import Patience
@@ -36,13 +36,13 @@ class Home(Struct, forbid_unknown_fields=True):
 
     province: ProvinceText
     hlr: ElementText | None = None  #: absent: as the routes say of its cards
-    operator_id: OperatorText = "OPS"  #: who imports it
+    operator_id: OperatorText | None = None  #: who imports it; absent: of the token, or OPS
 
 
 class Cancel(Struct, forbid_unknown_fields=True):
     """Query of DELETE /v1/sim-imports/{id}."""
 
-    operator_id: OperatorText = "OPS"
+    operator_id: OperatorText | None = None
 
 
 class ImportRoutes:
@@ -73,11 +73,12 @@ class ImportRoutes:
         body.media_type(request, body.CSV, charsets=body.CHINESE)
         metrics.ORDERS_RECEIVED.labels(SIM_LOT.name, Source.OPS).inc()
         bytes_expected = body.expected_bytes(request, limits.SIM_FILE_BYTES_MAX)
+        who = home.operator_id or somebody(request)
         async with acting(
             request,
             Action.IMPORT_START,
             f"stock:{home.province}",
-            actor=home.operator_id,
+            actor=who,
             after={"hlr": home.hlr, "bytes": request.content_length},
         ):
             row = await self._imports.receive(
@@ -85,7 +86,7 @@ class ImportRoutes:
                 bytes_expected=bytes_expected,
                 province=home.province,
                 hlr=home.hlr or "",
-                operator_id=home.operator_id,
+                operator_id=who,
             )
         async with self._patience.at_most(wait.asked_s(request, usual_s=limits.SIM_IMPORT_WAIT_S)):
             row = await self._imports.until_over(row)
@@ -114,16 +115,16 @@ class ImportRoutes:
 
     async def cancel(self, request: web.Request) -> web.Response:
         demand(request, Source.OPS)
-        wish = parse(request, Cancel)
+        who = parse(request, Cancel).operator_id or somebody(request)
         old = await self._import(request)
         async with acting(
             request,
             Action.IMPORT_CANCEL,
             f"import:{old.id}",
-            actor=wish.operator_id,
+            actor=who,
             before={"state": old.state, "lot": old.lot},
         ):
-            row = await self._imports.cancel(old.id, wish.operator_id)
+            row = await self._imports.cancel(old.id, who)
         return _shown(row, status=202)
 
     async def _import(self, request: web.Request) -> ImportRow:

@@ -9,9 +9,10 @@ from msgspec import Struct
 
 from hlrd import limits
 from hlrd.api import body
-from hlrd.api.acting import acting
+from hlrd.api.acting import acting, refuse_another
 from hlrd.api.auth import demand
 from hlrd.api.body import JSON, NDJSON, Bodies
+from hlrd.api.operators import demand_right
 from hlrd.api.problem import TooLarge
 from hlrd.api.seam import Reconciler, StateMasters
 from hlrd.api.shown import shown
@@ -21,6 +22,7 @@ from hlrd.domain.errors import BadRequest, NotFound
 from hlrd.domain.master import Master
 from hlrd.domain.orders import PROVINCES, OperatorText, Source, refusal_of
 from hlrd.domain.reconciliation import Comparison, Said
+from hlrd.domain.rights import READ
 
 _PATH: Final = "/v1/state-masters"
 _ONE: Final = _PATH + "/{province}"
@@ -115,6 +117,8 @@ class MasterRoutes:
             said = _said(document)
         repairs = asked.repair == "yes"
         if not repairs:
+            refuse_another(request, asked.operator_id)
+            await demand_right(request, READ, f"province:{province}")
             return shown(await self._compare(province, said, asked.operator_id, repairs=False))
         async with acting(
             request,

@@ -10,6 +10,7 @@ from hlrd.runtime.audit import AuditWriter
 from hlrd.runtime.fallout.office import FalloutOffice
 from hlrd.runtime.fallout.turn import Turn
 from hlrd.runtime.master import StateMasters
+from hlrd.runtime.operators.desk import OperatorDesk
 from hlrd.runtime.reconcile import Reconciler
 from hlrd.store.audit_trail import AuditBook
 from hlrd.store.connection import Pool
@@ -25,6 +26,7 @@ class Staff:
     reconciler: Reconciler
     halts: HaltStore
     fallouts: FalloutOffice
+    operators: OperatorDesk
 
     async def recover(self, core: Core) -> None:
         """Before the open orders are: they stand under what was decided."""
@@ -47,6 +49,7 @@ def build_staff(site: Site, pool: Pool, core: Core, *, epoch: int) -> Staff:
         Reconciler(book, masters=core.masters, intake=core.engine),
         HaltStore(pool),
         _fallouts(site, pool, core, trail=trail, epoch=epoch),
+        OperatorDesk(wall=site.clock.wall, monotonic=site.clock.monotonic),
     )
 
 

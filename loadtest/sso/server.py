@@ -156,6 +156,20 @@ class Server(System):
             web.put("/down", self._set_down),
         ]
 
+    def rotate(self, *, keep: bool) -> str:
+        """The id of the key that signs from now on."""
+        kid = self.sso.rotate(keep=keep)
+        self._publish()
+        return kid
+
+    def fall(self, down: Down) -> None:
+        """Or rise again."""
+        self.down = down
+        if down.on:
+            self._is_up.clear()
+        else:
+            self._is_up.set()
+
     def stats(self) -> Mapping[str, Any]:
         return {**asdict(self.sso.counters), "down": self.down.how if self.down.on else ""}
 
@@ -289,9 +303,7 @@ class Server(System):
             raise Declined(400, "PERSON_INVALID", str(error)) from None
 
     async def _rotate(self, request: web.Request) -> web.Response:
-        kid = self.sso.rotate(keep=(await body_of(request, Rotation)).keep)
-        self._publish()
-        return answer({"kid": kid})
+        return answer({"kid": self.rotate(keep=(await body_of(request, Rotation)).keep)})
 
     async def _set_lifetime(self, request: web.Request) -> web.Response:
         wanted = await body_of(request, Lifetime)
@@ -301,11 +313,7 @@ class Server(System):
         return answer(wanted)
 
     async def _set_down(self, request: web.Request) -> web.Response:
-        self.down = await body_of(request, Down)
-        if self.down.on:
-            self._is_up.clear()
-        else:
-            self._is_up.set()
+        self.fall(await body_of(request, Down))
         return answer(self.down)
 
     async def end(self) -> None:
