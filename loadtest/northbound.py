@@ -204,8 +204,6 @@ class Channel:
                 self.counters.logins += 1
                 self._note(LOGGED_IN, f"认证通过 {session.session}", is_answer=True)
                 return session
-            if status == 404 or b"TOKEN_MISSING" in content:  # a daemon without sessions
-                return Session("static", self._account.password, heartbeat_s=3600.0)
             if 400 <= status < 500 and status not in _WAITS:
                 refusal = msgspec.json.decode(content, type=Refusal)
                 self._note(LOGGED_IN, refusal.code, is_answer=True)
