@@ -32,6 +32,9 @@ OperatorOption = Annotated[
     list[str] | None, typer.Option("--operator", help="NAME=RIGHT,RIGHT of the local table.")
 ]
 SsoOption = Annotated[str, typer.Option("--sso", help="URL of the SSO; none: there is no UI.")]
+SsoTokenEnvOption = Annotated[
+    str, typer.Option(help="Variable that holds the token by which the SSO knows the system.")
+]
 SendsOption = Annotated[Sends, typer.Option("--backup-sends", help="Under the scheme backup.")]
 RunOption = Annotated[str, typer.Option("--run", help="In each order id; else by the time.")]
 
@@ -53,7 +56,15 @@ def account_of(user: str, password_env: str) -> Account:
 
 
 def portal_of(
-    sso: str, *, authorization: Authorization, operators: Sequence[str] | None
+    sso: str,
+    *,
+    token_env: str,
+    authorization: Authorization,
+    operators: Sequence[str] | None,
 ) -> PortalSettings:
-    is_central = authorization is Authorization.CENTRAL
-    return PortalSettings(sso.rstrip("/"), is_central=is_central, rights=rights_of(operators))
+    return PortalSettings(
+        sso.rstrip("/"),
+        password_of("", token_env),
+        is_central=authorization is Authorization.CENTRAL,
+        rights=rights_of(operators),
+    )

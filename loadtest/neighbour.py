@@ -5,6 +5,7 @@ from typing import Any, Final
 
 import aiohttp
 import msgspec
+from aiohttp import hdrs
 
 from loadtest.message import Messages
 from loadtest.system import Declined
@@ -25,9 +26,17 @@ class Neighbour:
     does not answer."""
 
     def __init__(
-        self, http: aiohttp.ClientSession, url: str, *, me: str, it: str, messages: Messages
+        self,
+        http: aiohttp.ClientSession,
+        url: str,
+        *,
+        me: str,
+        it: str,
+        messages: Messages,
+        token: str = "",
     ) -> None:
         self.url = url.rstrip("/")
+        self._headers = {hdrs.AUTHORIZATION: f"Bearer {token}"} if token else {}
         self._http = http
         self._me = me
         self._it = it
@@ -50,7 +59,7 @@ class Neighbour:
         data = None if body is None else msgspec.json.encode(body)
         try:
             async with self._http.request(
-                method, self.url + path, data=data, timeout=_TIMEOUT
+                method, self.url + path, data=data, headers=self._headers, timeout=_TIMEOUT
             ) as response:
                 content = await response.read()
         except (aiohttp.ClientError, TimeoutError, OSError) as error:

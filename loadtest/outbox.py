@@ -85,7 +85,7 @@ class Outbox:
             try:
                 return await self._deliver(batch[0].path, batch)
             except Declined as declined:
-                if declined.status != 503:
+                if declined.status < 500:
                     raise
                 self.tries_failed += 1
                 await asyncio.sleep(_AGAIN_S)

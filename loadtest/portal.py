@@ -8,6 +8,7 @@ An operation is carried out at hlrd's staff API, with the operator's own token.
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Final
+from urllib.parse import quote
 
 import aiohttp
 import msgspec
@@ -19,6 +20,9 @@ from loadtest.neighbour import Neighbour, Words
 from loadtest.system import Declined, answer, body_of
 
 COOKIE: Final = "sso"
+
+_JSON: Final = "application/json"
+_TIMEOUT: Final = aiohttp.ClientTimeout(total=30, sock_connect=5)
 
 OPERATIONS: Final[Mapping[str, tuple[str, str]]] = {
     "read": ("GET", "/v1/work-orders/{subject}"),
@@ -32,6 +36,7 @@ OPERATIONS: Final[Mapping[str, tuple[str, str]]] = {
 """What the UI offers: the right that it takes, and the request to hlrd."""
 
 _LOOK: Final = Words("cookie认证请求", "cookie认证结果")
+_TOKEN: Final = Words("操作员令牌请求", "操作员令牌")
 _AUTHORIZE: Final = Words("鉴权请求", "鉴权结果")
 _ACT: Final = Words("操作指令执行", "返回操作结果")
 
@@ -39,12 +44,18 @@ _ACT: Final = Words("操作指令执行", "返回操作结果")
 @dataclass(frozen=True, slots=True)
 class PortalSettings:
     sso: str = ""  #: URL; empty: there is no UI
+    sso_token: str = field(default="", repr=False)  #: by which the SSO knows the system
     is_central: bool = False  #: rights are the SSO's to give (scheme 2), not the table's (scheme 1)
     rights: Mapping[str, frozenset[str]] = field(default_factory=dict)  #: by operator
 
 
 class Who(Struct):
-    operator: str
+    valid: bool
+    operator: str | None = None
+
+
+class Issued(Struct):
+    token: str
 
 
 class Allowed(Struct):
@@ -71,7 +82,9 @@ class Portal:
         self._hlrd = hlrd.rstrip("/")
         self._messages = messages
         self._me = me
-        self._sso = Neighbour(http, settings.sso, me=me, it=Party.SSO, messages=messages)
+        self._sso = Neighbour(
+            http, settings.sso, me=me, it=Party.SSO, messages=messages, token=settings.sso_token
+        )
 
     def routes(self) -> Sequence[web.RouteDef]:
         if not self._settings.sso:
@@ -81,10 +94,11 @@ class Portal:
     async def _enter(self, request: web.Request) -> web.Response:
         """The page shows what the operator may do."""
         self._messages.note(Party.CRM_UI, self._me, "输入URL", str(request.rel_url))
-        if COOKIE not in request.cookies:
-            self._messages.note(self._me, Party.CRM_UI, "重定向到SSO portal", is_answer=True)
-            raise web.HTTPFound(f"{self._settings.sso}/login")
         operator = await self._operator(request)
+        if operator is None:
+            self._messages.note(self._me, Party.CRM_UI, "重定向到SSO portal", is_answer=True)
+            back = quote(str(request.url), safe="")
+            raise web.HTTPFound(f"{self._settings.sso}/login?return={back}")
         allowed = [right for right in OPERATIONS if await self._may(operator, right, "ui")]
         self._messages.note(
             self._me, Party.CRM_UI, "返回可操作的业务界面", " ".join(allowed), is_answer=True
@@ -98,6 +112,8 @@ class Portal:
         self._messages.note(Party.CRM_UI, self._me, "业务操作", f"{asked.right} {asked.subject}")
         try:
             operator = await self._operator(request)
+            if operator is None:
+                raise Declined(401, "COOKIE_INVALID", "log in at the SSO")
             if not await self._may(operator, asked.right, asked.subject):
                 raise Declined(403, "RIGHT_MISSING", f"{operator} may not {asked.right}")
             status, content = await self._act(request, asked)
@@ -110,11 +126,14 @@ class Portal:
     def _show(self, result: str) -> None:
         self._messages.note(self._me, Party.CRM_UI, "返回操作结果", result, is_answer=True)
 
-    async def _operator(self, request: web.Request) -> str:
-        """Raises Declined with 401 for a cookie that the SSO does not know."""
-        cookie = request.cookies.get(COOKIE, "")
+    async def _operator(self, request: web.Request) -> str | None:
+        """None without a cookie that the SSO knows."""
+        cookie = request.cookies.get(COOKIE)
+        if cookie is None:
+            return None
         said = await self._sso.ask("POST", "/cookies/verify", {"cookie": cookie}, words=_LOOK)
-        return msgspec.convert(said, Who).operator
+        who = msgspec.convert(said, Who)
+        return who.operator if who.valid else None
 
     async def _may(self, operator: str, right: str, subject: str) -> bool:
         if not self._settings.is_central:
@@ -129,11 +148,17 @@ class Portal:
     async def _act(self, request: web.Request, asked: Asked) -> tuple[int, Any]:
         method, template = OPERATIONS[asked.right]
         path = template.format(subject=asked.subject)
-        token = {hdrs.AUTHORIZATION: request.headers.get(hdrs.AUTHORIZATION, "")}
+        cookie = {"cookie": request.cookies[COOKIE]}
+        issued = await self._sso.ask("POST", "/tokens", cookie, words=_TOKEN)
+        token = {
+            hdrs.AUTHORIZATION: f"Bearer {msgspec.convert(issued, Issued).token}",
+            hdrs.CONTENT_TYPE: _JSON,
+        }
         self._messages.note(self._me, Party.HLRD, _ACT.request, f"{asked.right} {asked.subject}")
+        data = None if asked.body is None else msgspec.json.encode(asked.body)
         try:
             async with self._http.request(
-                method, self._hlrd + path, json=asked.body, headers=token
+                method, self._hlrd + path, data=data, headers=token, timeout=_TIMEOUT
             ) as response:
                 status, content = response.status, msgspec.json.decode(await response.read())
         except (aiohttp.ClientError, TimeoutError, OSError) as error:

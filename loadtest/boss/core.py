@@ -149,7 +149,7 @@ class BOSS:
     def _remember(self, asked: Booking) -> None:
         """What was booked by an order, so that it can be taken back."""
         order = Order(asked.order_id, asked.action, asked.operator_id, asked.user_id, [])
-        order.subject = asked.product
+        order.subject, order.opened_at = asked.product, self.clock()
         order.finish(now=self.clock())
         if self.orders.get(asked.order_id) is None:
             self._add(order)

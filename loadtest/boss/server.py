@@ -57,8 +57,8 @@ from loadtest.boss.rows import (
 from loadtest.front import Front, Settings, user_row
 from loadtest.message import Party
 from loadtest.neighbour import Words
-from loadtest.outbox import Parcel
-from loadtest.paper import Answer, Orders
+from loadtest.outbox import ROOM_PARCELS, Parcel
+from loadtest.paper import ORDERS_MAX, Answer, Orders
 from loadtest.standing import Sends
 from loadtest.system import Declined, answer, body_of
 
@@ -187,8 +187,7 @@ class Server(Front):
         chunk = CONTROL_CHUNK if asked.rate is None else max(1, int(asked.rate * _TICK_S))
         started_s = time.monotonic()
         for at in range(0, len(suspects), chunk):
-            await self.to_hlrd.room()
-            await self.to_peer.room()
+            await self._until_there_is_room()
             self.core.control(
                 run,
                 suspects[at : at + chunk],
@@ -198,6 +197,12 @@ class Server(Front):
             )
             due_s = 0.0 if asked.rate is None else (at + chunk) / asked.rate
             await asyncio.sleep(max(0.0, started_s + due_s - time.monotonic()))
+
+    async def _until_there_is_room(self) -> None:
+        await self.to_hlrd.room()
+        await self.to_peer.room()
+        while self.core.orders.open_count >= ORDERS_MAX - ROOM_PARCELS:
+            await asyncio.sleep(_TICK_S)
 
     async def _get_credit_control(self, request: web.Request) -> web.Response:
         run = self.core.runs.get(request.match_info["run"])

@@ -17,6 +17,7 @@ from loadtest.frontcli import (
     RunOption,
     SendsOption,
     SsoOption,
+    SsoTokenEnvOption,
     account_of,
     masters_of,
     portal_of,
@@ -38,6 +39,7 @@ def main(
     master: MasterOption = None,
     backup_sends: SendsOption = Sends.BOSS,
     sso: SsoOption = "",
+    sso_token_env: SsoTokenEnvOption = "",
     authorization: AuthorizationOption = Authorization.LOCAL,
     operator: OperatorOption = None,
     run_id: RunOption = "",
@@ -50,7 +52,9 @@ def main(
         account=account_of(account, password_env),
         masters=masters_of(master),
         sends=backup_sends,
-        portal=portal_of(sso, authorization=authorization, operators=operator),
+        portal=portal_of(
+            sso, token_env=sso_token_env, authorization=authorization, operators=operator
+        ),
         run=run_id,
     )
     run(lambda: Server(settings), host=host, port=port, control_port=control_port)

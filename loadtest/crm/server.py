@@ -25,8 +25,8 @@ items of the latter path then name their "user_id" and the path is `POST /subscr
 GET /ui                           F02, F03: 302 to the SSO's login without its cookie; with it
                                   {"operator", "operations": [right, …]}
 POST /ui/operations               {"right", "subject", "body"?}: cookie checked, authorized, then
-                                  done at hlrd's staff API with the operator's own token (the
-                                  request's Authorization); {"status", "content"} of hlrd
+                                  done at hlrd's staff API with the operator's own token, which
+                                  the SSO gives for the cookie; {"status", "content"} of hlrd
 
 To look up: GET /orders/{order_id} {"order_id", "act", "operator_id", "user_id", "subject",
 "state" (open, reversing, closed), "result" ("", succeeded, failed, reversed), "code", "text",
