@@ -309,7 +309,8 @@ class Roster(Generic[R]):
             return  # a look at the primary, which is no worse than was known
         setback = self._setback(session, cause, now, was_opening=was_opening)
         if setback is not None:
-            self.backoff.set_back(setback, now, jitter=self._chance.random())
+            jitter = self._chance.random()
+            self.backoff.set_back(setback, now, jitter=jitter, began=session.logged_in_at)
         if cause in FAULTS:
             self._faulted(now)
             self._look_elsewhere(session, now)

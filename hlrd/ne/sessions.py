@@ -4,6 +4,7 @@ Throughput is sessions over latency, so sessions follow the queue: up at once, d
 idleness. Decided here from counts, without a socket; done by the driver.
 """
 
+import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 from enum import Enum
@@ -59,11 +60,12 @@ FORGIVEN_S: Final = 10.0
 class Backoff:
     """When the next session may be opened, after setbacks in a row. `now` is monotonic seconds."""
 
-    __slots__ = ("last", "setbacks", "until")
+    __slots__ = ("_set_at", "last", "setbacks", "until")
 
     def __init__(self) -> None:
         self.setbacks = 0  #: in a row
         self.until = 0.0
+        self._set_at = 0.0  #: when `last` was
         self.last: Setback | None = None  #: the one that `until` is of
 
     def proved(self, now: float) -> None:
@@ -74,8 +76,15 @@ class Backoff:
         if self.last is Setback.FAULT:
             self.until = 0.0
 
-    def set_back(self, setback: Setback, now: float, *, jitter: float) -> None:
-        """`jitter` in [0, 1): the wait is between half and all of its ceiling."""
+    def set_back(
+        self, setback: Setback, now: float, *, jitter: float, began: float = math.inf
+    ) -> None:
+        """`jitter` in [0, 1): the wait is between half and all of its ceiling. `began`: when the
+        try began. One from before the last setback is no try after it: an NE that goes down with
+        ten sessions has hung up once, not ten times in a row.
+        """
+        if setback is self.last and began < self._set_at:
+            return
         if self.last is Setback.STOLEN and now >= self.until + FORGIVEN_S:
             self.setbacks = 0
         first_s, longest_s = setback.value
@@ -85,6 +94,7 @@ class Backoff:
         if until > self.until:
             self.until = until
             self.last = setback
+            self._set_at = now
 
     def start_over(self) -> None:
         """What set us back is no more: another account or address."""

@@ -362,6 +362,24 @@ async def test_work_goes_on_within_a_second_of_the_return_of_the_ne(
     assert rig.driver.show()["breaker"] == {"state": "closed", "faults": 0}
 
 
+async def test_an_ne_that_went_down_with_many_young_sessions_is_used_as_soon_as_it_is_back(
+    peer: Peer, a_rig: MakeRig
+) -> None:
+    """All of them are hung up on soon after their logins, which is nobody else's login."""
+    rig = await a_rig(sessions_min=12, sessions_max=12)
+    await until(lambda: rig.sessions("idle") == 12)
+    rig.give(*(a_command(number) for number in range(12)))
+    await until(lambda: len(rig.answers) == 12)
+
+    await peer.stop()
+    await until(lambda: rig.ends("hung_up") == 12)
+    await peer.start()
+    rig.give(a_command(12))
+    await until(lambda: 12 in rig.answers, within_s=2.0)
+
+    assert rig.verdicts() == {Verdict.DONE: 13}
+
+
 async def test_the_breaker_closes_on_a_sign_of_life_and_not_on_a_connect(
     peer: Peer, a_rig: MakeRig
 ) -> None:

@@ -91,6 +91,21 @@ def test_the_wait_after_setbacks_doubles_up_to_a_limit(setback: Setback) -> None
     assert waits[-1] == pytest.approx(longest_s)
 
 
+@pytest.mark.parametrize("setback", list(Setback))
+def test_tries_that_were_under_way_together_are_set_back_once(setback: Setback) -> None:
+    """An NE that goes down hangs up on all its young sessions: that is no ten stolen logins."""
+    backoff = Backoff()
+
+    for session in range(10):
+        backoff.set_back(setback, NOW + session * 0.001, jitter=1.0, began=NOW - 5.0)
+
+    assert backoff.setbacks == 1
+    assert backoff.until == pytest.approx(NOW + setback.value[0])
+
+    backoff.set_back(setback, NOW + 2.0, jitter=1.0, began=NOW + 1.0)
+    assert backoff.setbacks == 2
+
+
 @given(st.floats(0.0, 0.999), st.integers(0, 20))
 def test_jitter_leaves_at_least_half_of_the_wait(jitter: float, before: int) -> None:
     backoff = Backoff()
