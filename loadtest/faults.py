@@ -167,6 +167,11 @@ class Faults:
         """Only a one-shot that names the login; neither dice nor rate count logins."""
         return self._shot(command, is_named=True) if self._once else None
 
+    def befalls_sent(self, command: str) -> Fault | None:
+        """What happens to a command that this system itself sends: the rate does not count those,
+        nor does a one-shot that names none."""
+        return self._shot(command, is_named=True) or self._draw()
+
     def refuses_login(self) -> bool:
         chance = self.profile.chance.refuse_login
         return self.profile.refuse_logins or (chance > 0.0 and self._random.random() < chance)

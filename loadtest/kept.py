@@ -5,7 +5,7 @@ answered. It is not flushed to the disk: the machine itself may not fail.
 """
 
 import os
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from pathlib import Path
 
 
@@ -27,6 +27,17 @@ class Kept:
         whole = content.rfind(b"\n") + 1
         os.ftruncate(self._fd, whole)
         return iter(content[:whole].splitlines())
+
+    def rewrite(self, lines: Iterable[bytes]) -> None:
+        """Have these in the place of all that were kept; a kill leaves the one or the other."""
+        if self.path is None:
+            return
+        fresh = self.path.with_name(f"{self.path.name}.new")
+        fd = os.open(fresh, os.O_WRONLY | os.O_APPEND | os.O_CREAT | os.O_TRUNC, 0o600)
+        _write_all(fd, b"".join(line + b"\n" for line in lines))
+        os.replace(fresh, self.path)
+        os.close(self._fd)
+        self._fd = fd
 
     def add(self, line: bytes) -> None:
         """Kept at the next `flush`, which must come before the answer."""

@@ -96,6 +96,9 @@ class System(JSONCore):
     def put(self, record: Record) -> None:
         self._held.put(record)
 
+    def province_of(self, resource: str, told: Content | None = None) -> str:
+        return self._held.province_of(resource, told)
+
     def ordered(self, resource: str, key: str, order_id: str) -> Record | None:
         """Headquarters' hlrd has taken the order for a change: its key is not needed any more.
 

@@ -37,20 +37,24 @@ _ID_BYTES: Final = 10
 _TEXT_MAX: Final = 200
 
 
-def order_of(record: Record, key: Content | None) -> Order:
+def order_of(record: Record, province: str, key: Content | None) -> Order:
     """Of the registry, for a change that is on its way: all but order id and operator. `key` is the
     card's, of a report."""
+    return {"province": province or HEADQUARTERS, **_order_of(record, key)}
+
+
+def _order_of(record: Record, key: Content | None) -> Order:
     place = record.place
     if (place.kind, record.is_leaving) == (MEMBER, False):
         assert key is not None, "a report has its key until it was ordered"
         return _open(place, record.content, key)
     if place.kind is MEMBER:
         return _remove(place, record.content)
-    if place.kind is MEMBER_PRODUCT:
-        build = _unsubscribe_member if record.is_leaving else _subscribe_member
-    else:
-        build = _cancel if record.is_leaving else _subscribe
-    return build(place, record.content)
+    if record.is_leaving:
+        leave = _unsubscribe_member if place.kind is MEMBER_PRODUCT else _cancel
+        return leave(place, record.content)
+    subscribe = _subscribe_member if place.kind is MEMBER_PRODUCT else _subscribe
+    return subscribe(place, record.content)
 
 
 def publication_order(news: Publication, place: Place) -> Order:
@@ -112,7 +116,6 @@ def _subscribe(place: Place, content: Content) -> Order:
     cross = {"scope": "crossProvince", PARTNERS: content.get(PARTNERS, [])} if is_cross else {}
     return {
         "type": "EC_PRODUCT_SUBSCRIBE",
-        "province": content.get(LEAD, HEADQUARTERS),
         "ec_code": place.ec,
         "product": place.product,
         "ec_name": content["ec_name"],
@@ -124,18 +127,12 @@ def _subscribe(place: Place, content: Content) -> Order:
 
 
 def _cancel(place: Place, content: Content) -> Order:
-    return {
-        "type": "EC_PRODUCT_CANCEL",
-        "province": content.get(LEAD, HEADQUARTERS),
-        "ec_code": place.ec,
-        "product": place.product,
-    }
+    return {"type": "EC_PRODUCT_CANCEL", "ec_code": place.ec, "product": place.product}
 
 
 def _open(place: Place, content: Content, key: Content) -> Order:
     return {
         "type": "MEMBER_OPEN",
-        "province": content["province"],
         "user_id": content["user_id"],
         "msisdn": place.msisdn,
         "imsi": content["imsi"],
@@ -169,7 +166,6 @@ def _unsubscribe_member(place: Place, content: Content) -> Order:
 
 def _of_member(place: Place, content: Content) -> Order:
     return {
-        "province": content.get("province", HEADQUARTERS),
         "user_id": content["user_id"],
         "ec_code": content["ec_code"],
         "msisdn": place.msisdn,

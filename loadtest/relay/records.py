@@ -10,7 +10,7 @@ from msgspec import Struct
 
 from adapters.json_platform import Failure
 from loadtest.relay import resources
-from loadtest.relay.resources import MEMBER, SUBSCRIPTION, Place
+from loadtest.relay.resources import MEMBER, MEMBER_PRODUCT, SUBSCRIPTION, Place
 
 RECORDS_MAX: Final = 5_000_000
 """At about 600 bytes each, 3 GB. Beyond it the system is full."""
@@ -94,6 +94,17 @@ class Records:
     def is_used(self, ec: str, product: str) -> bool:
         """Whether a member has it, or was reported with it; or is about to."""
         return self._users[ec, product] > 0
+
+    def province_of(self, resource: str, told: Content | None = None) -> str:
+        """Whose business it is, by what is `told` of it now or before; empty if nobody said so."""
+        place = resources.place_of(resource)
+        assert place is not None, resource
+        if place.kind is MEMBER_PRODUCT:
+            resource, told = resources.member(place.msisdn), None
+        known = self.by_resource.get(resource)
+        content = told if told is not None else known.content if known is not None else {}
+        named: str = content.get("lead_province" if place.kind is SUBSCRIPTION else "province", "")
+        return named
 
     def number_of(self, imsi: str) -> str | None:
         return self._number_of.get(imsi)

@@ -21,6 +21,7 @@ from loadtest.platform import server as platform
 from loadtest.platform.core import NEXT_HOP
 from loadtest.relay import server as relay
 from loadtest.relay.core import Role
+from loadtest.relay.ways import Neighbours
 from tests.adapters.conformance import PASSWORD, PLATFORMS, RELAYS
 
 HOP_TIMEOUT_S: Final = 0.15
@@ -75,7 +76,11 @@ async def _relay(role: Role, open_one: Open, seed: int) -> list[Emulator]:
         behind = await _relay(Role.PBOSS, open_one, seed + 1)
         hop = _hop(Role.PBOSS, behind[0], PBOSSRegistry.path)
     settings = relay.Settings(
-        role, name=role, token=PASSWORD, hop=hop, hop_every_s=HOP_EVERY_S, seed=seed
+        role,
+        name=role,
+        token=PASSWORD,
+        neighbours=Neighbours(hop, every_s=HOP_EVERY_S),
+        seed=seed,
     )
     server = relay.Server(settings, Profile())
     await open_one(server)

@@ -4,21 +4,39 @@ from collections.abc import AsyncIterator, Mapping
 from contextlib import asynccontextmanager
 from typing import Any, Final
 
+from msgspec.structs import replace
+
 from adapters.pboss_registry import PBOSSRegistry
-from adapters.reports import CANCEL, PARTNER_PROVINCES, REPORT, SUBSCRIBE, UNSUBSCRIBE
+from adapters.reports import (
+    CANCEL,
+    PARTNER_PROVINCES,
+    REPORT,
+    SUBSCRIBE,
+    SUBSCRIBE_MEMBER,
+    UNSUBSCRIBE,
+    UNSUBSCRIBE_MEMBER,
+)
 from hlrd.domain.identity import IMSI, CardKey, SealedKey
 from hlrd.domain.operation import Details, Operation, Task
 from hlrd.ports import Vault
 from loadtest.faults import Profile
 from loadtest.forward import Hop
 from loadtest.relay.core import PARTNER_PATH, Role
+from loadtest.relay.onward import HLRD
 from loadtest.relay.server import Server, Settings
+from loadtest.relay.ways import Neighbours
 from tests.adapters.conformance import KEY, a_binding, a_task
 from tests.adapters.desk import Desk, a_desk
 
 HOP_EVERY_S: Final = 0.02
 PARTNERS: Final = ("GD", "SC")
-ALONE: Final = Details(product="P100", version=1, ec_code="E1001", ec_name="示例集团")
+ALONE: Final = Details(
+    product="P100",
+    version=1,
+    ec_code="E1001",
+    ec_name="示例集团",
+    attributes={"product_class": "1"},
+)
 WITH_PARTNERS: Final = Details(
     product="P100",
     version=1,
@@ -43,11 +61,18 @@ class CardVault(Vault):
 
 @asynccontextmanager
 async def serving(
-    role: Role, profile: Profile | None = None, *, port: int = 0, **settings: Any
+    role: Role,
+    profile: Profile | None = None,
+    *,
+    port: int = 0,
+    hop: Hop | None = None,
+    partners: Mapping[str, Hop] | None = None,
+    hlrd: HLRD | None = None,
+    provinces: Mapping[str, HLRD] | None = None,
+    **settings: Any,
 ) -> AsyncIterator[Server]:
-    server = Server(
-        Settings(role, hop_every_s=HOP_EVERY_S, **settings), profile or Profile(restart_s=0.05)
-    )
+    near = Neighbours(hop, hlrd, partners or {}, provinces or {}, HOP_EVERY_S, HOP_EVERY_S)
+    server = Server(Settings(role, neighbours=near, **settings), profile or Profile(restart_s=0.05))
     server.record.count_effects(True)
     await server.open("127.0.0.1", port)
     try:
@@ -86,10 +111,25 @@ def unsubscribe(details: Details = ALONE) -> Task:
     return subscribe(details, UNSUBSCRIBE)
 
 
-def report(number: int = 1, operation: Operation = REPORT) -> Task:
-    binding = a_binding(imsi=f"00101{number:010d}", msisdn=f"1064900{number:06d}")
+def report(
+    number: int = 1,
+    operation: Operation = REPORT,
+    *,
+    province: str = "HB",
+    details: Details = ALONE,
+) -> Task:
+    imsi, msisdn = f"00101{number:010d}", f"1064900{number:06d}"
+    binding = replace(a_binding(imsi=imsi, msisdn=msisdn), province=province)
     transaction = f"2{number:06d}{operation.value}"
-    return a_task(operation, binding=binding, transaction=transaction, details=ALONE)
+    return a_task(operation, binding=binding, transaction=transaction, details=details)
+
+
+def subscribe_member(number: int = 1, operation: Operation = SUBSCRIBE_MEMBER) -> Task:
+    return report(number, operation)
+
+
+def unsubscribe_member(number: int = 1) -> Task:
+    return report(number, UNSUBSCRIBE_MEMBER)
 
 
 def cancel(number: int = 1) -> Task:

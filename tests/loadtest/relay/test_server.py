@@ -4,6 +4,7 @@ import asyncio
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from pathlib import Path
+from typing import Any
 
 import msgspec
 import pytest
@@ -14,8 +15,9 @@ from hlrd.domain.outcome import Verdict
 from hlrd.ports import Intent
 from loadtest.faults import Chance, Fault, Latency, Once, Profile
 from loadtest.relay.core import Role
+from loadtest.relay.journal import StateFileDamaged
 from loadtest.relay.records import CONFIRMED
-from loadtest.relay.server import Server, Settings, StateFileDamaged
+from loadtest.relay.server import Server, Settings
 from loadtest.stack import free_port
 from tests.adapters.conformance import KEY, KI
 from tests.adapters.desk import Desk
@@ -242,7 +244,11 @@ async def test_a_partner_that_is_away_is_told_the_newest_when_it_is_back(
 ) -> None:
     port, state_file = free_port(), tmp_path / "state"
     away = partner_hops(dict.fromkeys(PARTNERS, port))
-    settings = {"hop": hop_to(registry), "partners": away, "state_file": state_file}
+    settings: dict[str, Any] = {
+        "hop": hop_to(registry),
+        "partners": away,
+        "state_file": state_file,
+    }
     async with serving(Role.BBOSS, **settings) as relay, driving(relay) as desk:
         await desk.carry_out(subscribe(WITH_PARTNERS))
         await desk.carry_out(unsubscribe(WITH_PARTNERS))
