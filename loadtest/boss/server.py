@@ -59,6 +59,7 @@ from loadtest.message import Party
 from loadtest.neighbour import Words
 from loadtest.outbox import ROOM_PARCELS, Parcel
 from loadtest.paper import ORDERS_MAX, Answer, Orders
+from loadtest.process import until
 from loadtest.standing import Sends
 from loadtest.system import Declined, answer, body_of
 
@@ -66,6 +67,7 @@ CONTROL_CHUNK: Final = 1_000
 """Users that credit control stops at a time, before it looks for room."""
 
 _TICK_S: Final = 0.05
+_PATIENCE_S: Final = 3_600.0
 _OPEN: Final = 202
 
 
@@ -201,8 +203,13 @@ class Server(Front):
     async def _until_there_is_room(self) -> None:
         await self.to_hlrd.room()
         await self.to_peer.room()
-        while self.core.orders.open_count >= ORDERS_MAX - ROOM_PARCELS:
-            await asyncio.sleep(_TICK_S)
+        orders = self.core.orders
+        await until(
+            lambda: orders.open_count < ORDERS_MAX - ROOM_PARCELS,
+            deadline_s=_PATIENCE_S,
+            what="orders of BOSS close",
+            poll_s=_TICK_S,
+        )
 
     async def _get_credit_control(self, request: web.Request) -> web.Response:
         run = self.core.runs.get(request.match_info["run"])
