@@ -103,7 +103,7 @@ class FakeHLRD:
         order_id = order["order_id"]
         if order_id in self.orders:
             return self._repeated(order)
-        ending = self._rules.get(order["type"], lambda _: SUCCEEDED)(order)
+        ending = self._rules.get(order["type"], _succeed)(order)
         if ending is not None and "status" in ending:
             return {"order_id": order_id, "state": "refused", "refusal": {"detail": "", **ending}}
         self.orders[order_id] = order
@@ -135,6 +135,10 @@ class FakeHLRD:
 
     def _knows(self, request: web.Request) -> bool:
         return request.headers.get("Authorization", "").removeprefix("Bearer ") in self._sessions
+
+
+def _succeed(_: dict[str, Any]) -> Mapping[str, Any]:
+    return SUCCEEDED
 
 
 def _problem(status: int, code: str) -> web.Response:
