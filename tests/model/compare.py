@@ -16,6 +16,7 @@ from tests.model.reference import (
     ACTIVE,
     IDLE,
     IN_USE,
+    OPENINGS,
     PRE_TERMINATED,
     SCRAPPED,
     TERMINATED,
@@ -75,7 +76,7 @@ def _check_receipts(run: Run) -> None:
     for id, closing in database.final.items():
         order, told = orjson.loads(database.orders[id].payload), orjson.loads(closing.receipt)
         is_moved = order["seq"] is not None or order["accept_time"] or database.is_dated(id)
-        is_moved = is_moved or order["type"] in ("MEMBER_ACTIVATE", "USER_OPEN")
+        is_moved = is_moved or order["type"] in OPENINGS
         is_needless = bool(NEEDLESS & set(told.get("marks", ()))) or closing.state == "cancelled"
         if not (is_moved or is_needless) and "user_id" in order:
             agree(last[closing.user_id] < id, f"{id} ends behind {last[closing.user_id]}")
@@ -165,7 +166,8 @@ def _told_of(run: Run, product: str, ec: str) -> set[str]:
 
 
 def _check_relays(run: Run) -> None:
-    reports = {line.number: line.imsi for line in _lines(run) if line.ec}
+    """Who was opened as reported is not reported again, unless he has another card or number."""
+    reports = {line.number: line.imsi for line in _lines(run) if line.ec and line.is_reported}
     found = {
         number: imsi
         for number, imsi in run.elements["boss1"].reports.items()
@@ -173,6 +175,18 @@ def _check_relays(run: Run) -> None:
     }
     same(found, reports, "members that headquarters knows")
     same(run.elements["bboss"].reports, {}, "members across provinces")
+    products = {
+        (line.number, product): "active"
+        for line in _lines(run)
+        for product, (_, ec) in line.products.items()
+        if ec
+    }
+    known = {
+        key: state
+        for key, state in run.elements["boss1"].members.items()
+        if key[0] not in run.reference.unsure_numbers
+    }
+    same(known, products, "products of members that headquarters knows")
 
 
 # The database.

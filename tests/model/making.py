@@ -87,6 +87,10 @@ def _opening(asked: Asked) -> Fields:
     }  # fmt: skip
 
 
+def _member_opening(asked: Asked) -> Fields:
+    return _opening(asked) | {"ec_code": asked.ec, "product_class": CLASSES[asked.product]}
+
+
 def _with_level(asked: Asked) -> Fields:
     return {"level": asked.level}
 
@@ -183,6 +187,7 @@ def _batch(asked: Asked) -> Fields:
 
 MAKERS: Final[Mapping[str, Callable[[Asked], Fields]]] = {
     "MEMBER_ACTIVATE": _activation,
+    "MEMBER_OPEN": _member_opening,
     "USER_OPEN": _opening,
     "ARREARS_SUSPEND": _with_level,
     "PAYMENT_RESUME": _nothing,
@@ -221,7 +226,7 @@ NOT_OF_USERS: Final = frozenset(
     {"PRODUCT_PUBLISH", "EC_PRODUCT_SUBSCRIBE", "EC_PRODUCT_CANCEL", "PARTNER_PRODUCT_PUBLISH",
      "PARTNER_MEMBER_IMPORT", "EC_SUSPEND_ALL", "EC_RESUME_ALL", "BATCH"}
 )  # fmt: skip
-_WITHOUT_NUMBER: Final = frozenset({"MEMBER_ACTIVATE", "USER_OPEN"})
+_WITHOUT_NUMBER: Final = frozenset({"MEMBER_ACTIVATE", "MEMBER_OPEN", "USER_OPEN"})
 
 
 def fields_of(kind: str, asked: Asked) -> Fields:

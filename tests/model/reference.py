@@ -24,14 +24,14 @@ REASONS: Final = {
 }  # fmt: skip
 """Kinds that are about one reason; the OPERATOR_ ones name theirs."""
 
-OPENINGS: Final = ("MEMBER_ACTIVATE", "USER_OPEN")
+OPENINGS: Final = ("MEMBER_ACTIVATE", "MEMBER_OPEN", "USER_OPEN")
 STATE: Final = "state"
 MEMBER_WAIT_S: Final = 20.0
 """How long a member's product waits for its member."""
 
 GOES_BACK: Final = {
-    "MEMBER_ACTIVATE", "USER_OPEN", "PRODUCT_PUBLISH", "PRODUCT_SUBSCRIBE", "SIM_REPLACE",
-    "NUMBER_CHANGE", "EC_PRODUCT_SUBSCRIBE", "MEMBER_PRODUCT_SUBSCRIBE", "BATCH",
+    "MEMBER_ACTIVATE", "MEMBER_OPEN", "USER_OPEN", "PRODUCT_PUBLISH", "PRODUCT_SUBSCRIBE",
+    "SIM_REPLACE", "NUMBER_CHANGE", "EC_PRODUCT_SUBSCRIBE", "MEMBER_PRODUCT_SUBSCRIBE", "BATCH",
 }  # fmt: skip
 """What is undone, and has failed, when the network refuses a part of it; all others go forward."""
 
@@ -85,6 +85,7 @@ class Line:
     reasons: dict[str, int] = field(default_factory=dict)
     products: dict[str, tuple[int, str]] = field(default_factory=dict)  #: version, enterprise
     ec: str = ""
+    is_reported: bool = True  #: headquarters was told, and has not told us
     numbers_before: set[str] = field(default_factory=set)
 
     @property
@@ -330,6 +331,7 @@ class Reference:
         if order["type"] == "USER_OPEN":
             return line, True
         line.ec = order["ec_code"]
+        line.is_reported = order["type"] != "MEMBER_OPEN"
         ready = {
             any(
                 (ec, one["product_class"]) == (line.ec, order["product_class"])
@@ -386,6 +388,7 @@ class Reference:
         if not line.number or held.hlr != line.hlr:
             return IMPOSSIBLE
         line.card, line.imsi = held.card, held.imsi
+        line.is_reported = True
         line.reasons.pop("LOST", None)
         return line, True
 
@@ -394,6 +397,7 @@ class Reference:
             return IMPOSSIBLE
         line.numbers_before.add(line.number)
         line.number = held.number
+        line.is_reported = True
         return line, True
 
     def _subscribed(self, id: int, order: Document, line: Line, held: Held) -> Possible:
@@ -509,6 +513,7 @@ class Reference:
 
 USER_RULES: Final[Mapping[str, Callable[..., Possible]]] = {
     "MEMBER_ACTIVATE": Reference._opened,
+    "MEMBER_OPEN": Reference._opened,
     "USER_OPEN": Reference._opened,
     "ARREARS_SUSPEND": Reference._stopped,
     "PAYMENT_RESUME": Reference._resumed,

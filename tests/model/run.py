@@ -23,7 +23,7 @@ from hlrd.ports import Acceptance, Answer, BindingEnd, Clash, Closing, Submissio
 from tests.model import compare
 from tests.model.making import CARDS, CHILDREN, NOT_OF_USERS, Asked, fields_of
 from tests.model.network import HIT, PLATFORMS, RELAYS, ROUTES, Platform, ScriptedNE, Watch
-from tests.model.reference import MEMBER_WAIT_S, Document, Ending, Held, Reference, agree
+from tests.model.reference import MEMBER_WAIT_S, OPENINGS, Document, Ending, Held, Reference, agree
 from tests.model.steps import (
     USERS,
     Again,
@@ -59,7 +59,7 @@ LAST_S: Final = 4_000.0
 EVENTS_MAX: Final = 20_000
 TOLD_WITHIN_S: Final = 0.1
 
-_NO_WORD: Final = frozenset({"SIM_REPLACE", "NUMBER_CHANGE", "MEMBER_ACTIVATE", "USER_OPEN"})
+_NO_WORD: Final = frozenset({"SIM_REPLACE", "NUMBER_CHANGE", *OPENINGS})
 """Kinds that the people of this desk never call done: their network elements would hold what no
 later order can name."""
 
