@@ -22,6 +22,7 @@ from hlrd.cli import (
     product,
     receipt,
     reservations,
+    session,
     simimport,
 )
 from hlrd.config import ConfigError, Settings, load
@@ -45,6 +46,7 @@ cli.add_typer(fallout.fallout, name="fallout")
 cli.add_typer(master.master, name="master")
 cli.add_typer(receipt.receipt, name="receipt")
 cli.add_typer(audit.audit, name="audit")
+cli.add_typer(session.session, name="session")
 
 Config = Annotated[Path, typer.Option("--config", help="As hlrd.example.toml.")]
 _CONFIG = Path("hlrd.toml")

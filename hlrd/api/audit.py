@@ -10,11 +10,12 @@ from msgspec import Meta, Raw, Struct
 
 from hlrd import limits
 from hlrd.api.auth import demand
-from hlrd.api.seam import AuditBook
+from hlrd.api.seam import AuditBook, Orders
 from hlrd.api.typed import as_json, parse
 from hlrd.domain.audit import Head, Row, Walk, parse_head
 from hlrd.domain.orders import BEIJING, Source
 from hlrd.store.audit_trail import AuditFilter
+from hlrd.store.record import OrderRecord
 
 _PATH: Final = "/v1/audit"
 _SEQ_MAX: Final = 2**63 - 1
@@ -39,8 +40,9 @@ class Kept(Struct, forbid_unknown_fields=True):
 
 
 class AuditRoutes:
-    def __init__(self, book: AuditBook) -> None:
+    def __init__(self, book: AuditBook, orders: Orders) -> None:
         self._book = book
+        self._orders = orders
 
     def routes(self) -> list[web.RouteDef]:
         return [
@@ -55,7 +57,10 @@ class AuditRoutes:
         asked = parse(request, Asked)
         wanted = AuditFilter(asked.subject, asked.actor, asked.action, asked.order, asked.since)
         rows = await self._book.page(wanted, asked.before, asked.limit)
-        return as_json(msgspec.json.encode({"rows": _shown(rows)}))
+        shown: dict[str, object] = {"rows": _shown(rows)}
+        if asked.order is not None:
+            shown["posted"] = _posted(await self._orders.by_id(asked.order))
+        return as_json(msgspec.json.encode(shown))
 
     async def head(self, request: web.Request) -> web.Response:
         demand(request, Source.OPS)
@@ -79,6 +84,20 @@ class AuditRoutes:
             fault = walk.end()
         broken = None if fault is None else {"row": fault.seq, "text": fault.text}
         return {"rows": walk.head.seq, "head": str(walk.head), "fault": broken}
+
+
+def _posted(order: OrderRecord | None) -> Mapping[str, object] | None:
+    """Orders are no acts; who posted one is in the journal, for good."""
+    if order is None:
+        return None
+    return {
+        "at": order.accepted_at.astimezone(BEIJING),
+        "type": order.kind,
+        "order_id": order.order_id,
+        "source": order.source,
+        "operator_id": order.operator_id,
+        "session": order.session,
+    }
 
 
 def _shown(rows: Sequence[Row]) -> Sequence[Mapping[str, object]]:

@@ -148,7 +148,7 @@ def public_app(
             *network.routes(),
             *MoveRoutes(moves, bodies=bodies).routes(),
             *FalloutRoutes(fallout, bulks, bodies=bodies).routes(),
-            *AuditRoutes(audit).routes(),
+            *AuditRoutes(audit, orders).routes(),
             *kinds.routes(),
             *MasterRoutes(masters, reconciler, bodies=bodies).routes(),
             web.get("/openapi.yaml", _openapi, allow_head=False),

@@ -36,10 +36,12 @@ def show(
         query["order"] = str(order)
     if since is not None:
         query["since"] = moment(since, "--since", ahead=False).isoformat()
-    rows = Client(url).get(_PATH, {**query, "limit": str(limit)})["rows"]
+    found = Client(url).get(_PATH, {**query, "limit": str(limit)})
+    if posted := found.get("posted"):
+        print(_posted(posted))
     names = ("at", "actor", "source", "action", "subject", "order", "before", "after")
     table = Table(Column("row", justify="right"), *names)
-    for row in rows:
+    for row in found["rows"]:
         table.add_row(str(row["row"]), *(_text(row[name]) for name in names))
     show_table(table)
 
@@ -62,6 +64,12 @@ def verify(
         raise CallFailed(f"the audit trail is broken at row {found['fault']['row']}: {_why(found)}")
     kept = "" if head is None else ", and goes on from the head that was kept"
     print(f"{found['rows']:,} rows, each as it was written{kept}; head {found['head']}")
+
+
+def _posted(order: Mapping[str, Any]) -> str:
+    by = f" by session {order['session']}" if order["session"] else ""
+    what = f"{order['type']} {order['order_id']}"
+    return f"{what} of {order['source']}, operator {order['operator_id']}, at {order['at']}{by}"
 
 
 def _why(found: Mapping[str, Any]) -> str:

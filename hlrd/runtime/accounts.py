@@ -32,13 +32,13 @@ def credential(settings: Account) -> Credential:
     file = settings.password_file
     where = f"accounts.{settings.user}.password_file"
     try:
-        lines = file.read_text("utf-8").splitlines()
+        text = file.read_text("utf-8")
         mode = file.stat().st_mode
     except OSError as error:
         raise ConfigError(f"{where}: cannot read {file}: {error.strerror}") from error
     except UnicodeDecodeError:
         raise ConfigError(f"{where}: {file} is not UTF-8 text") from None
-    password = lines[0] if lines else ""
+    password = text.partition("\n")[0].removesuffix("\r")
     least, most = limits.PASSWORD_CHARS_MIN, limits.PASSWORD_CHARS_MAX
     if not least <= len(password) <= most or not password.isprintable():
         raise ConfigError(

@@ -1,6 +1,7 @@
 """Source systems log in, keep their session and lose it; staff sees and ends what there is."""
 
 import asyncio
+from dataclasses import replace
 from typing import Any
 
 import pytest
@@ -423,3 +424,24 @@ async def test_the_trail_and_the_metrics_tell_of_each_session(world: World) -> N
         '{"cause":"idle"}',
     ]
     assert (opened.value, logged_out.value) == (before[0] + 1, before[1] + 1)
+
+
+async def test_the_trail_of_an_order_begins_with_who_posted_it(world: World) -> None:
+    head = await a_token(world)
+    order = (await world.post_order(a_member_activation(), source=None, headers=head)).json["id"]
+    world.book.records[int(order)] = replace(world.book.records[int(order)], session="ESOP-7-1")
+
+    found = await world.ask("GET", f"/v1/audit?order={order}", source=Source.OPS)
+    nothing = await world.ask("GET", "/v1/audit?order=7", source=Source.OPS)
+    shown = await world.ask("GET", f"/v1/work-orders/{order}", source=Source.OPS)
+
+    assert found.json["posted"] == {
+        "at": "2026-11-21T20:00:00+08:00",
+        "type": "MEMBER_ACTIVATE",
+        "order_id": "A1",
+        "source": "ESOP",
+        "operator_id": "op1",
+        "session": "ESOP-7-1",
+    }
+    assert nothing.json["posted"] is None
+    assert shown.json["session"] == "ESOP-7-1"
