@@ -57,6 +57,7 @@ class Front(System):
     """`core` is made by the subclass, with `send` and `on_closed` of this."""
 
     party: ClassVar[Party]
+    ui_party: ClassVar[Party]
     peer_party: ClassVar[Party]
     peer_words: ClassVar[Mapping[str, Words]]  #: by the path of its resources
 
@@ -75,7 +76,14 @@ class Front(System):
         self.peer = Neighbour(
             self.http, settings.peer, me=self.party, it=self.peer_party, messages=self.messages
         )
-        self.portal = Portal(settings.portal, self.http, settings.hlrd, self.messages, self.party)
+        self.portal = Portal(
+            settings.portal,
+            self.http,
+            settings.hlrd,
+            self.messages,
+            me=self.party,
+            ui=self.ui_party,
+        )
         self.to_hlrd = Outbox(self._deliver_to_hlrd, self._hlrd_answered)
         self.to_peer = Outbox(self._deliver_to_peer, self.peer_answered)
         self._awaited = asyncio.Semaphore(AWAITED_MAX)
@@ -180,10 +188,10 @@ class Front(System):
 
     def asked(self, name: str, detail: str = "") -> None:
         """By the UI, which has no recorder of its own."""
-        self.messages.note(Party.CRM_UI, self.party, name, detail)
+        self.messages.note(self.ui_party, self.party, name, detail)
 
     def told(self, name: str, detail: str = "") -> None:
-        self.messages.note(self.party, Party.CRM_UI, name, detail, is_answer=True)
+        self.messages.note(self.party, self.ui_party, name, detail, is_answer=True)
 
     def shown(self, order: Order) -> web.Response:
         return answer(order, _CLOSED if order.state is State.CLOSED else _OPEN)

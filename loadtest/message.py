@@ -21,6 +21,7 @@ class Party(StrEnum):
     CRM_UI = "CRM 界面"
     CRM = "CRM 服务"
     CRM_DB = "CRM DB"
+    BOSS_UI = "BOSS 界面"
     BOSS = "BOSS 服务"
     BOSS_DB = "BOSS DB"
     SSO = "统一认证"

@@ -75,13 +75,16 @@ class Portal:
         http: aiohttp.ClientSession,
         hlrd: str,
         messages: Messages,
+        *,
         me: Party,
+        ui: Party,
     ) -> None:
         self._settings = settings
         self._http = http
         self._hlrd = hlrd.rstrip("/")
         self._messages = messages
         self._me = me
+        self._ui = ui
         self._sso = Neighbour(
             http, settings.sso, me=me, it=Party.SSO, messages=messages, token=settings.sso_token
         )
@@ -93,15 +96,15 @@ class Portal:
 
     async def _enter(self, request: web.Request) -> web.Response:
         """The page shows what the operator may do."""
-        self._messages.note(Party.CRM_UI, self._me, "输入URL", str(request.rel_url))
+        self._messages.note(self._ui, self._me, "输入URL", str(request.rel_url))
         operator = await self._operator(request)
         if operator is None:
-            self._messages.note(self._me, Party.CRM_UI, "重定向到SSO portal", is_answer=True)
+            self._messages.note(self._me, self._ui, "重定向到SSO portal", is_answer=True)
             back = quote(str(request.url), safe="")
             raise web.HTTPFound(f"{self._settings.sso}/login?return={back}")
         allowed = [right for right in OPERATIONS if await self._may(operator, right, "ui")]
         self._messages.note(
-            self._me, Party.CRM_UI, "返回可操作的业务界面", " ".join(allowed), is_answer=True
+            self._me, self._ui, "返回可操作的业务界面", " ".join(allowed), is_answer=True
         )
         return answer({"operator": operator, "operations": allowed})
 
@@ -109,7 +112,7 @@ class Portal:
         asked = await body_of(request, Asked)
         if asked.right not in OPERATIONS:
             raise Declined(400, "OPERATION_UNKNOWN", f"one of {', '.join(OPERATIONS)}")
-        self._messages.note(Party.CRM_UI, self._me, "业务操作", f"{asked.right} {asked.subject}")
+        self._messages.note(self._ui, self._me, "业务操作", f"{asked.right} {asked.subject}")
         try:
             operator = await self._operator(request)
             if operator is None:
@@ -124,7 +127,7 @@ class Portal:
         return answer({"status": status, "content": content})
 
     def _show(self, result: str) -> None:
-        self._messages.note(self._me, Party.CRM_UI, "返回操作结果", result, is_answer=True)
+        self._messages.note(self._me, self._ui, "返回操作结果", result, is_answer=True)
 
     async def _operator(self, request: web.Request) -> str | None:
         """None without a cookie that the SSO knows."""

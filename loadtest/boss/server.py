@@ -87,6 +87,7 @@ class Filling(Struct):
 
 class Server(Front):
     party = Party.BOSS
+    ui_party = Party.BOSS_UI
     peer_party = Party.CRM
     peer_words: ClassVar[Mapping[str, Words]] = {
         STATE_REQUESTS: Words("用户状态变更请求", "用户状态变更反馈"),
@@ -221,9 +222,9 @@ class Server(Front):
         """产品资费配置."""
         tariffs = await body_of(request, Tariffs)
         name = request.match_info["product"]
-        self.messages.note("BOSS 界面", self.party, "产品资费配置", name)
+        self.asked("产品资费配置", name)
         product = self.core.configure(name, tariffs)
-        self.messages.note(self.party, "BOSS 界面", "产品资费配置", "done", is_answer=True)
+        self.told("产品资费配置完成", name)
         return answer(product)
 
     # --- CRM ---------------------------------------------------------------------------------

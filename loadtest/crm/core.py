@@ -132,10 +132,10 @@ class CRM:
     def open_user(self, asked: NewUser) -> Order:
         account = self.accounts.get(asked.account_id)
         user = self._new_user(asked)
+        self.users.put(user.user_id, user)
         order = self._order(
             "USER_OPEN", asked.operator_id, parts=_BOOKED_THEN_PROVISIONED, user=user
         )
-        self.users.put(user.user_id, user)
         account.users.append(user.user_id)
         self.db.accessed("创建用户及附加信息A", user.user_id)
         self._decomposed(order)
@@ -342,8 +342,11 @@ class CRM:
         is_done = order.result == "succeeded"
         user = self.users.find(order.user_id)
         match order.act:
+            case "USER_OPEN" if user is not None and is_done:
+                user.state = UserState.ACTIVE
             case "USER_OPEN" if user is not None:
-                user.state = UserState.ACTIVE if is_done else UserState.VOID
+                user.state = UserState.VOID
+                self.accounts.get(user.account_id).users.remove(user.user_id)
             case "PRODUCT_SUBSCRIBE" if user is not None and is_done:
                 user.products[order.subject] = self._version(order.subject)
             case "PRODUCT_UNSUBSCRIBE" if user is not None and is_done:

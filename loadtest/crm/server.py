@@ -121,6 +121,7 @@ class Filling(Struct):
 
 class Server(Front):
     party = Party.CRM
+    ui_party = Party.CRM_UI
     peer_party = Party.BOSS
     peer_words: ClassVar[Mapping[str, Words]] = {
         BOOKINGS: Words("定购类订单请求", "定购类订单响应"),
