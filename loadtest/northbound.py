@@ -63,6 +63,9 @@ class Session(Struct, frozen=True):
     token: str
     heartbeat_s: float
 
+    def __repr__(self) -> str:
+        return f"Session({self.session})"
+
 
 @dataclass(slots=True)
 class ChannelCounters:

@@ -98,9 +98,9 @@ class Order(Struct):
         return next((sub for sub in self.sub_orders if sub.kind is kind), None)
 
     def answer(self, kind: Kind, answer: Answer, *, now: float) -> bool:
-        """False if that was answered before: it comes at least once."""
+        """False if that changes nothing any more: answers come at least once."""
         sub = self.sub(kind)
-        if sub is None or sub.state is not SubState.WAITING:
+        if sub is None or sub.state is not SubState.WAITING or self.state is State.CLOSED:
             return False
         sub.state = SubState.DONE if answer.is_done else SubState.FAILED
         sub.code, sub.text, sub.marks = answer.code, answer.text, answer.marks
