@@ -15,9 +15,18 @@ from hlrd.domain.errors import HlrdError
 READ: Final = "read"
 """All that is shown, to whoever has an operator's token."""
 
-_OF_THE_DAEMON: Final = frozenset({Action.MASTER_SWITCH, Action.SETTINGS_RELOAD})
+_OF_NOBODY: Final = frozenset(
+    {
+        Action.MASTER_SWITCH,
+        Action.SETTINGS_RELOAD,
+        Action.SESSION_OPEN,
+        Action.SESSION_REFUSE,
+        Action.ACCOUNT_LOCK,
+    }
+)
+"""What the daemon does on its own, or source systems by their logins."""
 
-RIGHTS: Final = frozenset({READ, *(str(act) for act in Action if act not in _OF_THE_DAEMON)})
+RIGHTS: Final = frozenset({READ, *(str(act) for act in Action if act not in _OF_NOBODY)})
 """Every right that an operator can be asked for."""
 
 

@@ -28,6 +28,7 @@ from hlrd.runtime.sessions import SessionDesk
 from tests.api.fake_batches import FakeBatches
 from tests.api.fake_deliveries import FakeDeliveries, FakeFeed
 from tests.api.fake_fallout import FakeBulks, FakeFalloutDesk
+from tests.api.fake_operators import FakeOperators
 from tests.api.fake_reservations import FakeReservations
 from tests.api.fakes import (
     Book,
@@ -103,6 +104,7 @@ class World:
     moves: FakeMoves = field(default_factory=FakeMoves)
     fallout: FakeFalloutDesk = field(default_factory=FakeFalloutDesk)
     bulks: FakeBulks = field(default_factory=FakeBulks)
+    operators: FakeOperators = field(default_factory=FakeOperators)
     audit: FakeAudit = field(default_factory=FakeAudit)
     masters: FakeMasters = field(default_factory=FakeMasters)
     homes: RouteTable = field(default_factory=RouteTable)
@@ -171,6 +173,7 @@ async def a_world(
     world.app = public_app(
         tokens=Tokens((source, token(source)) for source in Source),
         sessions=world.sessions,
+        operators=world.operators,
         status=lambda: world.status,
         intake=world.book,
         desk=world.book,
