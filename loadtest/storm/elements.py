@@ -15,9 +15,6 @@ from loadtest.storm.storm import Options, Outcome, Storm, brewing
 from loadtest.storm.timetable import Timetable
 from loadtest.view import View
 
-GAP_S: Final = 1.5
-"""Mean time from one order of a user to the next."""
-
 _GIVES_BACK: Final = 0.5
 _TWO_WAY: Final = 2
 
@@ -26,6 +23,7 @@ _TWO_WAY: Final = 2
 class Plan:
     options: Options
     users_per_s: float = 100.0
+    gap_s: float = 1.5  #: mean time from one order of a user to the next
 
 
 async def run(plan: Plan, view: View) -> Outcome:
@@ -66,7 +64,7 @@ class _Lives:
         self.opened += taken.order.kind is Kind.ACTIVATE
         write = self._next(taken.order.kind, user)
         if write is not None:
-            gap_s = self._storm.random.expovariate(1 / GAP_S)
+            gap_s = self._storm.random.expovariate(1 / self._plan.gap_s)
             self._timetable.add(time.monotonic() + gap_s, write)
 
     def _next(self, kind: Kind, user: User) -> Callable[[], Posting] | None:

@@ -15,14 +15,16 @@ from loadtest.storm.storm import Options, Outcome, Storm, brewing
 from loadtest.view import View
 
 EC: Final = "ECOWES"
-PLATFORMS: Final = ("iot_gateway", "class1_platform", "nationwide_management")
+GATEWAY: Final = "iot_gateway"
+PLATFORMS: Final = ("class1_platform", "nationwide_management")
+"""That know products; the gateway behind them knows members alone."""
 _TWO_WAY: Final = 2
 _OPENED, _STOPPED, _RESUMED = 0, 10, 20
 """Where the orders of the enterprise stand among a member's own, of which there is one at most."""
 
 
 async def run(options: Options, view: View) -> Outcome:
-    async with brewing(options, view, drawn=options.users, platforms=PLATFORMS) as storm:
+    async with brewing(options, view, drawn=options.users, platforms=(*PLATFORMS, GATEWAY)) as storm:
         await storm.publish(*PLATFORMS)
         await storm.about_many(
             Source.ESOP,

@@ -36,16 +36,14 @@ class Sickness:
     def chance(self) -> Chance:
         return Chance(withhold=self.unanswered, busy=self.busy)
 
-    @property
-    def usual(self) -> Profile:
-        """As an HLR is on any day."""
-        return Profile(latency=Latency(p50_s=_P50_S, p99_s=_P99_S), chance=self.chance)
-
-    @property
-    def slow(self) -> Profile:
-        factor = self.slow_factor
+    def profile(self, *, factor: float = 1.0) -> Profile:
+        """An HLR as it is in the storm, so many times slower."""
         latency = Latency(p50_s=_P50_S * factor, p99_s=_P99_S * factor)
         return Profile(latency=latency, chance=self.chance)
+
+
+CALM: Final = Profile(latency=Latency(p50_s=_P50_S, p99_s=_P99_S))
+"""An HLR as it is on any day."""
 
 
 class Ward:
@@ -59,17 +57,21 @@ class Ward:
         self._watch = watch
         self._view = view
 
-    async def be_usual(self) -> None:
-        """The latencies and chances that all elements have anyway."""
-        await self._stack.put_faults(self._sickness.usual)
-        chance = self._sickness.chance
-        await self._stack.put_faults(Profile(chance=chance), elements=["dsmp1"])
+    async def be_calm(self) -> None:
+        """The latencies of any day, and nothing goes wrong."""
+        await self._stack.put_faults(CALM)
+
+    async def be_stormy(self) -> None:
+        """Of each element some commands are refused as busy, and some are not answered."""
+        await self._stack.put_faults(self._sickness.profile())
+        await self._stack.put_faults(Profile(chance=self._sickness.chance), elements=["dsmp1"])
 
     async def befall(self) -> None:
-        """All of it, and back again but for the slow one, which stays slow."""
+        """One HLR is slow from now on, one goes down for a time, one is restarted."""
         sickness = self._sickness
         self.has_befallen = True
-        await self._stack.put_faults(sickness.slow, elements=[SLOW])
+        slow = sickness.profile(factor=sickness.slow_factor)
+        await self._stack.put_faults(slow, elements=[SLOW])
         self._view.say(f"{SLOW} is {sickness.slow_factor:g} times slower from now on")
         async with asyncio.TaskGroup() as tasks:
             tasks.create_task(self._away(DOWN, sickness.down_after_s, sickness.down_s))
@@ -93,7 +95,7 @@ class Ward:
         await asyncio.sleep(seconds)
         await self._stack.restart_element(name)
         self._watch.began_anew(name)
-        await self._stack.put_faults(self._sickness.usual, elements=[name])
+        await self._stack.put_faults(self._sickness.profile(), elements=[name])
         self._absent(name, start_s)
         if seconds:
             self._view.say(f"{name} is back")

@@ -182,7 +182,7 @@ class Storm:
 
     async def calm(self, singles: Singles) -> None:
         """The same single orders, and nothing else."""
-        await self.ward.be_usual()
+        await self.ward.be_calm()
         async with self.phase("calm", f"{self.options.calm_s:g} s of single orders alone"):
             ends_at = time.monotonic() + self.options.calm_s
             await singles.go_on(self.options.singles_per_s, lambda: time.monotonic() > ends_at)
@@ -194,6 +194,7 @@ class Storm:
     ) -> None:
         """`work` beside single orders, until all of both is done."""
         over = asyncio.Event()
+        await self.ward.be_stormy()
         self._began_s = self._began_s or time.monotonic()
         async with self.phase(name, what):
             async with asyncio.TaskGroup() as tasks:
@@ -229,12 +230,14 @@ class Storm:
 
     async def outcome(self, name: str) -> Outcome:
         self.view.say("reading every receipt again, and what everybody holds")
+        repeated = self.book.repeated
         await self.upstreams.read_again()
         tables = await witness.tables(self.stack, self._imported, setup=list(self.book.of_no_user))
         network = await witness.network(self.stack)
         checks = checker.check(self.book, tables, network, self.fan_outs)
         rows = self._rows()
-        return Outcome(name, self.options, checks, rows, self._memory(), await self._figures())
+        figures = {**await self._figures(), "receipts_repeated": repeated}
+        return Outcome(name, self.options, checks, rows, self._memory(), figures)
 
     def _memory(self) -> Memory:
         """Bounded by what hlrd/limits.py lets it keep, above what it had in the calm."""
@@ -279,7 +282,6 @@ class Storm:
             "children": sum(map(len, book.children.values())),
             "phases_s": self.phases,
             "marks": dict(sorted(marks.items())),
-            "receipts_repeated": book.repeated,
             "elements_did": await witness.hlr_faults(self.stack),
             "log_lines_missed": self.watch.missed,
             "absences_s": {
