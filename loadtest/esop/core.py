@@ -178,6 +178,7 @@ class Support:
         line = self.lines[order_id]
         line.id = str(answer.get("id") or "")
         if line.kind == OPENING and not line.is_file:
+            line.given = {name: answer[name] for name in _GIVEN if answer.get(name)}
             self._number(self.members[line.fields["user_id"]], answer)
 
     def refused(self, order_id: str, code: str, text: str) -> None:
@@ -518,6 +519,7 @@ class Support:
             self._release(("", line.order_id))
 
 
+_GIVEN: Final = ("msisdn", "imsi", "iccid")
 _STANDINGS: Final = frozenset(Standing)
 _RANKS: Final = (
     Standing.ACTIVE, Standing.PENDING, Standing.LEAVING, Standing.FAILED, Standing.GONE

@@ -177,6 +177,7 @@ class Line(Struct):
     id: str = ""  #: hlrd's; of a file, of the batch
     code: str = ""
     text: str = ""
+    given: dict[str, str] = {}  #: number and card, as its answer told; not of a file
 
     @property
     def is_file(self) -> bool:

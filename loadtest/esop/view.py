@@ -85,6 +85,7 @@ def _line(line: Line) -> dict[str, Any]:
         "id": line.id,
         "code": line.code,
         "text": line.text,
+        "given": line.given,
     }
     told = {"rows": len(line.users)} if line.is_file else {"user_id": line.fields.get("user_id")}
     return {**shown, **told}

@@ -8,6 +8,7 @@ from loadtest.flow import (
     customer,
     enterprise,
     member,
+    memberproduct,
     opening,
     operators,
     ordering,
@@ -237,7 +238,7 @@ FLOWS: Final[Sequence[Flow]] = (
         page="S2 (7)",
         kinds=("MEMBER_PRODUCT_SUBSCRIBE",),
         systems=("ESOP", "BBOSS", "PBOSS", "M-HLR", "platforms"),
-        acts=member.F22,
+        acts=memberproduct.F22,
     ),
     Flow(
         id="F23",
@@ -257,7 +258,7 @@ FLOWS: Final[Sequence[Flow]] = (
         page="S2 (8)",
         kinds=("MEMBER_PRODUCT_SUBSCRIBE",),
         systems=("ESOP", "BOSS1", "PBOSS", "M-HLR", "platforms"),
-        acts=member.F24,
+        acts=memberproduct.F24,
     ),
     Flow(
         id="F25",
@@ -267,7 +268,7 @@ FLOWS: Final[Sequence[Flow]] = (
         page="S2 (9)",
         kinds=("MEMBER_PRODUCT_SUBSCRIBE",),
         systems=("ESOP", "BOSS1", "PBOSS", "M-HLR", "platforms"),
-        acts=member.F25,
+        acts=memberproduct.F25,
     ),
 )
 

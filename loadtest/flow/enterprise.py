@@ -25,7 +25,7 @@ CHAIN: Final = ("nation", "class1", "gateway")
 """Of class 1, in the order they are told: the gateway last, so that traffic opens when everything
 behind it knows the enterprise."""
 
-_ACROSS: Final[Mapping[str, Any]] = {"partner_provinces": [PARTNER]}
+ACROSS: Final[Mapping[str, Any]] = {"partner_provinces": [PARTNER]}
 
 
 def held(code: str, product: str = TRACK) -> str:
@@ -45,7 +45,7 @@ async def sold(site: Site, product: str = TRACK, **wish: Any) -> str:
 
 async def _across(run: Run) -> None:
     """主办省集团客户业务开通 → 一级BBOSS → 物联网PBOSS → 平台, 并发布到配合省."""
-    code = await sold(run.site, **_ACROSS)
+    code = await sold(run.site, **ACROSS)
     await _published(run.site, code)
 
 
@@ -78,7 +78,7 @@ async def _is_in_order(run: Run, **wish: Any) -> Sequence[Figure]:
 @check("headquarters registers it and tells the nationwide platform, the class-1 platform, and "
        "last the gateway; then it is active in the province")  # fmt: skip
 async def _order_across(run: Run) -> Sequence[Figure]:
-    return await _is_in_order(run, **_ACROSS)
+    return await _is_in_order(run, **ACROSS)
 
 
 @check("headquarters registers it and tells the nationwide platform, the class-1 platform, and "
@@ -89,7 +89,7 @@ async def _order_within(run: Run) -> Sequence[Figure]:
 
 @check("each partner province gets the publication exactly once")
 async def _published_once(run: Run) -> Sequence[Figure]:
-    code = await sold(run.site, **_ACROSS)
+    code = await sold(run.site, **ACROSS)
     await _published(run.site, code)
     return [equal("publications", await publications(run.site, code), 1)]
 
@@ -137,13 +137,13 @@ _DOWN: Final = (
 
 @check(_DOWN)
 async def _down_across(run: Run) -> Sequence[Figure]:
-    _, figures = await _gateway_is_down(run, **_ACROSS)
+    _, figures = await _gateway_is_down(run, **ACROSS)
     return figures
 
 
 @check("over that fault too the partner province got the publication exactly once")
 async def _once_over_a_fault(run: Run) -> Sequence[Figure]:
-    code, _ = await _gateway_is_down(run, **_ACROSS)
+    code, _ = await _gateway_is_down(run, **ACROSS)
     await _published(run.site, code)
     return [equal("publications", await publications(run.site, code), 1)]
 

@@ -5,6 +5,7 @@ from typing import Any
 from loadtest.flow.daemon import Daemon
 from loadtest.flow.group import LEAD, provinces
 from loadtest.flow.site import DEADLINE_S, Site
+from loadtest.message import Party
 from loadtest.process import StackError
 
 Order = dict[str, Any]
@@ -15,6 +16,10 @@ class Front:
         self.site = site
         self.province = province
         self.name = f"esop{province}"
+
+    @property
+    def party(self) -> str:
+        return Party.ESOP.of(self.province)
 
     @property
     def hlrd(self) -> Daemon:
