@@ -73,8 +73,10 @@ def check(
 ) -> list[Check]:
     meant = _meant(book, fan_outs)
     wanted = _wanted(meant)
+    due = len(book.posted_s) + len(book.of_no_user) + sum(len(each.users) for each in fan_outs)
     return [
         *_orders(book, tables),
+        Check("final receipts in the database", sum(tables.finals.values()), due),
         *(_children(book, tables, fan_outs) if fan_outs else ()),
         *_users(wanted, book, tables),
         *_draws(meant, tables, network),

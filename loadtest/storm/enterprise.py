@@ -24,7 +24,9 @@ _OPENED, _STOPPED, _RESUMED = 0, 10, 20
 
 
 async def run(options: Options, view: View) -> Outcome:
-    async with brewing(options, view, drawn=options.users, platforms=(*PLATFORMS, GATEWAY)) as storm:
+    async with brewing(
+        options, view, drawn=options.users, platforms=(*PLATFORMS, GATEWAY)
+    ) as storm:
         await storm.publish(*PLATFORMS)
         await storm.about_many(
             Source.ESOP,
