@@ -19,6 +19,7 @@ from hlrd.runtime.audit import AuditWriter
 from hlrd.runtime.batches.peer import Peer
 from hlrd.runtime.delivery.desk import DeliveryDesk
 from hlrd.runtime.journal import JournalWriter
+from hlrd.runtime.sessions import SessionDesk
 
 EXAMPLE = Path(__file__).parent.parent / "hlrd.example.toml"
 
@@ -181,4 +182,41 @@ def test_a_reload_with_a_bad_secret_changes_nothing_and_does_not_quote_it(tmp_pa
     assert "receipt_endpoint.crm.secret_file" in said["error"]
     assert "hunter2" not in said["error"]
     deliveries.adopt.assert_not_called()
+    daemon.drivers["hlr1"].adopt.assert_not_called()
+
+
+ACCOUNT = """
+[[accounts]]
+source = "CRM"
+user = "crm-main"
+password_file = "{file}"
+"""
+
+
+def test_a_reload_gives_the_accounts_with_their_passwords(tmp_path: Path) -> None:
+    daemon = Running()
+    daemon._sessions = sessions = Mock(SessionDesk)
+    file = tmp_path / "crm.password"
+    file.touch(mode=0o600)
+    file.write_text("a good password\n")
+
+    (said,) = reloaded(daemon, EXAMPLE.read_text() + ACCOUNT.format(file=file), tmp_path)
+
+    ((credential,),) = sessions.adopt.call_args.args
+    assert (credential.user, credential.password) == ("crm-main", "a good password")
+    assert said["need_restart"] == []
+
+
+def test_a_reload_with_a_bad_password_changes_nothing_and_does_not_quote_it(tmp_path: Path) -> None:
+    daemon = Running()
+    daemon._sessions = sessions = Mock(SessionDesk)
+    file = tmp_path / "crm.password"
+    file.write_text("hunter2")
+
+    (said,) = reloaded(daemon, EXAMPLE.read_text() + ACCOUNT.format(file=file), tmp_path)
+
+    assert said["event"] == "settings_not_reloaded"
+    assert "accounts.crm-main.password_file" in said["error"]
+    assert "hunter2" not in said["error"]
+    sessions.adopt.assert_not_called()
     daemon.drivers["hlr1"].adopt.assert_not_called()

@@ -199,6 +199,62 @@ def test_settings_show_no_secret() -> None:
     assert "0000" not in repr(config.load(EXAMPLE))
 
 
+AN_ACCOUNT = """
+[[accounts]]
+source = "CRM"
+user = "crm-main"
+password_file = "crm-main.password"
+"""
+
+
+@pytest.mark.parametrize(
+    ("old", "new", "said"),
+    [
+        ('"CRM"', '"NOBODY"', "accounts.0.source"),
+        ('"crm-main"', '"crm main"', "accounts.0.user"),
+        ('"crm-main"', '"?"', "accounts.0.user"),
+        ("password_file", "password", "accounts.0.password"),
+    ],
+)
+def test_an_account_has_a_user_of_its_own_and_a_file(
+    tmp_path: Path, old: str, new: str, said: str
+) -> None:
+    text = EXAMPLE.read_text("utf-8")
+    assert config.load(a_file(tmp_path, text + AN_ACCOUNT)).accounts[0].user == "crm-main"
+
+    with pytest.raises(ConfigError, match=re.escape(said)):
+        config.load(a_file(tmp_path, text + AN_ACCOUNT.replace(old, new)))
+    with pytest.raises(ConfigError, match="two accounts have the user"):
+        config.load(a_file(tmp_path, text + AN_ACCOUNT + AN_ACCOUNT))
+
+
+@pytest.mark.parametrize(
+    ("setting", "said"),
+    [
+        ("heartbeat_s = 100.0", "sessions: Value error, idle_close_s is below two heartbeat_s"),
+        ("lifetime_s = 1e9", "sessions.lifetime_s"),
+        ("per_account_max = 0", "sessions.per_account_max"),
+        ("lock_after = 0", "sessions.lock_after"),
+        ("lock_s = 4000.0", "sessions.lock_s"),
+    ],
+)
+def test_a_session_outlives_a_lost_heartbeat_and_keeps_to_its_bounds(
+    tmp_path: Path, setting: str, said: str
+) -> None:
+    text = EXAMPLE.read_text("utf-8").replace("[sessions]\n", f"[sessions]\n{setting}\n")
+
+    with pytest.raises(ConfigError, match=re.escape(said)):
+        config.load(a_file(tmp_path, text))
+
+
+def test_accounts_may_take_the_place_of_tokens(tmp_path: Path) -> None:
+    text = re.sub(r"(?m)^\[\[tokens\]\]\n.*\n.*\n", "", EXAMPLE.read_text("utf-8"))
+
+    assert config.load(a_file(tmp_path, text + AN_ACCOUNT)).tokens == []
+    with pytest.raises(ConfigError, match="nobody could ask anything"):
+        config.load(a_file(tmp_path, text))
+
+
 AN_ENDPOINT = """
 [[receipt_endpoint]]
 name = "crm"

@@ -15,7 +15,7 @@ from msgspec import Meta, Struct
 from hlrd import limits
 from hlrd.api import body, wait
 from hlrd.api.acting import acting, somebody
-from hlrd.api.auth import SOURCE, demand
+from hlrd.api.auth import CALLER, SOURCE, demand
 from hlrd.api.body import CSV, NDJSON
 from hlrd.api.patience import Patience
 from hlrd.api.problem import BadContent, Fault
@@ -92,14 +92,20 @@ class BatchRoutes:
             Action.BATCH_POST,
             f"batch:{posting.order_id}",
             actor=posting.operator_id,
-            after={"child": posting.child, "bytes": request.content_length},
+            after={
+                "child": posting.child,
+                "bytes": request.content_length,
+                "session": request[CALLER].session,
+            },
         ):
             batch = await self._batches.receive(
                 body.stream(request, limits.BATCH_FILE_BYTES_MAX),
                 bytes_expected=bytes_expected,
                 posting=posting,
             )
-        async with self._patience.at_most(wait.asked_s(request, usual_s=limits.BATCH_WAIT_S)):
+        async with self._patience.at_most(
+            wait.asked_s(request, usual_s=limits.BATCH_WAIT_S), session=request[CALLER].session
+        ):
             batch = await self._batches.until_checked(batch)
         if batch.state is BatchState.REFUSED:
             raise await self._refusal(batch)

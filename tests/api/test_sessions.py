@@ -95,6 +95,28 @@ async def test_an_order_without_its_operator_is_refused_and_not_stored(world: Wo
     assert len(world.book.records) == 1
 
 
+async def test_a_batch_file_without_its_operator_is_refused_and_not_stored(world: World) -> None:
+    head = {**await a_token(world), "Content-Type": "text/csv"}
+    query = "order_id=B1&province=200&child=MEMBER_ACTIVATE"
+
+    refused = await world.ask(
+        "POST", f"/v1/batches?{query}", source=None, headers=head, data=b"user_id,ec_code\n1,EC1\n"
+    )
+    taken = await world.ask(
+        "POST",
+        f"/v1/batches?{query}&operator_id=li4",
+        source=None,
+        headers=head,
+        data=b"user_id,ec_code\n1,EC1\n",
+    )
+
+    assert_problem(refused, 400, "FIELD_MISSING")
+    assert (taken.status, len(world.batches.posted)) == (202, 1)
+    row = world.audit.rows_kept[-1]
+    assert (row.action, row.actor, row.source) == ("batch.post", "li4", "ESOP")
+    assert '"session":"ESOP-7-1"' in str(row.after)
+
+
 async def test_no_body_names_another_source(world: World) -> None:
     head = await a_token(world)
 
