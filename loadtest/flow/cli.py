@@ -67,7 +67,8 @@ def flow(
 def redrawn(file: Path, played: Sequence[Played]) -> str:
     """The page, with the diagrams of what was not played as they were."""
     kept = page.diagrams(file.read_text("utf-8")) if file.exists() else {}
-    return page.draw(kept | {each.flow.id: page.diagram(each.messages) for each in played})
+    drawn = {each.flow.id: page.diagram(each.flow, each.messages) for each in played}
+    return page.draw(kept | drawn)
 
 
 def told(played: Played) -> dict[str, object]:

@@ -4,6 +4,7 @@ A family of flows (loadtest.flow.arrears and the like) writes one `Acts` a flow;
 its names and its page beside.
 """
 
+import asyncio
 from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass, field
 from random import Random
@@ -11,6 +12,10 @@ from typing import Any, Final
 
 from loadtest.flow.site import Site
 
+QUIET_S: Final = 0.15
+"""Nobody has anything more to say who has said nothing for so long."""
+
+SMALL_PATIENCE: Final = 20.0
 SHOWN_MAX: Final = 3
 """Examples of what is wrong, for a person to start from."""
 
@@ -32,10 +37,20 @@ class Run:
     site: Site
     size: int
     seed: int
+    is_small: bool = False  #: a test among others: times say little
     random: Random = field(init=False)
 
     def __post_init__(self) -> None:
         self.random = Random(self.seed)
+
+    def patient(self, limit: float) -> float:
+        """A limit of time as it holds here: a small run shares its machine with other tests."""
+        return limit * SMALL_PATIENCE if self.is_small else limit
+
+    async def begins(self) -> None:
+        """What was said so far made ready for the story, and is no part of it."""
+        while await self.site.recorded():  # noqa: ASYNC110 - of other processes
+            await asyncio.sleep(QUIET_S)
 
 
 @dataclass(frozen=True, slots=True)
@@ -58,7 +73,9 @@ Layout = Callable[[Site], Awaitable[None]]
 """Starts everything that the flows of a family need. Flows of one layout share a site."""
 
 Legs = Sequence[frozenset[str]]
-"""Participants of what runs side by side: messages of two legs may swap from run to run."""
+"""What runs side by side, so that messages of two legs may swap from run to run. A leg holds names of
+messages (`用户状态变更请求`), accesses by database (`CRM DB 修改用户状态信息`) and participants, all of
+what two of which say to each other is on it. The first leg that fits counts."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

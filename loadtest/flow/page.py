@@ -7,7 +7,7 @@ from typing import Final
 from loadtest.flow import mermaid
 from loadtest.flow.catalogue import FLOWS
 from loadtest.flow.flow import Check, Flow
-from loadtest.flow.sequence import fold
+from loadtest.flow.sequence import fold, settled
 from loadtest.message import Message
 
 _HEAD: Final = """\
@@ -37,8 +37,9 @@ has the seeds' own name. `S1` is 《CRM与BOSS重点问题讨论》, `S2` 《物
 _SECTION: Final = re.compile(r"^## (F\d\d) .*?^```mermaid\n(.*?)\n```$", re.MULTILINE | re.DOTALL)
 
 
-def diagram(messages: Sequence[Message]) -> str:
-    return mermaid.diagram(fold(messages))
+def diagram(flow: Flow, messages: Sequence[Message]) -> str:
+    """The same for all runs of a flow."""
+    return mermaid.diagram(fold(settled(messages, flow.acts.legs)))
 
 
 def diagrams(page: str) -> dict[str, str]:

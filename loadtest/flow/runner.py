@@ -10,8 +10,8 @@ from typing import Final
 import aiohttp
 
 from loadtest.client import Refused
-from loadtest.flow.flow import Check, Figure, Flow, Run
-from loadtest.flow.sequence import merge, settled
+from loadtest.flow.flow import QUIET_S, Check, Figure, Flow, Run
+from loadtest.flow.sequence import merge
 from loadtest.flow.site import Site, standing
 from loadtest.message import Message
 from loadtest.northbound import LoginRefused
@@ -19,9 +19,6 @@ from loadtest.process import StackError
 
 FAILURES: Final = (StackError, Refused, LoginRefused, aiohttp.ClientError, OSError, TimeoutError)
 """Of the system under test; anything else is a bug of the flow and is raised."""
-
-_QUIET_S: Final = 0.15
-"""A story is over when nobody has said anything for so long after it ended."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -41,7 +38,7 @@ class Result:
 
 @dataclass(slots=True)
 class Played:
-    """What came of a flow. `messages` are its story, in the order in which it is drawn."""
+    """What came of a flow. `messages` are its story, in the order of time."""
 
     flow: Flow
     size: int
@@ -84,7 +81,7 @@ async def play_all(flows: Sequence[Flow], wish: Wish) -> AsyncGenerator[Played, 
 
 async def play(flow: Flow, site: Site, wish: Wish) -> Played:
     played = Played(flow, wish.size_of(flow))
-    run = Run(site, played.size, wish.seed)
+    run = Run(site, played.size, wish.seed, is_small=wish.is_small)
     try:
         played.messages = await record(flow, run)
     except FAILURES as error:
@@ -105,9 +102,9 @@ async def record(flow: Flow, run: Run) -> list[Message]:
     while True:
         more = await run.site.recorded()
         if said and not merge(more):
-            return settled(merge(said), flow.acts.legs)
+            return merge(said)
         said += more
-        await asyncio.sleep(_QUIET_S)
+        await asyncio.sleep(QUIET_S)
 
 
 async def _proven(check: Check, run: Run, *, is_fault: bool) -> Result:

@@ -14,10 +14,14 @@ from loadtest.flow.site import ANSWER, REQUEST
 from loadtest.message import Message, Party
 from loadtest.northbound import KEEP, TAKEN
 
+CLOSING: Final = "订单关闭"
+"""All legs of an order are over when its system closes it."""
+
 BLOCK_MAX: Final = 8
 """Messages of a block that is folded when it comes again and again."""
 
-_IDS: Final = re.compile(r"(?<![\w])(?=[\w.-]*\d{3})[\w.-]+")
+_IDS: Final = re.compile(r"(?<![\w.-])(?:(?=[\w.-]*\d{3})[\w.-]+|\d+(?![\w.-]))")
+_CODE: Final = re.compile(r"-?\d{1,5}")
 _IDS_IN_A_ROW: Final = re.compile(r"…(?:\s+…)+")
 _ORDER: Final = {str(party): place for place, party in enumerate(Party)}
 
@@ -42,7 +46,7 @@ def merge(messages: Iterable[Message]) -> list[Message]:
 
 def settled(messages: Sequence[Message], legs: Legs) -> list[Message]:
     """In the one order of all that differ only by what ran side by side: the messages of two legs,
-    and hlrd's word that it took an order beside the commands of that order."""
+    and hlrd's word that it took an order beside the commands of that."""
     left, found = list(messages), []
     while left:
         free = [each for place, each in enumerate(left) if _is_free(each, left[:place], legs)]
@@ -75,7 +79,10 @@ def labels(steps: Sequence[Step]) -> list[tuple[str, str, str, int]]:
 
 
 def gist(detail: str) -> str:
-    """A detail without what is another one in each run: ids, numbers, keys and bodies."""
+    """A detail without what is another one in each run: ids, numbers, keys and bodies. A code that
+    stands alone is what was answered."""
+    if _CODE.fullmatch(detail):
+        return detail
     head = detail.split("{", 1)[0]
     verb, colon, rest = head.partition(":")
     if colon and "=" in rest:  # an MML command: its verb says it
@@ -95,8 +102,14 @@ def _is_beside(one: Message, other: Message, legs: Legs) -> bool:
 
 
 def _leg(message: Message, legs: Legs) -> int | None:
+    """None: what waits for all legs, and all for it; as the closing of an order does unless a leg
+    names it."""
+    what = message.detail.partition(" ")[0]
+    named = {message.name, f"{message.sender} {what}", f"{message.receiver} {what}"}
+    by_name = (number for number, leg in enumerate(legs) if named & leg)
     sides = {message.sender, message.receiver}
-    return next((number for number, leg in enumerate(legs) if sides <= leg), None)
+    by_sides = (number for number, leg in enumerate(legs) if sides <= leg and what != CLOSING)
+    return next(by_name, next(by_sides, None))
 
 
 def _rank(message: Message, legs: Legs) -> tuple[bool, int]:

@@ -7,11 +7,13 @@ logs are kept if something went wrong.
 
 import asyncio
 import json
+import os
 import re
 import shutil
+import signal
 import tempfile
-from collections.abc import AsyncIterator, Callable, Mapping, Sequence
-from contextlib import asynccontextmanager
+from collections.abc import AsyncIterator, Callable, Iterator, Mapping, Sequence
+from contextlib import asynccontextmanager, contextmanager
 from dataclasses import dataclass, field
 from itertools import count
 from pathlib import Path
@@ -198,6 +200,16 @@ class Site:
 
     def kill(self, name: str) -> None:
         self.elements[name].process.kill()
+
+    @contextmanager
+    def away(self, name: str) -> Iterator[None]:
+        """Reads and answers nothing meanwhile, and forgets nothing."""
+        pid = self.elements[name].process.pid
+        os.kill(pid, signal.SIGSTOP)
+        try:
+            yield
+        finally:
+            os.kill(pid, signal.SIGCONT)
 
     async def restart(self, name: str) -> None:
         """Start a killed one again, on the ports it had; what it read was before is numbered anew
