@@ -22,7 +22,6 @@ class Party(StrEnum):
     CRM = "CRM 服务"
     CRM_DB = "CRM DB"
     BOSS_UI = "BOSS 界面"
-    BOSS_UI = "BOSS 界面"
     BOSS = "BOSS 服务"
     BOSS_DB = "BOSS DB"
     SSO = "统一认证"

@@ -73,9 +73,9 @@ Layout = Callable[[Site], Awaitable[None]]
 """Starts everything that the flows of a family need. Flows of one layout share a site."""
 
 Legs = Sequence[frozenset[str]]
-"""What runs side by side, so that messages of two legs may swap from run to run. A leg holds names of
-messages (`用户状态变更请求`), accesses by database (`CRM DB 修改用户状态信息`) and participants, all of
-what two of which say to each other is on it. The first leg that fits counts."""
+"""What runs side by side, so that messages of two legs may swap from run to run. A leg holds names
+of messages (`用户状态变更请求`), accesses by database (`CRM DB 修改用户状态信息`) and participants:
+what two of those say to each other is on it. The first leg that fits counts."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

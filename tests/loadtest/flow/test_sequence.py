@@ -9,6 +9,7 @@ from loadtest.message import Message, Party
 from loadtest.northbound import KEEP, ORDER, RECEIPT, TAKEN
 
 LEGS = (frozenset({"hub", "left"}), frozenset({"hub", "right"}))
+NAMED = (frozenset({"问"}), frozenset({"答", "hub db 改"}))
 
 
 def said(at: float, sender: str, receiver: str, name: str = "请求", detail: str = "") -> Message:
@@ -48,6 +49,21 @@ def test_legs_do_not_pass_what_is_on_neither() -> None:
     messages = [said(1, "hub", "right"), said(2, "hub", "other"), said(3, "hub", "left")]
 
     assert settled(messages, LEGS) == messages
+
+
+def test_a_leg_may_be_told_by_names_and_by_what_is_done_at_a_database() -> None:
+    answer = said(1, "a", "b", "答")
+    access = said(2, "hub", "hub db", "访问", "改 1001")
+    question = said(3, "b", "a", "问")
+
+    assert settled([answer, access, question], NAMED) == [question, answer, access]
+
+
+def test_the_closing_of_an_order_waits_for_every_leg() -> None:
+    closing = said(1, "hub", "left", "访问", "订单关闭 A-1001")
+    other = said(2, "hub", "right")
+
+    assert settled([closing, other], LEGS[::-1]) == [closing, other]
 
 
 def test_the_word_that_an_order_was_taken_stands_behind_the_order() -> None:
@@ -95,7 +111,8 @@ def test_a_detail_without_its_ids_is_the_same_in_every_run() -> None:
     assert gist('ADD TPLSUB:HLRSN=1,IMSI="460990100000001",ISDN="861064901000001"') == "ADD TPLSUB"
     assert gist("OPEN 1064901010777 VIDEO01 86106490101") == "OPEN … VIDEO01 …"
     assert gist('PUT /users/1064901010777/VIDEO k-2f2312 {"a": 1}') == "PUT /users/…/VIDEO …"
-    assert gist("欠费 level 2") == "欠费 level 2"
+    assert gist("创建产品 1 VIDEO0017") == "创建产品 …"
+    assert gist("3012") == "3012"
 
 
 def test_participants_stand_from_the_person_that_asks_to_the_network() -> None:
