@@ -23,7 +23,7 @@ from rich.table import Table
 from hlrd.cli.client import OWNER, URL, CallFailed, Client, Url, path_of
 from hlrd.cli.columns import show as show_table
 from hlrd.cli.follow import Shown, fetch, follow
-from hlrd.cli.sim import Operator
+from hlrd.cli.person import Operator
 from hlrd.cli.simimport import size_of
 
 batch: Final = typer.Typer(

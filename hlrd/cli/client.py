@@ -1,10 +1,8 @@
 """The HTTP API as the command line uses it: one request, its JSON, or the daemon's own words."""
 
 import asyncio
-import getpass
 import io
 import os
-import re
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
@@ -16,13 +14,11 @@ import orjson
 import typer
 from aiohttp import hdrs
 
+from hlrd.cli.person import TOKEN_VARIABLE, person
 from hlrd.domain.errors import HlrdError
 
 URL: Final = "http://127.0.0.1:8080"
 URL_VARIABLE: Final = "HLRD_URL"
-TOKEN_VARIABLE: Final = "HLRD_TOKEN"
-OPERATOR_VARIABLE: Final = "HLRD_OPERATOR"
-"""Whom the audit trail names; absent: who is logged in."""
 OWNER: Final = f"Asks the daemon, with the token in {TOKEN_VARIABLE}."
 
 _TIMEOUT: Final = aiohttp.ClientTimeout(total=120, sock_connect=5)
@@ -47,10 +43,12 @@ class Client:
     def __init__(self, url: str) -> None:
         token = os.environ.get(TOKEN_VARIABLE)
         if not token:
-            raise CallFailed(f"set {TOKEN_VARIABLE} to a token of the daemon's configuration")
+            raise CallFailed(
+                f"set {TOKEN_VARIABLE} to your token, or one of the daemon's configuration"
+            )
         self._url = url.rstrip("/")
         self._headers: dict[str, str] = {hdrs.AUTHORIZATION: f"Bearer {token}"}
-        if operator := os.environ.get(OPERATOR_VARIABLE) or _login():
+        if operator := person():
             self._headers["Operator-Id"] = operator
 
     def get(self, path: str, query: Mapping[str, str] | None = None) -> Any:
@@ -141,15 +139,6 @@ class Client:
                     _content(response.status, await response.read())
                 async for part in response.content.iter_chunked(_PART_BYTES):
                     file.write(part)
-
-
-def _login() -> str:
-    """As far as a header can say it; empty where nobody is."""
-    try:
-        name = getpass.getuser()
-    except (KeyError, OSError):
-        return ""
-    return re.sub(r"[^\x21-\x7e]", "_", name)[:20]
 
 
 class _Watched(io.BufferedReader):

@@ -11,7 +11,7 @@ from rich.table import Table
 from hlrd.cli import columns
 from hlrd.cli.client import OWNER, URL, CallFailed, Client, Url, path_of
 from hlrd.cli.follow import Shown, follow_in_a_line
-from hlrd.cli.number import Operator
+from hlrd.cli.person import Operator
 
 _PATH: Final = "/v1/fallout"
 _ACTS: Final = "/v1/fallout/acts"

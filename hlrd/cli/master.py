@@ -14,7 +14,7 @@ from rich.table import Column, Table
 
 from hlrd.cli.client import OWNER, URL, CallFailed, Client, Url, path_of
 from hlrd.cli.follow import Shown, follow_in_a_line
-from hlrd.cli.number import Operator
+from hlrd.cli.person import Operator
 from hlrd.domain.master import Master
 
 master: Final = typer.Typer(

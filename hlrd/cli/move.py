@@ -13,7 +13,7 @@ from rich.table import Table
 from hlrd.cli.client import URL, CallFailed, Client, Url, path_of
 from hlrd.cli.follow import Shown, follow_in_a_line
 from hlrd.cli.ne import ne
-from hlrd.cli.number import Operator
+from hlrd.cli.person import Operator
 from hlrd.domain.routing import Identity
 
 __all__ = ["ne"]

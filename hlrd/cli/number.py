@@ -1,7 +1,6 @@
 """`hlrd pool history`, `lock`, `unlock` and `recycle`: staff's work on numbers."""
 
 from collections.abc import Iterable, Mapping
-from getpass import getuser
 from typing import Annotated, Any, Final
 
 import typer
@@ -10,13 +9,11 @@ from rich.table import Column, Table
 
 from hlrd.cli.client import URL, CallFailed, Client, Url, path_of
 from hlrd.cli.columns import show
+from hlrd.cli.person import Operator
 
 commands: Final = typer.Typer()
 
 Number = Annotated[str, typer.Argument(help="11 or 13 digits.")]
-Operator = Annotated[
-    str, typer.Option("--operator", default_factory=getuser, help="Who does it; default: you.")
-]
 CauseText = Annotated[str, typer.Option("--cause", help="Why, for those who ask later.")]
 
 

@@ -13,7 +13,7 @@ from rich.table import Column, Table
 from hlrd.cli import files, number, rangefile
 from hlrd.cli.client import OWNER, URL, CallFailed, Client, Url, path_of
 from hlrd.cli.columns import counted, counts, show
-from hlrd.cli.number import Operator
+from hlrd.cli.person import Operator
 
 pool: Final = typer.Typer(no_args_is_help=True, help=f"Number pools. {OWNER}")
 pool.add_typer(number.commands)

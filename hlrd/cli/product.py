@@ -12,6 +12,7 @@ from rich.table import Column, Table
 
 from hlrd.cli import files
 from hlrd.cli.client import OWNER, URL, CallFailed, Client, Url, path_of
+from hlrd.cli.person import named_by_token
 
 product: Final = typer.Typer(no_args_is_help=True, help=f"Products. {OWNER}")
 
@@ -20,7 +21,14 @@ _WAIT_S: Final = 30
 
 Name = Annotated[str, typer.Argument(help="Its id.")]
 File = Annotated[Path, typer.Argument(help="JSON: product, product_version, name, services, …")]
-Operator = Annotated[str, typer.Option("--operator", help="Who publishes it; recorded.")]
+Publisher = Annotated[
+    str,
+    typer.Option(
+        "--operator",
+        default_factory=lambda: named_by_token("OPS"),
+        help="Who publishes it; default: whom the token names, or OPS.",
+    ),
+]
 Again = Annotated[
     str | None, typer.Option("--order-id", help="To ask again what became of a publication.")
 ]
@@ -42,7 +50,7 @@ def show(name: Name, url: Url = URL) -> None:
 
 
 @product.command()
-def publish(file: File, operator: Operator = "OPS", order_id: Again = None, url: Url = URL) -> None:
+def publish(file: File, operator: Publisher, order_id: Again = None, url: Url = URL) -> None:
     """Publish a version, and wait until it is active or refused."""
     told = _header(order_id or uuid4().hex, operator) | _read(file)
     answer = Client(url).post("/v1/work-orders", told, {"Prefer": f"wait={_WAIT_S}"})

@@ -11,7 +11,7 @@ from rich.table import Table
 from hlrd.cli.client import OWNER, URL, CallFailed, Client, Url, path_of
 from hlrd.cli.columns import show as print_table
 from hlrd.cli.moment import moment
-from hlrd.cli.number import Operator
+from hlrd.cli.person import Operator
 
 _ENDPOINTS: Final = "/v1/receipt-endpoints"
 

@@ -10,7 +10,7 @@ from rich.table import Table
 
 from hlrd.cli.client import URL, Client, Url, path_of
 from hlrd.cli.columns import show
-from hlrd.cli.number import Operator
+from hlrd.cli.person import Operator
 
 reservation: Final = typer.Typer(no_args_is_help=True)
 

@@ -2,7 +2,6 @@
 
 import sys
 from collections.abc import Iterable, Mapping
-from getpass import getuser
 from pathlib import Path
 from typing import Annotated, Any, Final
 
@@ -11,6 +10,7 @@ from rich.table import Column, Table
 
 from hlrd.cli.client import OWNER, URL, Client, Url, path_of
 from hlrd.cli.columns import counted, counts, show
+from hlrd.cli.person import Operator
 
 sim: Final = typer.Typer(no_args_is_help=True, help=f"SIM lots and cards. {OWNER}")
 
@@ -20,7 +20,6 @@ _CARD_FIELDS: Final = (
 )  # fmt: skip
 
 ICCID = Annotated[str, typer.Argument(help="The card's number, 19 or 20 characters.")]
-Operator = Annotated[str, typer.Option(default_factory=getuser, help="Who does it; recorded.")]
 
 
 @sim.command("list")

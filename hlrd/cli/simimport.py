@@ -21,7 +21,8 @@ from rich.table import Table
 
 from hlrd.cli.client import URL, CallFailed, Client, Url, path_of
 from hlrd.cli.follow import Shown, fetch, follow
-from hlrd.cli.sim import Operator, sim
+from hlrd.cli.person import Operator
+from hlrd.cli.sim import sim
 
 __all__ = ["sim"]
 

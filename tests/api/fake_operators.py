@@ -14,11 +14,14 @@ def token_of(name: str) -> str:
 @dataclass
 class FakeOperators:
     rights: dict[str, set[str]] = field(default_factory=dict)
+    signed: dict[str, str] = field(default_factory=dict)  #: other tokens, and whose they are
     asked: list[tuple[str, str, str]] = field(default_factory=list)
     is_away: bool = False  #: who knows what they may
     wrong: Cause | None = None  #: with every token
 
     def operator(self, token: str) -> Operator | None:
+        if token in self.signed:
+            return Operator(self.signed[token])
         if not token.startswith("operator."):
             return None
         if self.wrong is not None:
