@@ -10,7 +10,7 @@ from msgspec import Struct
 from hlrd import limits, metrics
 from hlrd.api import body, wait
 from hlrd.api.acting import acting, somebody
-from hlrd.api.auth import demand
+from hlrd.api.auth import CALLER, demand
 from hlrd.api.elements import Elements, ElementText
 from hlrd.api.patience import Patience
 from hlrd.api.problem import BadContent, Fault
@@ -88,7 +88,9 @@ class ImportRoutes:
                 hlr=home.hlr or "",
                 operator_id=who,
             )
-        async with self._patience.at_most(wait.asked_s(request, usual_s=limits.SIM_IMPORT_WAIT_S)):
+        async with self._patience.at_most(
+            wait.asked_s(request, usual_s=limits.SIM_IMPORT_WAIT_S), session=request[CALLER].session
+        ):
             row = await self._imports.until_over(row)
         if row.state is ImportState.REFUSED:
             raise await self._refusal(row)

@@ -3,14 +3,16 @@ the end of a session those of it, so that each gets the answer as it stands inst
 connection."""
 
 import asyncio
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 
 from aiohttp import web
 
 
 class Patience:
-    def __init__(self) -> None:
+    def __init__(self, is_open: Callable[[str], bool]) -> None:
+        """`is_open`: of a session; it may end before its wait has begun."""
+        self._is_open = is_open
         self._waits: dict[asyncio.Timeout, str | None] = {}  #: with their session
         self._is_over = False
 
@@ -20,7 +22,8 @@ class Patience:
     ) -> AsyncIterator[None]:
         """Leave the block after `seconds`, or when the daemon or the session of who asks stops,
         without an error."""
-        wait = asyncio.timeout(0 if self._is_over else seconds)
+        has_ended = session is not None and not self._is_open(session)
+        wait = asyncio.timeout(0 if self._is_over or has_ended else seconds)
         self._waits[wait] = session
         try:
             async with wait:

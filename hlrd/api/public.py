@@ -1,6 +1,6 @@
 """The application that upstream systems and staff speak to."""
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Collection, Iterable
 from importlib import resources
 
 from aiohttp import web
@@ -94,6 +94,7 @@ def public_app(
     fallout: FalloutDesk,
     bulks: BulkActs,
     homes: RouteTable,
+    hlrs_away: Collection[str] = (),
     masters: StateMasters,
     reconciler: Reconciler,
     trail: Trail,
@@ -108,8 +109,8 @@ def public_app(
     if operators is not None:
         app[OPERATORS] = operators
     bodies = bodies or Bodies()
-    network = Elements(elements, halts=halts, bodies=bodies)
-    patience = Patience()
+    network = Elements(elements, halts=halts, bodies=bodies, homes=hlrs_away)
+    patience = Patience(sessions.is_open)
     app.on_shutdown.append(patience.end)
     sessions.on_end(patience.end_of)
     app.add_routes(

@@ -160,6 +160,9 @@ class SessionDesk:
             after={"cause": end},
         )
 
+    def is_open(self, id: str, /) -> bool:
+        return self._sessions.get(id) is not None
+
     def shown(self) -> Sequence[SessionView]:
         now = self._clock.monotonic()
         live = [one for one in self._sessions.all() if self._sessions.end_of(one, now) is None]

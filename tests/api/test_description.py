@@ -138,6 +138,8 @@ def test_the_bounds_are_told_as_they_are() -> None:
         f"{limits.BODY_BYTES_MAX >> 20} MiB unpacked, read within {limits.BODY_READ_TIMEOUT_S:g} s",
         f"all bodies together {limits.BODIES_BYTES_MAX >> 20} MiB",
         f"{limits.BATCH_ORDERS_MAX:,} orders; {limits.ORDER_BYTES_MAX >> 10} KiB",
+        f"{limits.LOGINS_OF_ADDRESS_PER_S:g} a second of one address after the first "
+        f"{limits.LOGINS_OF_ADDRESS_BURST} and {limits.LOGINS_PER_S:g} a second of all",
         f"{limits.HTTP_LINE_BYTES_MAX >> 10} KiB each, {limits.HTTP_HEADERS_MAX} headers",
         f"{limits.HTTP_CONNECTIONS_MAX:,}; an idle one is closed after "
         f"{limits.KEEPALIVE_TIMEOUT_S:g} s",

@@ -4,6 +4,7 @@ import asyncio
 from dataclasses import replace
 from typing import Any
 
+import orjson
 import pytest
 
 from hlrd import limits, metrics
@@ -217,6 +218,33 @@ async def test_a_stream_ends_with_its_session(world: World) -> None:
         assert await response.content.read() == b""
     async with world.http.get(url, headers=head) as response:
         assert response.status == 401
+
+
+async def test_a_wait_that_begins_after_its_session_ended_is_none(world: World) -> None:
+    """Between its token and its wait a request may have a body to read."""
+    head = await a_token(world)
+    body = asyncio.Event()
+
+    async def slow() -> Any:
+        yield orjson.dumps(a_member_activation())[:10]
+        await body.wait()
+        yield orjson.dumps(a_member_activation())[10:]
+
+    async with asyncio.timeout(5), asyncio.TaskGroup() as group:
+        posting = group.create_task(
+            world.ask(
+                "POST",
+                "/v1/work-orders",
+                source=None,
+                data=slow(),
+                headers={**head, "Prefer": "wait=60"},
+            )
+        )
+        await until(lambda: world.bodies._bytes_held > 0)
+        world.sessions.close("ESOP-7-1")
+        body.set()
+
+    assert posting.result().status == 202
 
 
 async def test_an_order_that_waits_is_answered_as_it_stands_and_goes_on(world: World) -> None:

@@ -175,6 +175,19 @@ def test_a_batch_is_answered_once_in_its_own_order() -> None:
     assert calls == [["USER_UNKNOWN", "JSON_INVALID", "queued"]]
 
 
+def test_the_accept_record_says_by_which_session_an_order_came() -> None:
+    stage = Stage()
+    orders = [stage.activate("7"), stage.activate("8")]
+
+    stage.engine.submit(
+        [Submission("OPS", orders[0], session="ops-1-1"), Submission("OPS", orders[1])],
+        lambda _: None,
+    )
+    stage.resolve()
+
+    assert [record.session for record in stage.journal.accepts] == ["ops-1-1", None]
+
+
 def test_an_empty_batch_is_answered_at_once() -> None:
     calls: list[object] = []
 

@@ -34,7 +34,7 @@ async def test_an_order_is_found_by_either_id(reader: OrderReader, database: Con
         [],
         None,
     )
-    assert found.closed_at is None
+    assert (found.closed_at, found.session) == (None, None)
     assert await reader.by_id(8) is None
     assert await reader.by_order_id("BOSS", "a7") is None
 
