@@ -27,6 +27,7 @@ from hlrd.ne.replies import Asked, Replies
 
 HEALTH: Final = "/health"
 
+GET: Final = "GET"
 PUT: Final = "PUT"
 DELETE: Final = "DELETE"
 
@@ -35,6 +36,7 @@ UNCHANGED: Final = "UNCHANGED"
 PENDING: Final = "PENDING"
 FOUND: Final = "FOUND"
 NOT_FOUND: Final = "NOT_FOUND"
+CONFIRMED: Final = "confirmed"
 
 _SENT_KEY: Final = re.compile(rb"\r\nIdempotency-Key: ([0-9A-Za-z]+)\r\n")
 _PATH: Final = "path"
@@ -62,7 +64,8 @@ class Answer(Struct, frozen=True, omit_defaults=True):
 
 
 class Request(NamedTuple):
-    """What a task asks for: a resource to be as `content` says, or (DELETE) not to be."""
+    """What a task asks for: a resource to be as `content` says, (DELETE) not to be, or (GET) only
+    how it is."""
 
     method: str
     resource: str
@@ -162,7 +165,7 @@ class JSONPlatform(Adapter[HTTPReply]):
             return self._judge_failure(task, found.failure)
         if found.state == "pending" and is_ours:
             return Outcome(Verdict.PENDING, PENDING, "on its way to the last system of the chain")
-        if found.state != "confirmed":
+        if found.state != CONFIRMED:
             return Outcome(Verdict.ABSENT, found.state, "another change was made there")
         return self.compare_content(self.request(task), found.content)
 

@@ -9,11 +9,21 @@ import re
 from collections.abc import Mapping
 from typing import Final
 
-from adapters.json_platform import DELETE, PUT, JSONPlatform, Request
+from adapters.json_platform import (
+    CONFIRMED,
+    DELETE,
+    FOUND,
+    GET,
+    PUT,
+    Answer,
+    JSONPlatform,
+    Request,
+)
 from hlrd.codec.base import UnsafeValue
 from hlrd.domain import group
 from hlrd.domain.identity import CardKey
 from hlrd.domain.operation import Operation, Task
+from hlrd.domain.outcome import Outcome, Verdict
 
 REPORT: Final = Operation.REPORT_MEMBER
 CANCEL: Final = Operation.CANCEL_REPORT
@@ -21,6 +31,7 @@ SUBSCRIBE: Final = Operation.SUBSCRIBE_EC
 UNSUBSCRIBE: Final = Operation.UNSUBSCRIBE_EC
 SUBSCRIBE_MEMBER: Final = Operation.SUBSCRIBE_MEMBER
 UNSUBSCRIBE_MEMBER: Final = Operation.UNSUBSCRIBE_MEMBER
+_FIND_NUMBER: Final = Operation.FIND_NUMBER
 
 LEAD_PROVINCE: Final = group.LEAD_PROVINCE
 PARTNER_PROVINCES: Final = group.PARTNER_PROVINCES
@@ -41,6 +52,7 @@ class Reports(JSONPlatform):
     operations = frozenset(
         {REPORT, CANCEL, SUBSCRIBE, UNSUBSCRIBE, SUBSCRIBE_MEMBER, UNSUBSCRIBE_MEMBER}
     )
+    inquiries = frozenset({_FIND_NUMBER})
     owner = "user_id"
     has_partners = False
     """Whether it publishes to partner provinces."""
@@ -52,6 +64,8 @@ class Reports(JSONPlatform):
             resource = f"/ecs/{details.ec_code}/products/{details.product}"
             return _either(operation is SUBSCRIBE, resource, self._subscription(task))
         member = f"/members/{_msisdn(task)}"
+        if operation is _FIND_NUMBER:
+            return Request(GET, member)
         if operation in (REPORT, CANCEL):
             return _either(operation is REPORT, member, _member(task))
         resource = f"{member}/products/{details.product}"
@@ -63,6 +77,14 @@ class Reports(JSONPlatform):
         method, resource, content = self.request(task)
         content = {**(content or {}), "key": _sealed(key)}
         return self._service.send(method, resource, key=task.transaction, content=content)
+
+    def compare_found(self, task: Task, found: Answer) -> Outcome:
+        """A number that is, or may be, a member's is not forgotten at headquarters."""
+        if task.operation is not _FIND_NUMBER:
+            return super().compare_found(task, found)
+        if found.state != CONFIRMED:
+            return Outcome(Verdict.PENDING, found.state, "a change of it is on its way, or failed")
+        return Outcome(Verdict.APPLIED, FOUND, f"IMSI {found.content.get('imsi', 'unknown')}")
 
     def _subscription(self, task: Task) -> Mapping[str, object]:
         details = task.details

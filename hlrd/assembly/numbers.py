@@ -15,9 +15,10 @@ from hlrd.runtime.imports.desk import ImportDesk, Means
 from hlrd.runtime.imports.spool import Spool
 from hlrd.runtime.lease import LeaseKeeper
 from hlrd.runtime.moves import SegmentMoves
-from hlrd.runtime.recycle import Recycler
+from hlrd.runtime.recycle import Inquire, Recycler
 from hlrd.runtime.reservations import Reservations
 from hlrd.runtime.stocktake import keep_counting
+from hlrd.runtime.witnesses import Witnesses
 from hlrd.store.connection import Pool
 from hlrd.store.imports import ImportBook
 from hlrd.store.moves import MoveBook
@@ -67,7 +68,7 @@ def build_numbers(site: Site, pool: Pool, core: Core, *, epoch: int) -> Numbers:
         node=site.node,
         epoch=epoch,
         hlrs=site.routes.templates,
-        inquire=core.engine.inquire,
+        inquire=_inquire(site, core),
         on_freed=leases.freed,
     )
     desk = NumberDesk(
@@ -92,6 +93,13 @@ def build_numbers(site: Site, pool: Pool, core: Core, *, epoch: int) -> Numbers:
         SIMStock(pool),
         Daybook(core.allocator, pools, site.clock.wall),
     )
+
+
+def _inquire(site: Site, core: Core) -> Inquire:
+    """Of the HLRs; or of the relays, where those are headquarters'."""
+    if site.routes.has_network:
+        return core.engine.inquire
+    return Witnesses(core.engine.inquire, sorted(site.routes.groups.relays.values()))
 
 
 def _supply(site: Site, core: Core, epoch: int) -> tuple[LeaseKeeper, Reservations]:

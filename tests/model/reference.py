@@ -253,6 +253,8 @@ class Reference:
         if end.is_unproven:
             is_doubtful = end.is_by_word or end.may_fail or end.is_doubted
             agree(is_doubtful, f"{held} is locked away for nothing")
+        if end.is_unproven and end.is_doubted:
+            self._doubt(held)  # an earlier life may have sent what this one can plan no more
 
     def _doubt(self, *lines: Line | Held | None) -> None:
         """A person's word stands in the place of a command."""
