@@ -8,12 +8,12 @@ An operation is carried out at hlrd's staff API, with the operator's own token.
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Final
-from urllib.parse import quote
 
 import aiohttp
 import msgspec
 from aiohttp import hdrs, web
 from msgspec import Struct
+from yarl import URL
 
 from loadtest.message import Messages, Party
 from loadtest.neighbour import Neighbour, Words
@@ -100,8 +100,8 @@ class Portal:
         operator = await self._operator(request)
         if operator is None:
             self._messages.note(self._me, self._ui, "重定向到SSO portal", is_answer=True)
-            back = quote(str(request.url), safe="")
-            raise web.HTTPFound(f"{self._settings.sso}/login?return={back}")
+            page = URL(f"{self._settings.sso}/login").with_query({"return": str(request.url)})
+            raise web.HTTPFound(page)
         allowed = [right for right in OPERATIONS if await self._may(operator, right, "ui")]
         self._messages.note(
             self._me, self._ui, "返回可操作的业务界面", " ".join(allowed), is_answer=True

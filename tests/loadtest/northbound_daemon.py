@@ -26,6 +26,7 @@ class Daemon:
         self.refusals: dict[str, Mapping[str, Any]] = {}  #: by order id
         self.verdict: Verdict = lambda order: {"result": "succeeded"}
         self.is_away = False
+        self.resent: list[tuple[str, str, Any]] = []  #: by whose token, what, with which body
         self._news = asyncio.Event()
 
     def app(self) -> web.Application:
@@ -37,6 +38,7 @@ class Daemon:
                 web.delete("/v1/sessions/current", self._log_out),
                 web.post("/v1/work-orders", self._post),
                 web.get("/v1/receipts", self._receipts),
+                web.post("/v1/fallout/{id}/resend", self._resend),
             ]
         )
         return app
@@ -126,6 +128,11 @@ class Daemon:
             self._demand(request)
         page = {"receipts": self.receipts[after:], "cursor": len(self.receipts)}
         return web.Response(body=msgspec.json.encode(page), content_type="application/json")
+
+    async def _resend(self, request: web.Request) -> web.Response:
+        token = request.headers["Authorization"]
+        self.resent.append((token, request.match_info["id"], await request.json()))
+        return web.json_response({"state": "queued"})
 
     def _demand(self, request: web.Request) -> str:
         self._refuse_if_away()
