@@ -13,6 +13,14 @@ OF_NOBODY = {name: value for name, value in HEADER.items() if name != "user_id"}
 OF_EC = {**OF_NOBODY, "ec_code": "EC1", "product": "IOT-TRACK"}
 GOOD: dict[str, dict[str, Any]] = {
     "MEMBER_ACTIVATE": {**HEADER, "type": "MEMBER_ACTIVATE", "ec_code": "EC1"},
+    "MEMBER_OPEN": {
+        **HEADER,
+        **CARD,
+        "type": "MEMBER_OPEN",
+        "msisdn": "1064700000001",
+        "services": ["SMS", "GPRS"],
+        "ec_code": "EC1",
+    },
     "USER_OPEN": {
         **HEADER,
         **CARD,
