@@ -95,6 +95,7 @@ class Acts:
     size: int = 1
     small: int = 1
     legs: Legs = ()
+    kept_by: str = ""  #: whose first heartbeat on its channel is part of the story
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -102,7 +102,7 @@ async def record(flow: Flow, run: Run) -> list[Message]:
     while True:
         more = await run.site.recorded()
         if said and not merge(more):
-            return merge(said)
+            return merge(said, kept_by=flow.acts.kept_by)
         said += more
         await asyncio.sleep(QUIET_S)
 

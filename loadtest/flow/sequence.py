@@ -39,9 +39,16 @@ class Step:
         return f"{self.message.name} {gist(self.message.detail)}".rstrip()
 
 
-def merge(messages: Iterable[Message]) -> list[Message]:
-    """By time, without what keeps connections alive."""
-    return sorted((each for each in messages if each.name != KEEP), key=lambda each: each.at)
+def merge(messages: Iterable[Message], *, kept_by: str = "") -> list[Message]:
+    """By time, without what keeps channels; but for the first that `kept_by` said and heard."""
+    said, is_kept = [], set[bool]()
+    for message in sorted(messages, key=lambda each: each.at):
+        if message.name != KEEP:
+            said.append(message)
+        elif kept_by in (message.sender, message.receiver) and message.is_answer not in is_kept:
+            is_kept.add(message.is_answer)
+            said.append(message)
+    return said
 
 
 def settled(messages: Sequence[Message], legs: Legs) -> list[Message]:

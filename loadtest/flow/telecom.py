@@ -4,8 +4,10 @@ One hlrd, one M-HLR, a DSMP, a platform and an EOMS; CRM, BOSS and the central a
 provinces, one under each scheme of the state master, so that all flows share one site.
 """
 
+import json
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any, Final
 
 import asyncpg
@@ -29,6 +31,15 @@ MASTERS: Final[Mapping[str, str]] = {BY_BOSS: "BOSS", BY_CRM: "CRM", BY_BOTH: "b
 """Who is master of user state, by province."""
 
 OPERATOR: Final = "zhang3"
+CHIEF: Final = "li4"
+WATCHER: Final = "wang5"
+PEOPLE: Final[Mapping[str, Sequence[str]]] = {
+    OPERATOR: ["fallout.*", "order.cancel", "order.chase", "read"],
+    CHIEF: ["*"],
+    WATCHER: ["read"],
+}
+"""Staff, with the rights that it has."""
+
 HLR: Final = "hlr1"
 DSMP: Final = "dsmp1"
 PLATFORM: Final = "video"
@@ -58,7 +69,17 @@ _LINES_PER_SIZE: Final = 8
 
 _LINES_MIN: Final = 600
 _PASSWORD: Final = "SYSTEM_PASSWORD"
-_PASSWORDS: Final[Mapping[str, str]] = {"crm": "crm-Password-1", "boss": "boss-Password-1"}
+SPARE: Final = "crm-spare"
+ACCOUNTS: Final[Mapping[str, Source]] = {
+    "crm": Source.CRM,
+    "boss": Source.BOSS,
+    SPARE: Source.CRM,  # nobody's, to be locked
+}
+PASSWORDS: Final[Mapping[str, str]] = {name: f"{name}-Password-1" for name in (*ACCOUNTS, *PEOPLE)}
+KEYS: Final = "sso.jwks.json"
+SSO_TOKEN: Final = "token-of-hlrd-at-the-sso"
+TABLE: Final = ("read", "fallout.resend", "fallout.cancel", "order.cancel", "order.chase")
+"""What an operator may do by the UI of CRM and BOSS, by their own tables."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -74,15 +95,36 @@ class Line:
 
 
 async def telecom(site: Site) -> None:
-    """The layout."""
+    """The layout: staff is authorized centrally, by the SSO (F03)."""
+    await _start(site, is_central=True)
+
+
+async def telecom_local(site: Site) -> None:
+    """The same, but that each system has its own table of who may do what (F02)."""
+    await _start(site, is_central=False)
+
+
+async def _start(site: Site, *, is_central: bool) -> None:
+    people = [
+        {"name": name, "password": PASSWORDS[name], "rights": list(rights)}
+        for name, rights in PEOPLE.items()
+    ]
+    kept = site.secret("people.json", json.dumps(people))
+    keys = site.folder / KEYS
+    sso = ["--people", str(kept), "--jwks-file", str(keys)]
+    await site.start("sso", "loadtest.sso", *sso, party=Party.SSO)
     await site.start_hlr(HLR, "--sessions-max", str(HLR_SESSIONS))
     await site.start_dsmp(DSMP)
     await site.start_platform(PLATFORM, "province_platform", party=Party.PROVINCE_PLATFORM)
     daemon = site.add_hlrd()
     configure(site, daemon)
+    daemon.put("operators", **_operators(site, keys, is_central=is_central))
     await daemon.start()
     await site.import_stock(daemon, stock(site))
     masters = [option for pair in MASTERS.items() for option in ("--master", "=".join(pair))]
+    table = [f"{name}={','.join(TABLE)}" for name in (OPERATOR, CHIEF)]
+    portal = ["--sso", site.url("sso"), "--authorization", "central" if is_central else "local"]
+    portal += [option for row in table for option in ("--operator", row)]
     beside = {"crm": ["--boss", site.url("boss")], "boss": ["--crm", site.url("crm")]}
     for name, party in (("boss", Party.BOSS), ("crm", Party.CRM)):
         run_id = f"R{site.seed:03d}x"  # of every order id
@@ -104,17 +146,29 @@ async def telecom(site: Site) -> None:
             run_id,
             *masters,
             *beside[name],
+            *portal,
             party=party,
-            environment={_PASSWORD: _PASSWORDS[name]},
+            environment={_PASSWORD: PASSWORDS[name]},
         )
+
+
+def _operators(site: Site, keys: Path, *, is_central: bool) -> dict[str, Any]:
+    """hlrd's own section."""
+    sso = {"issuer": "https://sso.example", "keys_file": str(keys)}
+    if is_central:
+        asking = {"authorize_url": f"{site.url('sso')}/authorize", "token": SSO_TOKEN}
+        return {"check": "remote", **sso, **asking}
+    roles = {name: list(rights) for name, rights in PEOPLE.items()}
+    return {"check": "local", **sso, "roles": roles, "people": {name: [name] for name in PEOPLE}}
 
 
 def configure(site: Site, daemon: Daemon) -> None:
     daemon.sections[""] += "\ngrades = []"  # every number of the stock is as good as any
     daemon.put("orders", state_masters=dict(MASTERS))
-    for name, password in _PASSWORDS.items():
-        file = site.secret(f"{name}.password", password)
-        daemon.add("accounts", source=name.upper(), user=name, password_file=str(file))
+    daemon.put("sessions", heartbeat_s=1.0, idle_close_s=10.0)
+    for name, source in ACCOUNTS.items():
+        file = site.secret(f"{name}.password", PASSWORDS[name])
+        daemon.add("accounts", source=source, user=name, password_file=str(file))
     patient = {"reply_timeout_s": HLR_REPLY_TIMEOUT_S, "sessions_max": HLR_SESSIONS}
     site.drive(daemon, HLR, "huawei_hlr", **patient)
     site.drive(daemon, DSMP, "dsmp")
