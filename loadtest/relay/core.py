@@ -142,8 +142,11 @@ class System(JSONCore):
         return record
 
     def _publish(self, record: Record) -> list[Publication]:
-        """What is on its way to a province already is told behind that."""
-        told = []
+        """What is on its way to a province already is told behind that. Only the BBOSS joins
+        provinces."""
+        told: list[Publication] = []
+        if self.role is not Role.BBOSS:
+            return told
         for news in publications(record, self._held, self._leads):
             place = news.province, news.resource
             if place not in self.publications:

@@ -3,6 +3,7 @@ faults, whom it passes changes on to, and the messages that it notes.
 """
 
 import sys
+import traceback
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -21,6 +22,7 @@ from loadtest.forward import Ending
 from loadtest.jsonpeer import JSONSession, Served, Work
 from loadtest.kept import Kept
 from loadtest.message import Messages, Party
+from loadtest.northbound import LoginRefused
 from loadtest.relay import journal
 from loadtest.relay.core import RELAYS, Role, System
 from loadtest.relay.journal import Line
@@ -196,8 +198,11 @@ class Server(Emulator):
         self.keep()
 
     def _fail(self, error: BaseException) -> None:
-        """An account that hlrd refuses will be refused again."""
+        """An account that hlrd refuses will be refused again; all else is a defect."""
+        is_told = isinstance(error, LoginRefused)
         print(f"{self.name}: {error}", file=sys.stderr, flush=True)
+        if not is_told:
+            traceback.print_exception(error)
         self.stop()
 
     # --- its caller --------------------------------------------------------------------------

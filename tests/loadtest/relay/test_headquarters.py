@@ -22,10 +22,12 @@ from tests.adapters.conformance import KEY, KI
 from tests.adapters.desk import Desk
 from tests.loadtest.relay.fake_hlrd import FakeHLRD, an_hlrd
 from tests.loadtest.relay.rig import (
+    WITH_PARTNERS,
     cancel,
     driving,
     hop_to,
     members,
+    partner_hops,
     report,
     serving,
     subscribe,
@@ -80,6 +82,28 @@ async def test_each_change_is_an_order_of_its_kind_and_done_when_that_is(hlrd: F
     assert (opened["ec_code"], opened["route"]) == ("E1001", "BOSS1")
     assert {order["operator_id"] for order in hlrd.orders.values()} == {"pboss"}
     assert len(hlrd.posts) == len(hlrd.orders)
+
+
+async def test_headquarters_is_told_of_partners_and_leaves_telling_them_to_the_bboss(
+    hlrd: FakeHLRD,
+) -> None:
+    async with (
+        serving(Role.PBOSS, hlrd=hlrd.known_as()) as registry,
+        serving(Role.PARTNER) as gd,
+        serving(Role.PARTNER) as sc,
+        serving(
+            Role.BBOSS, hop=hop_to(registry), partners=partner_hops({"GD": gd, "SC": sc})
+        ) as relay,
+        driving(relay) as desk,
+    ):
+        assert (await desk.carry_out(subscribe(WITH_PARTNERS))).verdict in GOOD
+        assert (await desk.carry_out(report())).verdict in GOOD
+        assert registry.system.publications == {}
+
+    subscribed, opened = hlrd.orders.values()
+    assert subscribed["partner_provinces"] == ["GD", "SC"]
+    assert (subscribed["scope"], subscribed["route"]) == ("crossProvince", "BBOSS")
+    assert opened["route"] == "BBOSS"
 
 
 async def test_a_member_is_pending_until_the_final_receipt_whatever_interim_ones_say(
