@@ -223,7 +223,7 @@ class Run:
         compare.check(self)
 
     def _furnish(self) -> None:
-        """Products, two enterprises, two members and a user."""
+        """Products, two enterprises, two members, one of them as reported, and a user."""
         plain = partial(Post, extra=Extra.PLAIN, pause=Pause.NONE)
         for b in (0, 1, 4):
             self.take(plain("PRODUCT_PUBLISH", 0, 0, b))
@@ -231,8 +231,8 @@ class Run:
         for a, b in ((0, 0), (0, 1), (3, 1)):
             self.take(plain("EC_PRODUCT_SUBSCRIBE", 0, a, b))
         self._run_for(REST_S)
-        for user in (0, 1):
-            self.take(plain("MEMBER_ACTIVATE", user, 0, 0))
+        self.take(plain("MEMBER_ACTIVATE", 0, 0, 0))
+        self.take(Post("MEMBER_OPEN", 1, 0, 0, Extra.NAMED, Pause.NONE))
         self.take(Post("USER_OPEN", 2, 1, 1, Extra.NAMED, Pause.REST))
 
     def take(self, step: Step) -> None:
