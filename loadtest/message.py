@@ -47,7 +47,7 @@ class Party(StrEnum):
         return f"{self} {province}"
 
 
-class Message(Struct, frozen=True):
+class Message(Struct, frozen=True, gc=False):
     at: float  #: monotonic seconds of this machine, comparable between its processes
     sender: str
     receiver: str

@@ -24,7 +24,7 @@ ROOM_PARCELS: Final = 20_000
 _AGAIN_S: Final = 0.25
 
 
-class Parcel(Struct, frozen=True):
+class Parcel(Struct, frozen=True, gc=False):
     to: To
     path: str  #: of the neighbour's resource; hlrd has one for all
     body: Mapping[str, Any]

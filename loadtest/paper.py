@@ -60,7 +60,7 @@ _LETTERS: Final = {Kind.BOOKING: "B", Kind.PROVISIONING: "P", Kind.STATE: "S"}
 _KINDS: Final = {letter: kind for kind, letter in _LETTERS.items()}
 
 
-class Answer(Struct, frozen=True):
+class Answer(Struct, frozen=True, gc=False):
     """What came back for a sub-order."""
 
     is_done: bool
@@ -69,7 +69,7 @@ class Answer(Struct, frozen=True):
     marks: tuple[str, ...] = ()
 
 
-class SubOrder(Struct):
+class SubOrder(Struct, gc=False):
     kind: Kind
     order_id: str
     to: To
@@ -79,7 +79,7 @@ class SubOrder(Struct):
     marks: tuple[str, ...] = ()
 
 
-class Order(Struct):
+class Order(Struct, gc=False):
     order_id: str  #: of the business order: the same at CRM and at BOSS
     act: str  #: the kind of its provisioning order, or what else it is about
     operator_id: str
@@ -95,7 +95,10 @@ class Order(Struct):
     notes: list[str] = field(default_factory=list)  #: interim receipts
 
     def sub(self, kind: Kind) -> SubOrder | None:
-        return next((sub for sub in self.sub_orders if sub.kind is kind), None)
+        for sub in self.sub_orders:
+            if sub.kind is kind:
+                return sub
+        return None
 
     def answer(self, kind: Kind, answer: Answer, *, now: float) -> bool:
         """False if that changes nothing any more: answers come at least once."""

@@ -10,6 +10,7 @@ and the schemes by which CRM and BOSS share that work. Pure.
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from enum import StrEnum
+from functools import cache
 from typing import Any, Final
 
 from msgspec import Struct, field
@@ -41,7 +42,7 @@ class Sends(StrEnum):
     BOTH = "both"
 
 
-class Change(Struct, frozen=True):
+class Change(Struct, frozen=True, gc=False):
     reason: Reason
     level: int  #: 1 one-way, 2 two-way; 0 takes the reason off
     cause: str = ""  #: 停机原因, in words
@@ -60,7 +61,7 @@ ACTS: Final[Mapping[tuple[Reason, bool], str]] = {
 }
 
 
-class Standing(Struct):
+class Standing(Struct, gc=False):
     """Of one user, at one of the two systems."""
 
     reasons: dict[str, int] = field(default_factory=dict)
@@ -122,6 +123,7 @@ _BACKUP_SENDS: Final = {
 }
 
 
+@cache
 def scheme(master: Master, sends: Sends) -> Scheme:
     """`sends` counts under backup alone."""
     match master:

@@ -20,7 +20,7 @@ class Customer(Struct):
     credit_class: str = "普通"  #: 扩展信息 B
 
 
-class Account(Struct):
+class Account(Struct, gc=False):
     account_id: str
     customer_id: str
     balance: int = 0  #: in fen; below zero is owed
@@ -37,7 +37,7 @@ class UserState(StrEnum):
     VOID = "void"  #: taken back
 
 
-class User(Struct):
+class User(Struct, gc=False):
     user_id: str
     account_id: str
     province: str
@@ -83,7 +83,7 @@ class Action(StrEnum):
     CANCEL = "cancel"
 
 
-class Booking(Struct):
+class Booking(Struct, gc=False):
     """定购类订单请求."""
 
     order_id: str
@@ -103,7 +103,7 @@ class Reversal(Struct):
     code: str = ""
 
 
-class StateOrder(Struct):
+class StateOrder(Struct, gc=False):
     """用户状态变更类订单请求. Without `standing` BOSS decides."""
 
     order_id: str
@@ -138,7 +138,7 @@ class CreditControl(Struct):
     operator_id: str = "credit"
 
 
-class Taken(Struct):
+class Taken(Struct, gc=False):
     """The answer to one of several that came together."""
 
     is_done: bool

@@ -19,7 +19,7 @@ class Customer(Struct):
     channel: str = "营业厅"  #: 附加信息 A: by which he came
 
 
-class Account(Struct):
+class Account(Struct, gc=False):
     account_id: str
     customer_id: str
     users: list[str] = field(default_factory=list)
@@ -31,7 +31,7 @@ class UserState(StrEnum):
     VOID = "void"  #: never came to be
 
 
-class User(Struct):
+class User(Struct, gc=False):
     user_id: str
     account_id: str
     province: str
@@ -137,7 +137,7 @@ class Payment(Struct):
     payment_id: str | None = None
 
 
-class StateRequest(Struct):
+class StateRequest(Struct, gc=False):
     """Of BOSS: 用户状态变更请求. With `standing` BOSS has decided, else CRM is to."""
 
     order_id: str
