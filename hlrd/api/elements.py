@@ -1,6 +1,6 @@
 """The network elements as their drivers see them, for staff."""
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Collection, Iterable, Mapping
 from datetime import UTC, datetime
 from typing import Annotated, Final
 
@@ -39,13 +39,22 @@ class Drain(Struct, forbid_unknown_fields=True):
 
 
 class Elements:
-    def __init__(self, elements: Iterable[Element], *, halts: Halts, bodies: Bodies) -> None:
+    def __init__(
+        self,
+        elements: Iterable[Element],
+        *,
+        halts: Halts,
+        bodies: Bodies,
+        homes: Collection[str] = (),
+    ) -> None:
+        """`homes`: HLRs that numbers and cards belong to, though another daemon drives them."""
         self._halts = halts
+        self._homes = homes
         self._bodies = bodies
         self._by_name: Mapping[str, Element] = {element.name: element for element in elements}
 
     def refuse_unknown_hlr(self, name: str) -> None:
-        if name not in self._by_name:
+        if name not in self._by_name and name not in self._homes:
             raise BadRequest("HLR_UNKNOWN", "no network element has this name", "hlr")
 
     def masked(self, task: Task) -> str | None:

@@ -58,6 +58,7 @@ def build_front(
         fallout=staff.fallouts.desk,
         bulks=staff.fallouts.bulks,
         homes=site.homes,
+        hlrs_away=site.settings.groups.homes,
         masters=staff.masters,
         reconciler=staff.reconciler,
         trail=staff.trail,
