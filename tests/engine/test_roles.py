@@ -55,7 +55,9 @@ def open_member(stage: GroupStage, n: int = 1, **changes: Any) -> MemberOpen:
 def good(kind: str) -> WorkOrder:
     """With what is not in the list of good ones."""
     if kind in ("EC_SUSPEND_ALL", "EC_RESUME_ALL"):
-        header = {"order_id": "A-1", "province": "200", "operator_id": "op", "ec_code": "EC"}
+        header: dict[str, Any] = {
+            "order_id": "A-1", "province": "200", "operator_id": "op", "ec_code": "EC",
+        }  # fmt: skip
         return ECSuspendAll(**header) if kind == "EC_SUSPEND_ALL" else ECResumeAll(**header)
     return decode(orjson.dumps(GOOD[kind]))
 
