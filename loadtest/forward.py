@@ -20,6 +20,9 @@ from hlrd.domain.errors import ProtocolError
 AT_ONCE_MAX: Final = 32
 """Requests to the next hop at the same time."""
 
+_PAUSE_MAX_S: Final = 5.0
+"""Between two tries of one change, however many are on their way."""
+
 _LATER: Final = frozenset({401, 408, 429})
 _LATER_CODES: Final = frozenset({"CHANGE_PENDING", "EC_PENDING"})
 
@@ -83,7 +86,8 @@ class Forwarder:
     """`start`, `add` as often as there are changes, `close`."""
 
     def __init__(self, hop: Hop, settle: Settle, *, every_s: float) -> None:
-        """`every_s`: how long to wait before the hop is tried, or asked, again."""
+        """`every_s`: how long to wait before the hop is tried, or asked, again, while few changes
+        are on their way."""
         self._hop = hop
         self._settle = settle
         self._every_s = every_s
@@ -118,9 +122,15 @@ class Forwarder:
             async with self._places:
                 step = await self._take(step, passed)
             if isinstance(step, Next) and (step, before) != (Next.ASK, Next.SEND):
-                await asyncio.sleep(self._every_s)
+                await asyncio.sleep(self._pause_s())
         del self._ways[passed.resource]
         self._settle(passed.resource, passed.key, step)
+
+    def _pause_s(self) -> float:
+        """The longer the more there are, so that those who ask do not stand in the way of those
+        who are sent."""
+        crowded_s = self._every_s * (1 + len(self._ways) // AT_ONCE_MAX)
+        return max(self._every_s, min(crowded_s, _PAUSE_MAX_S))
 
     async def _take(self, step: Next, passed: Passed) -> Next | Ending:
         if step is Next.ASK:
