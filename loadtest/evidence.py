@@ -47,17 +47,20 @@ async def gather(stack: Stack, stock: Stock, book: Book) -> Evidence:
     )
 
 
-async def stock_by_state(stack: Stack) -> tuple[dict[str, int], dict[str, int]]:
-    """Numbers of the only pool, and cards of all lots, as counted after this was asked."""
+async def stock_by_state(
+    stack: Stack, *, since: datetime | None = None
+) -> tuple[dict[str, int], dict[str, int]]:
+    """Numbers of the only pool, and cards of all lots, as counted after `since`, which is now
+    unless it is given: a count that is dear is made only now and then, and when hlrd starts."""
     staff = Staff(stack.http, stack.url, stack.token(Source.OPS))
-    [pool] = await _as_of_now(staff, "/v1/pools", "pools")
-    lots = await _as_of_now(staff, "/v1/sim-lots", "lots")
+    asked_at = since or datetime.now(UTC)
+    [pool] = await _counted(staff, "/v1/pools", "pools", asked_at)
+    lots = await _counted(staff, "/v1/sim-lots", "lots", asked_at)
     return pool["numbers"], _sum(lot["cards"] for lot in lots)
 
 
-async def _as_of_now(staff: Staff, path: str, key: str) -> Any:
-    """The rows of what is counted by state: a count that is dear is made only now and then."""
-    asked_at = datetime.now(UTC)
+async def _counted(staff: Staff, path: str, key: str, asked_at: datetime) -> Any:
+    """The rows of what is counted by state."""
     while True:
         rows = (await staff.get(path))[key]
         if all(datetime.fromisoformat(row["counted_at"]) >= asked_at for row in rows):

@@ -8,13 +8,14 @@ from dataclasses import dataclass
 from typing import Final
 
 from loadtest.faults import Chance, Latency, Profile
-from loadtest.stack import Stack
+from loadtest.stack import DRAIN_S, Stack
 from loadtest.storm.promptness import EVERYWHERE, Absence
 from loadtest.storm.watch import Watch
 from loadtest.view import View
 
 SLOW, DOWN, RESTARTED = "hlr2", "hlr3", "hlr4"
 HLRS: Final = 4
+_LOOK_S: Final = 0.5
 _P50_S: Final = 0.015
 _P99_S: Final = 0.080
 
@@ -52,6 +53,7 @@ class Ward:
     def __init__(self, stack: Stack, sickness: Sickness, watch: Watch, view: View) -> None:
         self.absences: list[Absence] = []
         self.has_befallen = False
+        self._is_meant: set[str] = set()  #: to be away just now
         self._stack = stack
         self._sickness = sickness
         self._watch = watch
@@ -80,16 +82,35 @@ class Ward:
     async def kill_daemon(self) -> None:
         """kill -9, and start it again."""
         start_s = time.monotonic()
+        self._is_meant.add(self._stack.daemon.name)
         self._stack.daemon.kill()
         self._view.say("kill -9 of hlrd")
         await self._stack.start_daemon()
         self._absent(EVERYWHERE, start_s)
+        self._is_meant.remove(self._stack.daemon.name)
         self._view.say(f"hlrd is ready again after {time.monotonic() - start_s:.1f} s")
+
+    async def restart_daemon(self) -> int:
+        """In good order; its exit code."""
+        self._is_meant.add(self._stack.daemon.name)
+        code = await self._stack.daemon.end(deadline_s=DRAIN_S)
+        await self._stack.start_daemon()
+        self._is_meant.remove(self._stack.daemon.name)
+        return code
+
+    async def watch_over(self) -> None:
+        """Until cancelled. Raises StackError for a process that ended and was not meant to."""
+        while True:
+            for process in (self._stack.daemon, *self._stack.elements.values()):
+                if process.name not in self._is_meant:
+                    process.refuse_if_ended()
+            await asyncio.sleep(_LOOK_S)
 
     async def _away(self, name: str, after_s: float, seconds: float) -> None:
         """Killed with -9; it knows what it knew when it comes back."""
         await asyncio.sleep(after_s)
         start_s = time.monotonic()
+        self._is_meant.add(name)
         self._stack.elements[name].kill()
         self._view.say(f"{name} is {f'down for {seconds:g} s' if seconds else 'restarted'}")
         await asyncio.sleep(seconds)
@@ -97,6 +118,7 @@ class Ward:
         self._watch.began_anew(name)
         await self._stack.put_faults(self._sickness.profile(), elements=[name])
         self._absent(name, start_s)
+        self._is_meant.remove(name)
         if seconds:
             self._view.say(f"{name} is back")
 

@@ -1,11 +1,13 @@
 """The frame of every storm: a stack, users, a calm time to compare with, the storm, the proof."""
 
 import asyncio
+import math
 import time
 from collections import Counter
 from collections.abc import AsyncIterator, Coroutine, Iterator, Mapping, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
+from datetime import UTC, datetime
 from random import Random
 from typing import Any, Final
 from urllib.parse import urlencode
@@ -229,15 +231,22 @@ class Storm:
     # The proof.
 
     async def outcome(self, name: str) -> Outcome:
-        self.view.say("reading every receipt again, and what everybody holds")
+        """hlrd is ended and started before: what counts is what outlives it."""
+        self.view.say("reading every receipt again")
         repeated = self.book.repeated
         await self.upstreams.read_again()
-        tables = await witness.tables(self.stack, self._imported, setup=list(self.book.of_no_user))
+        over_at = datetime.now(UTC)
+        code = await self.ward.restart_daemon()
+        self.view.say("asking everybody what he holds")
+        tables = await witness.tables(
+            self.stack, self._imported, setup=list(self.book.of_no_user), since=over_at
+        )
         network = await witness.network(self.stack)
+        self.view.say("comparing")
         checks = checker.check(self.book, tables, network, self.fan_outs)
-        rows = self._rows()
+        checks.append(Check("exit code of hlrd when it was ended", code, 0))
         figures = {**await self._figures(), "receipts_repeated": repeated}
-        return Outcome(name, self.options, checks, rows, self._memory(), figures)
+        return Outcome(name, self.options, checks, self._rows(), self._memory(), figures)
 
     def _memory(self) -> Memory:
         """Bounded by what hlrd/limits.py lets it keep, above what it had in the calm."""
@@ -274,14 +283,24 @@ class Storm:
             closed_s = book.closed_s[order_id]
             yield Urgent(order_id, order.kind, home, posted_s, min(done_s, closed_s))
 
+    def _taken(self) -> Iterator[Urgent]:
+        """Until an urgent order of the storm was answered; nobody waits for the end of these."""
+        book = self.book
+        for order_id, order in book.orders.items():
+            posted_s = book.posted_s[order_id]
+            if order.is_urgent and order.kind is not Kind.OPEN and posted_s >= self._began_s:
+                yield Urgent(order_id, order.kind, "", posted_s, book.accepted_s[order_id])
+
     async def _figures(self) -> dict[str, Any]:
         book = self.book
+        taken = promptness.row("", self._taken(), (), bound_s=math.inf)
         marks = Counter(mark for told in book.told.values() for mark in told.marks)
         return {
             "orders": len(book.accepted_s),
             "children": sum(map(len, book.children.values())),
             "phases_s": self.phases,
             "marks": dict(sorted(marks.items())),
+            "urgent_taken_s": {"p50": round(taken.p50_s, 3), "p99": round(taken.p99_s, 3)},
             "elements_did": await witness.hlr_faults(self.stack),
             "log_lines_missed": self.watch.missed,
             "absences_s": {
@@ -311,7 +330,7 @@ async def brewing(
             async with (
                 asyncio.timeout(options.minutes_max * 60),
                 storm.upstreams.following(),
-                beside(storm.watch.look(), storm.say_how_far()),
+                beside(storm.watch.look(), storm.say_how_far(), storm.ward.watch_over()),
             ):
                 yield storm
         except TimeoutError:

@@ -6,6 +6,7 @@ import asyncio
 import json
 from collections import Counter
 from collections.abc import Mapping, Sequence
+from datetime import datetime
 from pathlib import Path
 from typing import Any, Final
 
@@ -29,8 +30,8 @@ _BINDINGS: Final = """
 _REASONS: Final = "SELECT user_id, reasons FROM user_state"
 
 
-async def tables(stack: Stack, stock: Stock, *, setup: Sequence[str]) -> Tables:
-    """`setup`: orders of no user that prepared the storm."""
+async def tables(stack: Stack, stock: Stock, *, setup: Sequence[str], since: datetime) -> Tables:
+    """`setup`: orders of no user, which are not looked for; `since`: when all was over."""
     connection = await asyncpg.connect(await stack.dsn())
     try:
         orders = await connection.fetch(_ORDERS)
@@ -39,7 +40,7 @@ async def tables(stack: Stack, stock: Stock, *, setup: Sequence[str]) -> Tables:
         reasons = await connection.fetch(_REASONS)
     finally:
         await connection.close()
-    numbers, cards = await stock_by_state(stack)
+    numbers, cards = await stock_by_state(stack, since=since)
     return Tables(
         orders={
             row["order_id"]: row["id"]
