@@ -134,6 +134,25 @@ def test_a_configuration_is_checked(tmp_path: Path) -> None:
     assert "cannot read" in str(absent.exception)
 
 
+def test_operators_whose_keys_and_roles_are_of_no_use_are_told_together_with_the_rest(
+    tmp_path: Path,
+) -> None:
+    bad = tmp_path / "bad.toml"
+    operators = """
+        [operators]
+        check = "local"
+        issuer = "https://sso.example"
+        keys_file = "/nowhere/sso.jwks.json"
+    """
+    text = EXAMPLE.read_text("utf-8").replace("huawei_hlr", "morse")
+    bad.write_text(text + operators)
+
+    said = str(CliRunner().invoke(cli, ["check-config", "--config", str(bad)]).exception)
+
+    assert "ne.hlr1.dialect: 'morse' is none of" in said
+    assert "operators.keys_file: cannot read /nowhere/sso.jwks.json" in said
+
+
 def test_an_error_of_ours_is_one_line_and_an_exit_code(
     monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
