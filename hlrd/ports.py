@@ -211,6 +211,7 @@ class Acceptance(Struct, frozen=True, gc=False):
     product: Product | None = None  #: the version that it stages
     turn: Note | None = None
     enterprise: Standing | None = None  #: how a product of an enterprise stands from now on
+    is_named: bool = False  #: its number was not drawn from a lease
 
 
 class Closing(Struct, frozen=True, gc=False):

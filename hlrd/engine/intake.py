@@ -49,7 +49,7 @@ from hlrd.engine.products import ProductRules
 from hlrd.engine.segments import Segments
 from hlrd.engine.state_orders import province_of
 from hlrd.engine.turns import Turns
-from hlrd.engine.wants import names_what_may_be_held, wanted, was_drawn
+from hlrd.engine.wants import names_a_number, names_what_may_be_held, wanted, was_drawn
 from hlrd.pool.allocator import Allocator
 from hlrd.pool.draw import Pending
 from hlrd.ports import (
@@ -385,6 +385,7 @@ class Intake:
                 product=_staged(entry.order),
                 turn=note,
                 enterprise=self._groups.order(entry),
+                is_named=names_a_number(entry.order),
             )
         )
 

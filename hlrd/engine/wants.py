@@ -125,3 +125,12 @@ def names_what_may_be_held(order: WorkOrder) -> bool:
     if isinstance(order, NumberChange):
         return order.new_msisdn is not None
     return isinstance(order, SIMReplace) and order.iccid is not None
+
+
+def names_a_number(order: WorkOrder) -> bool:
+    """Whether the number that it takes, if any, is not drawn from a lease."""
+    if type(order) is MemberActivate:
+        return order.msisdn is not None or order.reservation is not None
+    if type(order) is NumberChange:
+        return order.new_msisdn is not None
+    return type(order) is UserOpen or type(order) is MemberOpen

@@ -25,6 +25,7 @@ _ACCEPTED: Final = query("journal_accepted")
 _CLOSED: Final = query("journal_closed")
 _TAKEN_ORDERS: Final = query("journal_taken_orders")
 _TAKEN_KEYS: Final = query("journal_taken_keys")
+_NAMED: Final = query("journal_named")
 _UNBIND: Final = query("journal_unbind")
 _HOLD_NUMBERS: Final = query("journal_hold_numbers")
 _HOLD_CARDS: Final = query("journal_hold_cards")
@@ -154,6 +155,7 @@ async def _insert(
 ) -> None:
     await _copy(connection, "work_order", ORDER_COLUMNS, list(map(order_row, accepts)))
     await _copy(connection, "binding", BINDING_COLUMNS, list(binding_rows(accepts)))
+    await _note_named(connection, accepts)
     await _stage_products(connection, accepts)
     await groups.stage(connection, accepts)
     await turns.note_accepted(connection, accepts)
@@ -226,6 +228,13 @@ async def _take_effect(
             named = closing.activated.id, closing.activated.version
             await connection.execute(_RETIRE_PRODUCT, *named)
             await connection.execute(_ACTIVATE_PRODUCT, *named)
+
+
+async def _note_named(connection: Connection, accepts: Sequence[Acceptance]) -> None:
+    """Their places in the order of their range are still to come: a lease must look for them."""
+    named = [int(one.binding.msisdn) for one in accepts if one.is_named and one.binding]
+    if named:
+        await connection.execute(_NAMED, named)
 
 
 async def _stage_products(connection: Connection, accepts: Sequence[Acceptance]) -> None:

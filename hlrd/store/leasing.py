@@ -1,7 +1,7 @@
 """Leases in the database: taken, read back, inherited from a dead run, ended."""
 
 import asyncio
-from collections.abc import Collection, Mapping
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Final
 
@@ -88,6 +88,7 @@ class LeaseRow:
     source_id: int
     start: int
     count: int
+    may_be_bound: bool = True  #: some of its places, by who drew or named them before
 
 
 async def read_ranges(connection: Connection) -> list[RangeSource]:
@@ -112,7 +113,7 @@ async def take(connection: Connection, wish: Wish, epoch: int) -> LeaseRow | Non
         await connection.execute("ROLLBACK")
         return None
     await connection.execute("COMMIT")
-    return LeaseRow(lease_id, wish.what, wish.source_id, row["start"], row["count"])
+    return LeaseRow(lease_id, wish.what, wish.source_id, **row)
 
 
 async def find_unknown(
@@ -157,9 +158,17 @@ async def grant_numbers(
 async def idle_numbers(connection: Connection, lease: LeaseRow, source: RangeSource) -> list[int]:
     """What of the lease is idle now: its places less what is bound or held, and its own holds."""
     fresh = await numbers_of(lease, source.order)
-    taken = {row["msisdn"] for row in await connection.fetch(_UNAVAILABLE, fresh)}
+    taken = await unavailable(connection, fresh, may_be_bound=lease.may_be_bound)
     held = [row["msisdn"] for row in await connection.fetch(_HELD_NUMBERS, lease.id)]
     return [number for number in fresh if number not in taken] + held
+
+
+async def unavailable(
+    connection: Connection, numbers: Sequence[int], *, may_be_bound: bool = True
+) -> set[int]:
+    """Those of them that are held whatever the reason, or bound."""
+    rows = await connection.fetch(_UNAVAILABLE, numbers, may_be_bound)
+    return {row["msisdn"] for row in rows}
 
 
 async def grant_cards(connection: Connection, lease: LeaseRow) -> CardGrant:

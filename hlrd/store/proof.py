@@ -14,7 +14,6 @@ from hlrd.store.stocktake import Stocktake
 
 _COUNTS: Final = query("proof_counts")
 _LEASES: Final = query("leases")
-_UNAVAILABLE: Final = query("lease_unavailable")
 _SLICE: Final = 10_000
 
 
@@ -108,7 +107,7 @@ async def _leaked_in(
     first, count = interval
     passed = LeaseRow(0, What.NUMBERS, source.range.id, first, count)
     numbers = await leasing.numbers_of(passed, source.order)
-    known = {row["msisdn"] for row in await connection.fetch(_UNAVAILABLE, numbers)}
+    known = await leasing.unavailable(connection, numbers)
     return sum(
         number not in known and not any(start <= place < end for start, end in leased)
         for place, number in enumerate(numbers, first)

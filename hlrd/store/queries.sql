@@ -128,6 +128,12 @@ SELECT user_id, msisdn, imsi, iccid FROM binding WHERE imsi = ANY($3::bigint[])
 UNION
 SELECT user_id, msisdn, imsi, iccid FROM binding WHERE iccid = ANY($4::text[]);
 
+-- name: journal_named
+-- Note of the ranges of these numbers that some of them were not drawn.
+UPDATE number_range r SET has_named = true
+WHERE NOT has_named AND EXISTS (
+    SELECT FROM unnest($1::bigint[]) AS t (msisdn) WHERE t.msisdn BETWEEN r.first AND r.last);
+
 -- name: journal_unbind
 -- End these bindings, and note each in the past of its number.
 WITH ended AS (
@@ -343,19 +349,18 @@ ORDER BY l.id;
 -- name: lease_take_range
 -- Move the counter of a range on by up to $2 places.
 WITH old AS (
-    SELECT id, counter, least($2::bigint, last - first + 1 - counter)::int AS count,
-        last - first + 1 AS size
+    SELECT id, counter, least($2::bigint, last - first + 1 - counter)::int AS count
     FROM number_range WHERE id = $1 FOR UPDATE)
 UPDATE number_range r SET counter = old.counter + old.count FROM old WHERE r.id = old.id
-RETURNING old.counter AS start, old.count, old.size - old.counter - old.count AS unleased;
+RETURNING old.counter AS start, old.count, has_named AS may_be_bound;
 
 -- name: lease_take_lot
 -- Move the counter of a lot on by up to $2 rows.
 WITH old AS (
-    SELECT id, counter, least($2::bigint, quantity - counter)::int AS count, quantity AS size
+    SELECT id, counter, least($2::bigint, quantity - counter)::int AS count
     FROM sim_lot WHERE id = $1 FOR UPDATE)
 UPDATE sim_lot l SET counter = old.counter + old.count FROM old WHERE l.id = old.id
-RETURNING old.counter AS start, old.count, old.size - old.counter - old.count AS unleased;
+RETURNING old.counter AS start, old.count, true AS may_be_bound;
 
 -- name: lease_add
 -- Note whose the places or rows are.
@@ -405,8 +410,9 @@ SELECT quantity - counter AS unleased,
 FROM sim_lot WHERE id = $1;
 
 -- name: lease_unavailable
--- Which of these numbers are bound, or held whatever the reason.
-SELECT msisdn FROM binding WHERE msisdn = ANY($1::bigint[])
+-- Which of these numbers are bound, or held whatever the reason. Without $2 none can be bound, and
+-- two thirds of the work are spared.
+SELECT msisdn FROM binding WHERE $2 AND msisdn = ANY($1::bigint[])
 UNION ALL
 SELECT msisdn FROM number_hold WHERE msisdn = ANY($1::bigint[]);
 
@@ -747,8 +753,9 @@ INSERT INTO pool (name, secret) VALUES ($1, $2) ON CONFLICT (name) DO NOTHING RE
 
 -- name: range_add
 -- A new range.
-INSERT INTO number_range (pool, first, last, digits, province, hlr)
-VALUES ($1, $2, $3, $4, $5, $6) RETURNING id;
+INSERT INTO number_range (pool, first, last, digits, province, hlr, has_named)
+VALUES ($1, $2, $3, $4, $5, $6, EXISTS (SELECT FROM binding WHERE msisdn BETWEEN $2 AND $3))
+RETURNING id;
 
 -- name: range_counts
 -- Every range with its numbers by state, but for those in the memory of a node. Locked goes before

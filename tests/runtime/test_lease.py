@@ -170,6 +170,7 @@ async def test_a_number_that_is_bound_or_held_is_passed_by(
     dsn: str, pools: NumberPools, database: Connection
 ) -> None:
     await database.execute("""
+        UPDATE number_range SET has_named = true;
         INSERT INTO binding SELECT n, n, 'card' || n, 'u' || n, 0, 'hlr1', '200', 'k', '', now()
             FROM generate_series(1064800000000, 1064800000099) AS n;
         INSERT INTO number_hold (msisdn, range_id, state, cause)

@@ -98,6 +98,15 @@ def forgets_what_was_bound_by_name(patch: MonkeyPatch) -> None:
     patch.setattr(Ledger, "let_go", forgetful)
 
 
+def notes_nothing_of_what_was_named(patch: MonkeyPatch) -> None:
+    """Though its place in the order of the range is still to come."""
+
+    async def nothing(*_: Any) -> None:
+        return None
+
+    patch.setattr(batch, "_note_named", nothing)
+
+
 def frees_what_is_not_proven_clean(patch: MonkeyPatch) -> None:
     after = batch._NUMBER_AFTER | {BindingEnd.UNPROVEN: "free"}
     patch.setattr(batch, "_NUMBER_AFTER", after)
@@ -134,6 +143,7 @@ MUTANTS: Final[dict[str, Callable[[MonkeyPatch], None]]] = {
         leases_again_after_silence,
         leases_without_a_commit,
         believes_the_whole_interval,
+        notes_nothing_of_what_was_named,
         is_not_fenced,
         ends_leases_early,
         keeps_what_is_left_over,

@@ -23,6 +23,7 @@ def an_acceptance(opening: Opening, *, at: datetime) -> Acceptance:
         accepted_at=at,
         session=None,
         binding=_binding(opening),
+        is_named=not opening.is_drawn,
     )
 
 
