@@ -1,6 +1,6 @@
 """What an order takes by name: its place in the order of a range may still be to come."""
 
-from typing import Any
+from typing import Any, Final
 
 import pytest
 
@@ -9,7 +9,12 @@ from hlrd.domain.conflict import Nature
 from hlrd.domain.orders import MemberActivate, NumberChange, SIMReplace, WorkOrder
 from hlrd.engine.wants import names_a_number
 
-HEADER = {"order_id": "A-1", "province": "200", "operator_id": "li4", "user_id": "9001"}
+HEADER: Final[dict[str, Any]] = {
+    "order_id": "A-1",
+    "province": "200",
+    "operator_id": "li4",
+    "user_id": "9001",
+}
 NUMBER = "1064900001234"
 
 
