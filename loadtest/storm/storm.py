@@ -118,7 +118,8 @@ class Storm:
         self.view.say(what)
         started_s = time.monotonic()
         yield
-        self.phases[name] = round(time.monotonic() - started_s, 1)
+        took_s = time.monotonic() - started_s
+        self.phases[name] = round(self.phases.get(name, 0.0) + took_s, 1)
 
     def new_users(self, count: int) -> list[User]:
         made = [User(str(self._next_user + number)) for number in range(count)]
