@@ -1,11 +1,12 @@
 """CRM and BOSS together: however their messages cross, both and the network end up of one mind."""
 
+import msgspec
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from loadtest.boss.rows import Bill, Payment
-from loadtest.crm.rows import Stop
+from loadtest.crm.rows import StateRequest, Stop
 from loadtest.paper import State
 from loadtest.standing import Sends
 from tests.loadtest.front_pair import MASTERS, Pair
@@ -169,3 +170,34 @@ def test_a_refusal_of_the_network_is_shown_in_the_orders_of_both() -> None:
     carried = pair.boss.orders.get(order.order_id)
     assert carried is not None
     assert (carried.result, carried.code) == ("failed", "NOT_STATE_MASTER")
+
+
+@pytest.mark.parametrize("province", ["200", "210"])
+def test_a_word_that_waits_stays_what_it_was_when_it_was_said(province: str) -> None:
+    pair = Pair()
+    user_id = pair.active_user(province)
+    who = "boss" if province == "200" else "crm"
+    if who == "boss":
+        act(pair, "arrears2", user_id)
+        act(pair, "pay", user_id)
+    else:
+        act(pair, "stop", user_id)
+        act(pair, "resume", user_id)
+
+    queue = pair.queues["boss→CRM" if who == "boss" else "crm→BOSS"]
+    assert [parcel.body["standing"].state_version for parcel in queue] == [1, 2]
+
+
+def test_a_request_that_comes_again_is_the_same_order() -> None:
+    pair = Pair()
+    user_id = pair.active_user("210")
+    act(pair, "arrears2", user_id)
+    (parcel,) = pair.queues["boss→CRM"]
+    request = msgspec.convert(msgspec.to_builtins(parcel.body), StateRequest)
+
+    first, again = pair.crm.requested(request), pair.crm.requested(request)
+
+    assert first is not None
+    assert again is first
+    assert pair.crm.users.get(user_id).standing.state_version == 1
+    assert len(pair.queues["crm→hlrd"]) == 1

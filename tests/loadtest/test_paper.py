@@ -77,6 +77,14 @@ def test_what_could_not_be_booked_is_asked_of_nobody_else() -> None:
     )
 
 
+def test_a_closed_order_takes_no_answer() -> None:
+    order = an_order()
+    order.answer(Kind.BOOKING, REFUSED, now=1.0)
+
+    assert not order.answer(Kind.PROVISIONING, DONE, now=2.0)
+    assert (order.result, order.closed_at) == (Result.FAILED, 1.0)
+
+
 def test_a_change_of_state_is_never_taken_back() -> None:
     order = an_order(CHANGED)
     order.answer(Kind.STATE, DONE, now=1.0)
