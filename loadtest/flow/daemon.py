@@ -137,6 +137,7 @@ class Daemon:
     def _put_own(self) -> None:
         self.sections[""] = 'log_level = "info"'
         self.put("database", data_dir=str(self.data_dir))
+        self.put("imports", folder=str(self.data_dir.with_suffix(".imports")))
         self.put("http", port=self.port, admin_port=self.admin_port)
         self.put("keys", current="k1", keys={"k1": self.credentials.key})
         for source, token in self.credentials.tokens.items():

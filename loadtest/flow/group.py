@@ -65,7 +65,7 @@ async def two_roles(site: Site) -> None:
         _configure_province(site, daemon, code)
     await asyncio.gather(*(daemon.start() for daemon in site.daemons.values()))
     await asyncio.gather(*(_start_esop(site, daemons[code], code, named[code]) for code in named))
-    await stock_up(site, _MEMBERS_MIN)
+    await _stock_up(site)
     for daemon in site.daemons.values():
         await _publish(daemon, TRACK, *(("nation", "class1") if daemon is hq else ()))
         await _publish(daemon, METER, *(() if daemon is hq else ("platform", "management")))
@@ -86,7 +86,7 @@ async def one_process(site: Site) -> None:
     _let_in(site, daemon, Source.ESOP, _esop(LEAD))
     await daemon.start()
     await _start_esop(site, daemon, LEAD, Party.HLRD)
-    await stock_up(site, _MEMBERS_MIN)
+    await _stock_up(site)
     await _publish(daemon, TRACK, "nation", "class1")
     await _publish(daemon, METER, "platform", "management")
 
@@ -129,7 +129,9 @@ _OF_PROVINCE: Final = {
     "bboss": "bboss_relay",
     "boss1": "boss1_relay",
 }
-_MEMBERS_MIN: Final = 100
+_MEMBERS_MIN: Final = 200
+_MEMBERS_PER_SIZE: Final = 8
+"""Members that the flows open for each of their size, all flows of the family together."""
 
 
 async def _start_network(site: Site, *, hq: str, province: str) -> None:
@@ -325,26 +327,37 @@ async def restarted(site: Site) -> None:
 _LOOKS: Final = ("GET ", "LST ", "LGI", "LGO")
 
 
-async def stock_up(site: Site, members: int) -> None:
-    """Numbers and cards for so many more members of each province, whichever HLRs they fall on."""
-    cards = members // len(HLRS) * 3 // 2 + _SPARE_CARDS
-    first = site.notes.get(_CARDS, 0)
-    site.notes[_CARDS] = first + cards
-    for province, daemon in provinces(site).items():
-        await _lay_in(site, daemon, _stock(province, first, cards))
+async def _stock_up(site: Site) -> None:
+    """Numbers and cards of each province for all flows of the family, whichever HLRs they fall on.
+
+    Cards of one HLR are more than its share, as numbers are drawn at random.
+    """
+    members = _MEMBERS_MIN + _MEMBERS_PER_SIZE * site.size
+    cards = members // len(HLRS) * 3 // 2
+    await asyncio.gather(
+        *(_lay_in(site, one, _stock(code, cards)) for code, one in provinces(site).items())
+    )
 
 
 async def _lay_in(site: Site, daemon: Daemon, stock: Stock, pool: str = POOL) -> None:
     """Headquarters must know where a number is at home; cards are the province's."""
-    for each in {daemon.name: daemon, _HQ: headquarters(site)}.values():
+    for each in {daemon.name: daemon, headquarters(site).name: headquarters(site)}.values():
         await _add_ranges(each, stock.ranges, pool)
     for lot in stock.lots:
-        path = f"/v1/sim-lots?province={lot.province}&hlr={lot.hlr}"
-        bearer = {"Authorization": f"Bearer {daemon.token(Source.OPS)}"}
-        headers = {**bearer, "Prefer": "wait=60", "Content-Type": "text/csv"}
+        await _import(site, daemon, lot)
+
+
+async def _import(site: Site, daemon: Daemon, lot: Lot) -> None:
+    """Posted again, the same file is the same import, and its end is waited for once more."""
+    path = f"/v1/sim-lots?province={lot.province}&hlr={lot.hlr}"
+    bearer = {"Authorization": f"Bearer {daemon.token(Source.OPS)}"}
+    headers = {**bearer, "Prefer": "wait=60", "Content-Type": "text/csv"}
+    status = 202
+    while status == 202:
         async with site.http.post(daemon.url + path, data=lot.csv(), headers=headers) as response:
-            if response.status != 201:
-                raise StackError(f"{path}: {response.status} {await response.text()}")
+            status, said = response.status, await response.text()
+    if status != 201:
+        raise StackError(f"{daemon.name}: {path}: {status} {said}")
 
 
 async def _add_ranges(daemon: Daemon, ranges: Sequence[NumberRange], pool: str) -> None:
@@ -385,19 +398,17 @@ def home_of_imsi(imsi: str) -> str:
     return HLRS[int(imsi[5:7]) % 10 - 1]
 
 
-def _stock(province: str, first: int, cards: int) -> Stock:
-    """The next so many cards of each HLR, and twice as many numbers."""
+def _stock(province: str, cards: int) -> Stock:
+    """So many cards of each HLR, and twice as many numbers."""
     ranges, lots = [], []
     for place, hlr in enumerate(HLRS, 1):
         block = f"{_BLOCKS[province] + place:02d}"
         numbers = f"10649{block}"
-        low, high = 2 * first, 2 * (first + cards) - 1
-        ranges.append(NumberRange(f"{numbers}{low:06d}", f"{numbers}{high:06d}", hlr, province))
-        lots.append(Lot(f"{province}-{hlr}-{first}", hlr, block, first, cards, 1, province))
+        last_one = f"{numbers}{2 * cards - 1:06d}"
+        ranges.append(NumberRange(f"{numbers}000000", last_one, hlr, province))
+        lots.append(Lot(f"{province}-{hlr}", hlr, block, 0, cards, 1, province))
     return Stock(ranges, lots)
 
 
 _BLOCKS: Final = {LEAD: 0, PARTNER: 10}
-_SPARE_CARDS: Final = 30
 _SMALL: Final = "1064999"
-_CARDS: Final = "cards"

@@ -28,7 +28,6 @@ from loadtest.flow.group import (
     resources,
     restarted,
     rows_of,
-    stock_up,
     two_roles,
     users_at_hlrs,
 )
@@ -108,7 +107,6 @@ def many_at_once(way: Way) -> Check:
            "nothing is left 预占")  # fmt: skip
     async def prove(run: Run) -> Sequence[Figure]:
         code = await way.sold(run.site)
-        await stock_up(run.site, run.size)
         await front_done(run.site, code, run.size)
         return [*await _opened(run.site, way, code, run.size), *await agreement(run.site)]
 
@@ -349,7 +347,6 @@ def lossy_and_killed(way: Way) -> Check:
     async def prove(run: Run) -> Sequence[Figure]:
         site, front = run.site, Front(run.site)
         code = await way.sold(site)
-        await stock_up(site, run.size)
         await count_effects(site)
         await asyncio.gather(*(site.put_faults(name, LOSSY) for name in (*HLRS, way.relay)))
         before = len(await users_at_hlrs(site))

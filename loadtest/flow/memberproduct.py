@@ -16,7 +16,6 @@ from loadtest.flow.group import (
     commands,
     last,
     resources,
-    stock_up,
     two_roles,
     users_at_hlrs,
 )
@@ -76,7 +75,6 @@ def product_first(way: Way) -> Check:
     async def prove(run: Run) -> Sequence[Figure]:
         site, front = run.site, Front(run.site)
         code = await way.sold(site)
-        await stock_up(site, run.size)
         order = await front.add_many(
             code, run.size, products=[way.product], timing="productFirst", as_orders=True
         )
@@ -145,7 +143,6 @@ def base_fails(way: Way) -> Check:
     async def prove(run: Run) -> Sequence[Figure]:
         site, front = run.site, Front(run.site)
         code = await way.sold(site)
-        await stock_up(site, run.size)
         profile = Profile(once=[Once(Fault.REFUSE, "ADD TPLSUB")] * _REFUSALS)
         await asyncio.gather(*(site.put_faults(name, profile) for name in HLRS))
         order = await front.add_many(
