@@ -85,7 +85,7 @@ class Front(System):
             ui=self.ui_party,
         )
         self.to_hlrd = Outbox(self._deliver_to_hlrd, self._hlrd_answered)
-        self.to_peer = Outbox(self._deliver_to_peer, self.peer_answered)
+        self.to_peer = Outbox(self._deliver_to_peer, self.peer_answered, on_away=self.peer_is_away)
         self._awaited = asyncio.Semaphore(AWAITED_MAX)
         self._closing: dict[str, asyncio.Event] = {}
 
@@ -104,6 +104,10 @@ class Front(System):
 
     @abstractmethod
     def peer_answered(self, parcel: Parcel, said: Any) -> None: ...
+
+    def peer_is_away(self, parcels: Sequence[Parcel]) -> None:
+        """These wait for it."""
+        return
 
     @abstractmethod
     def use_sends(self, sends: Sends) -> None: ...

@@ -36,11 +36,19 @@ Deliver = Callable[[str, Sequence[Parcel]], Awaitable[Sequence[Any]]]
 
 
 class Outbox:
-    def __init__(self, deliver: Deliver, on_answer: Callable[[Parcel, Any], None]) -> None:
+    def __init__(
+        self,
+        deliver: Deliver,
+        on_answer: Callable[[Parcel, Any], None],
+        *,
+        on_away: Callable[[Sequence[Parcel]], None] = lambda parcels: None,
+    ) -> None:
+        """`on_away` hears of what could not be delivered, at every try."""
         self.sent = 0
         self.tries_failed = 0
         self._deliver = deliver
         self._on_answer = on_answer
+        self._on_away = on_away
         self._parcels: deque[Parcel] = deque()
         self._has_some = asyncio.Event()
         self._has_room = asyncio.Event()
@@ -88,6 +96,7 @@ class Outbox:
                 if declined.status < 500:
                     raise
                 self.tries_failed += 1
+                self._on_away(batch)
                 await asyncio.sleep(_AGAIN_S)
 
     def _signal(self) -> None:

@@ -10,6 +10,8 @@ from copy import copy
 from dataclasses import dataclass, field
 from typing import Any, Final
 
+from msgspec import Struct
+
 from loadtest.boss.rows import (
     Account,
     Action,
@@ -42,7 +44,7 @@ from loadtest.paper import (
     answer_of,
     sub_orders,
 )
-from loadtest.standing import Change, Master, Reason, Scheme, Sends, Side, scheme
+from loadtest.standing import Change, Master, Reason, Scheme, Sends, Side, Standing, scheme
 from loadtest.system import Declined
 
 STATE_REQUESTS: Final = "/state-requests"
@@ -55,7 +57,17 @@ RUNS_MAX: Final = 1_000
 PAYMENTS_MAX: Final = 100
 """Of an account, remembered so that a repeat is told."""
 
+_STOOD_IN: Final = ((Kind.PROVISIONING, To.HLRD),)
 _SIDE: Final = "B"
+
+
+class Wish(Struct, frozen=True, gc=False):
+    """A change that somebody asks for, and what its order is to say beside it."""
+
+    change: Change
+    operator_id: str
+    details: Mapping[str, Any]
+    waits: Mapping[str, Any] = {}  #: for how long a person does
 
 
 @dataclass(slots=True)
@@ -196,10 +208,10 @@ class BOSS:
 
     def _resume(self, account: Account, asked: Payment) -> None:
         details = {"payment_id": asked.payment_id}
-        resume = Change(Reason.ARREARS, 0)
+        resume = Wish(Change(Reason.ARREARS, 0), asked.operator_id, details)
         stopped = [user for user in self._users_of(account) if user.arrears_asked]
         for user in stopped:
-            self._change(user, resume, asked.operator_id, details)
+            self._change(user, resume)
         if stopped:
             self.db.accessed("修改用户状态信息", stopped[0].user_id, times=len(stopped))
 
@@ -230,8 +242,8 @@ class BOSS:
         months = {"bill_month": bill_month} if bill_month else {}
         for user_id in user_ids:
             user = self.users.get(user_id)
-            details = {"account_id": user.account_id, **months}
-            self._run_of[self._change(user, stop, operator_id, details)] = run
+            wish = Wish(stop, operator_id, {"account_id": user.account_id, **months})
+            self._run_of[self._change(user, wish)] = run
             run.ordered += 1
         self.db.accessed("修改用户状态信息", user_ids[0], times=len(user_ids))
 
@@ -253,61 +265,35 @@ class BOSS:
         if asked.standing is not None:
             user.standing.copy(asked.standing)
         elif self.orders.get(asked.order_id) is None:
-            waits = {"mode": asked.mode, "deadline_ms": asked.deadline_ms}
-            self._change(
-                user,
-                asked.change,
-                asked.operator_id,
-                {"cause": asked.change.cause} if asked.change.cause and asked.change.level else {},
-                order_id=asked.order_id,
-                waits=waits if asked.mode == "sync" else {},
-            )
-        return Taken(True, standing=user.standing)
+            self._change(user, _wish_of(asked), order_id=asked.order_id)
+        return Taken(True, standing=copy(user.standing))
 
-    def _change(
-        self,
-        user: User,
-        change: Change,
-        operator_id: str,
-        details: Mapping[str, Any],
-        *,
-        order_id: str = "",
-        waits: Mapping[str, Any] | None = None,
-    ) -> str:
+    def _change(self, user: User, wish: Wish, *, order_id: str = "") -> str:
         """The id of the business order; with `order_id` it is one of CRM's."""
         rules = self._scheme(user)
         name = order_id or self._fresh_order_id()
-        if change.reason is Reason.ARREARS:
-            user.arrears_asked = change.level
-        if rules.decides is Side.BOSS:
-            user.standing.decide(change)
+        if wish.change.reason is Reason.ARREARS:
+            user.arrears_asked = wish.change.level
+        is_decided = rules.decides is Side.BOSS
+        if is_decided:
+            user.standing.decide(wish.change)
             parts = rules.of_boss(is_asked_by_crm=bool(order_id))
-            order = Order(name, change.act, operator_id, user.user_id, [], opened_at=self.clock())
-            order.sub_orders = sub_orders(name, parts, side=_SIDE)
-            self._add(order)
+            order = self._order(name, user, wish, parts)
             if order_id and Side.CRM not in rules.sends:
                 self._asked_by_crm.add(name)
-            self._provision(order, user, change, details, waits or {})
+            self._provision(order, wish, user.standing)
         if not order_id:
-            is_decided = rules.decides is Side.BOSS
-            self._tell_crm(name, user, change, operator_id, details, is_decided=is_decided)
+            self._tell_crm(name, user, wish, is_decided=is_decided)
         return name
 
-    def _provision(
-        self,
-        order: Order,
-        user: User,
-        change: Change,
-        details: Mapping[str, Any],
-        waits: Mapping[str, Any],
-    ) -> None:
-        sub = order.sub(Kind.PROVISIONING)
+    def _provision(self, order: Order, wish: Wish, standing: Standing) -> None:
+        sub, user = order.sub(Kind.PROVISIONING), self.users.get(order.user_id)
         if sub is None:
             if not order.sub_orders:
                 order.finish(now=self.clock())
                 self._close(order)
             return
-        level = {"level": change.level} if change.level else {}
+        level = {"level": wish.change.level} if wish.change.level else {}
         body = {
             "type": order.act,
             "order_id": sub.order_id,
@@ -318,30 +304,31 @@ class BOSS:
             "user_id": user.user_id,
             "msisdn": user.msisdn,
             **level,
-            **details,
-            **user.standing.word(),
-            **waits,
+            **wish.details,
+            **standing.word(),
+            **wish.waits,
         }
-        self.send(Parcel(To.HLRD, "", body, is_awaited=bool(waits)))
+        self.send(Parcel(To.HLRD, "", body, is_awaited=bool(wish.waits)))
 
-    def _tell_crm(
-        self,
-        order_id: str,
-        user: User,
-        change: Change,
-        operator_id: str,
-        details: Mapping[str, Any],
-        *,
-        is_decided: bool,
-    ) -> None:
+    def stand_in(self, asked: Mapping[str, Any]) -> None:
+        """CRM was to order of the network by this request, and is away: under backup BOSS does
+        so. What CRM sends when it is back counts once with that."""
+        order = self.orders.get(asked["order_id"])
+        if order is None or order.sub(Kind.PROVISIONING) is not None:
+            return
+        order.sub_orders += sub_orders(order.order_id, _STOOD_IN, side=_SIDE)
+        wish = Wish(asked["change"], asked["operator_id"], asked["details"])
+        self._provision(order, wish, asked["standing"])
+
+    def _tell_crm(self, order_id: str, user: User, wish: Wish, *, is_decided: bool) -> None:
         """用户状态变更请求: the master's word, or a wish where CRM is the master."""
         body = {
             "order_id": order_id,
             "user_id": user.user_id,
-            "change": change,
-            "operator_id": operator_id,
+            "change": wish.change,
+            "operator_id": wish.operator_id,
             "standing": copy(user.standing) if is_decided else None,
-            "details": details,
+            "details": wish.details,
         }
         self.send(Parcel(To.CRM, STATE_REQUESTS, body))
 
@@ -397,6 +384,18 @@ class BOSS:
 
     # --- making orders -----------------------------------------------------------------------
 
+    def _order(self, name: str, user: User, wish: Wish, parts: Sequence[tuple[Kind, To]]) -> Order:
+        order = Order(
+            name,
+            wish.change.act,
+            wish.operator_id,
+            user.user_id,
+            sub_orders(name, parts, side=_SIDE),
+            opened_at=self.clock(),
+        )
+        self._add(order)
+        return order
+
     def _add(self, order: Order) -> None:
         try:
             self.orders.add(order)
@@ -409,6 +408,14 @@ class BOSS:
     def _fresh_order_id(self) -> str:
         self._numbers += 1
         return f"{self.prefix}{self._numbers}"
+
+
+def _wish_of(asked: StateOrder) -> Wish:
+    change = asked.change
+    details = {"cause": change.cause} if change.cause and change.level else {}
+    is_sync = asked.mode == "sync"
+    waits = {"mode": asked.mode, "deadline_ms": asked.deadline_ms} if is_sync else {}
+    return Wish(change, asked.operator_id, details, waits)
 
 
 def of(answer: Answer) -> dict[str, Any]:

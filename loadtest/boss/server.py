@@ -171,6 +171,11 @@ class Server(Front):
             answered = Answer(taken.is_done, taken.code, taken.text)
             self.core.state_requested(parcel.body["order_id"], answered)
 
+    def peer_is_away(self, parcels: Sequence[Parcel]) -> None:
+        for parcel in parcels:
+            if parcel.path == STATE_REQUESTS:
+                self.core.stand_in(parcel.body)
+
     # --- staff and credit control ------------------------------------------------------------
 
     async def _post_bills(self, request: web.Request) -> web.Response:

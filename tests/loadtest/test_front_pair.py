@@ -172,6 +172,39 @@ def test_a_refusal_of_the_network_is_shown_in_the_orders_of_both() -> None:
     assert (carried.result, carried.code) == ("failed", "NOT_STATE_MASTER")
 
 
+def test_boss_stands_in_for_crm_that_is_away_as_a_backup_and_only_then() -> None:
+    for province, stands_in in (("200", False), ("210", False), ("220", True)):
+        pair = Pair(sends=Sends.CRM)
+        user_id = pair.active_user(province)
+        act(pair, "arrears2", user_id)
+        act(pair, "pay", user_id)
+        pair.queues["boss→hlrd"].clear()
+
+        for parcel in [*pair.queues["boss→CRM"], *pair.queues["boss→CRM"]]:
+            pair.boss.stand_in(parcel.body)
+
+        sent = [(p.body["type"], p.body["state_version"]) for p in pair.queues["boss→hlrd"]]
+        wanted = [("ARREARS_SUSPEND", 1), ("PAYMENT_RESUME", 2)] if stands_in else []
+        assert sent == wanted
+
+
+def test_what_both_sent_after_a_fault_is_one_change() -> None:
+    pair = Pair(sends=Sends.CRM)
+    user_id = pair.active_user("220")
+    pair.network.orders.clear()
+    act(pair, "arrears2", user_id)
+    (parcel,) = pair.queues["boss→CRM"]
+    pair.boss.stand_in(parcel.body)
+
+    pair.settle()
+
+    assert {source for source, _ in pair.network.orders} == {"BOSS", "CRM"}
+    keys = {(order["root_order_id"], order["state_version"]) for _, order in pair.network.orders}
+    assert len(keys) == 1
+    assert pair.crm.orders.open_count == pair.boss.orders.open_count == 0
+    assert pair.network.of_user(user_id) == {"ARREARS": 2}
+
+
 @pytest.mark.parametrize("province", ["200", "210"])
 def test_a_word_that_waits_stays_what_it_was_when_it_was_said(province: str) -> None:
     pair = Pair()

@@ -91,7 +91,12 @@ async def test_a_request_is_cut_where_the_path_changes_and_at_its_bound(
 async def test_a_neighbour_that_is_away_is_told_when_it_is_back() -> None:
     peer = Peer()
     peer.declines = [Declined(503, "PEER_AWAY", "")] * 3
-    box = Outbox(peer.deliver, peer.on_answer)
+    away: list[int] = []
+    box = Outbox(
+        peer.deliver,
+        peer.on_answer,
+        on_away=lambda parcels: away.extend(one.body["number"] for one in parcels),
+    )
     box.put(parcel(1))
 
     async with running(box):
@@ -99,6 +104,7 @@ async def test_a_neighbour_that_is_away_is_told_when_it_is_back() -> None:
 
     assert peer.requests == [("/a", [1])]
     assert box.tries_failed == 3
+    assert away == [1, 1, 1]
 
 
 async def test_what_a_neighbour_will_never_take_ends_it() -> None:

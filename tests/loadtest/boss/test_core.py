@@ -187,3 +187,15 @@ def test_runs_remembered_are_bounded(monkeypatch: pytest.MonkeyPatch) -> None:
     runs = [pair.boss.begin_run(0).run for _ in range(5)]
 
     assert list(pair.boss.runs) == runs[-2:]
+
+
+def test_each_state_order_of_a_batch_is_answered_with_its_own_version() -> None:
+    pair = Pair()
+    user_id = pair.active_user("220")
+    stop = StateOrder("C8", user_id, Change(Reason.VOLUNTARY, 2), "zhang3")
+    resume = StateOrder("C9", user_id, Change(Reason.VOLUNTARY, 0), "zhang3")
+
+    answers = pair.boss.state_ordered([stop, resume])
+
+    words = [answer.standing.word() for answer in answers if answer.standing is not None]
+    assert [(word["state_version"], len(word["reasons"])) for word in words] == [(1, 1), (2, 0)]
