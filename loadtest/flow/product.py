@@ -26,6 +26,7 @@ from loadtest.flow.telecom import (
     subscribers,
     telecom,
 )
+from loadtest.message import Party
 
 SWITCH: Final = "MOD GPRS_CONTEXT"
 SCRIPT: Final = {
@@ -201,8 +202,15 @@ async def sending_again_is_safe(run: Run) -> Sequence[Figure]:
     ]
 
 
+LEGS: Final = (
+    frozenset({"产品反馈", "请求响应"}),
+    frozenset({Party.CRM, Party.HLRD, Party.DSMP, Party.PROVINCE_PLATFORM}),
+)
+"""CRM answers BOSS and publishes."""
+
 F01: Final = Acts(
     layout=telecom,
+    legs=LEGS,
     story=story,
     checks=(refused_until_every_target_knows_it, in_flight_on_its_version),
     faults=(sending_again_is_safe,),

@@ -20,7 +20,9 @@ CLOSING: Final = "订单关闭"
 BLOCK_MAX: Final = 8
 """Messages of a block that is folded when it comes again and again."""
 
-_IDS: Final = re.compile(r"(?<![\w.-])(?:(?=[\w.-]*\d{3})[\w.-]+|\d+(?![\w.-]))")
+_IDS: Final = re.compile(
+    r"(?<![\w.-])(?:(?=[\w.-]*\d{3})[\w.-]+|[A-Za-z]\w*(?:-\d+)+|\d+(?![\w.-]))"
+)
 _CODE: Final = re.compile(r"-?\d{1,5}")
 _IDS_IN_A_ROW: Final = re.compile(r"…(?:\s+…)+")
 _ORDER: Final = {str(party): place for place, party in enumerate(Party)}

@@ -34,6 +34,7 @@ from loadtest.flow.telecom import (
     telecom,
     user_of,
 )
+from loadtest.message import Party
 
 CAUSE: Final = "出国"
 STEPS: Final[Sequence[tuple[str, Mapping[str, Any]]]] = (
@@ -46,8 +47,13 @@ ONE_OF_EACH: Final = ["bar2", "unbar"]
 COALESCED: Final[list[str]] = []
 """All four were there before the first was sent: they cancel out."""
 
-BY_BOSS_LEGS: Final = (frozenset({"停机响应"}), frozenset({"订单关闭"}))
-"""At the end CRM answers its UI and BOSS."""
+BY_BOSS_LEGS: Final = (
+    frozenset({"用户状态变更类订单响应", "CRM DB 修改用户状态信息"}),
+    frozenset({Party.BOSS, Party.HLRD, Party.HLR, Party.DSMP}),
+    frozenset({"停机响应"}),
+    frozenset({"订单关闭"}),
+)
+"""BOSS answers CRM and orders of hlrd; at the end CRM answers its UI and BOSS."""
 
 INTERLEAVINGS: Final = 24
 ORDERS_OF_A_LINE: Final = 2 + len(STEPS)

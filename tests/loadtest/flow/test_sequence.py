@@ -112,6 +112,7 @@ def test_a_detail_without_its_ids_is_the_same_in_every_run() -> None:
     assert gist("OPEN 1064901010777 VIDEO01 86106490101") == "OPEN … VIDEO01 …"
     assert gist('PUT /users/1064901010777/VIDEO k-2f2312 {"a": 1}') == "PUT /users/…/VIDEO …"
     assert gist("创建产品 1 VIDEO0017") == "创建产品 …"
+    assert gist("认证通过 crm-1-2") == "认证通过 …"
     assert gist("3012") == "3012"
 
 
