@@ -46,7 +46,7 @@ async def sold(site: Site, product: str = TRACK, **wish: Any) -> str:
 async def _across(run: Run) -> None:
     """主办省集团客户业务开通 → 一级BBOSS → 物联网PBOSS → 平台, 并发布到配合省."""
     code = await sold(run.site, **ACROSS)
-    await _published(run.site, code)
+    await published(run.site, code)
 
 
 async def _within(run: Run) -> None:
@@ -54,7 +54,7 @@ async def _within(run: Run) -> None:
     await sold(run.site)
 
 
-async def _published(site: Site, code: str) -> None:
+async def published(site: Site, code: str) -> None:
     async def is_told() -> bool:
         return await standing_of(site, PARTNER, code) == "active"
 
@@ -90,7 +90,7 @@ async def _order_within(run: Run) -> Sequence[Figure]:
 @check("each partner province gets the publication exactly once")
 async def _published_once(run: Run) -> Sequence[Figure]:
     code = await sold(run.site, **ACROSS)
-    await _published(run.site, code)
+    await published(run.site, code)
     return [equal("publications", await publications(run.site, code), 1)]
 
 
@@ -144,7 +144,7 @@ async def _down_across(run: Run) -> Sequence[Figure]:
 @check("over that fault too the partner province got the publication exactly once")
 async def _once_over_a_fault(run: Run) -> Sequence[Figure]:
     code, _ = await _gateway_is_down(run, **ACROSS)
-    await _published(run.site, code)
+    await published(run.site, code)
     return [equal("publications", await publications(run.site, code), 1)]
 
 

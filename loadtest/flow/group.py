@@ -107,7 +107,7 @@ def _configure_province(site: Site, daemon: Daemon, province: str) -> None:
 
 def _drive_hq(site: Site, daemon: Daemon) -> None:
     for name in HLRS:
-        site.drive(daemon, name, "huawei_hlr", sessions_max=8)
+        site.drive(daemon, name, "huawei_hlr", sessions_max=8, reply_timeout_s=_REPLY_S)
     site.drive(daemon, "dsmp1", "dsmp", sessions_max=8)
     for name, dialect in _OF_HQ.items():
         site.drive(daemon, name, dialect)
@@ -129,6 +129,9 @@ _OF_PROVINCE: Final = {
     "bboss": "bboss_relay",
     "boss1": "boss1_relay",
 }
+_REPLY_S: Final = 0.6
+"""So that lost answers are noticed soon; these HLRs answer at once."""
+
 _MEMBERS_MIN: Final = 200
 _MEMBERS_PER_SIZE: Final = 8
 """Members that the flows open for each of their size, all flows of the family together."""
@@ -296,6 +299,16 @@ async def numbers(site: Site, state: str) -> set[str]:
     return found
 
 
+async def numbers_of(site: Site, province: str) -> set[str]:
+    """That are not idle, with their states."""
+    daemon = provinces(site)[province]
+    found = set[str]()
+    for state in ("inUse", "reserved", "quarantined", "locked"):
+        path = f"/v1/pools/{POOL}/numbers.csv?state={state}"
+        found |= {f"{row['msisdn']} {state}" for row in await rows_of(site, daemon, path)}
+    return found
+
+
 async def rows_of(site: Site, daemon: Daemon, path: str) -> list[dict[str, str]]:
     """A CSV file that staff may have."""
     headers = {"Authorization": f"Bearer {daemon.token(Source.OPS)}"}
@@ -392,6 +405,10 @@ async def import_pool(site: Site, size: int) -> str:
 
 def home_of_number(msisdn: str) -> str:
     return HLRS[0] if msisdn.startswith(_SMALL) else HLRS[int(msisdn[5:7]) % 10 - 1]
+
+
+def home_province(msisdn: str) -> str:
+    return PARTNER if msisdn[5:7] > f"{_BLOCKS[PARTNER]}" else LEAD
 
 
 def home_of_imsi(imsi: str) -> str:

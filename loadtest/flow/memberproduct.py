@@ -66,7 +66,7 @@ async def receipts_of(site: Site, code: str) -> dict[str, dict[str, Mapping[str,
         cursor = page["cursor"]
         for receipt in page["receipts"]:
             if receipt.get("ec_code") == code and receipt["result"] != "fallout":
-                found.setdefault(receipt["user_id"] or "", {})[receipt["type"]] = receipt
+                found.setdefault(receipt.get("user_id", ""), {})[receipt["type"]] = receipt
 
 
 def product_first(way: Way) -> Check:
