@@ -10,10 +10,5 @@ app.command()(flow)
 app.add_typer(storm, name="storm", help="The worst hours of a province, and the proof.")
 
 
-@app.callback()
-def _many() -> None:
-    """Commands are told by their names, even while there is one."""
-
-
 if __name__ == "__main__":
     app(prog_name="python -m loadtest")

@@ -46,8 +46,7 @@ def flow(
         Path | None, typer.Option("--page", help="Redraw these flows in docs/flows.md.")
     ] = None,
 ) -> None:
-    """Run flows of the two seed documents: each starts what it needs, tells its story and proves
-    it."""
+    """Tell the flows of the two seed documents, each on systems of its own, and prove them."""
     view = FlowView()
     if not names:
         view.listing(FLOWS)
