@@ -54,19 +54,28 @@ async def _member(site: Site, way: Way) -> tuple[str, str]:
     return code, member["user_id"]
 
 
-async def receipts_of(site: Site, code: str) -> dict[str, dict[str, Mapping[str, Any]]]:
-    """Final ones of an enterprise's members, by user and kind, as hlrd keeps them for the ESOP."""
+Both = Mapping[str, Mapping[str, Any]]
+"""A member's final receipts, by kind."""
+
+
+async def receipts_of(site: Site, code: str) -> dict[str, Both]:
+    """Of every member of an enterprise, by user, as hlrd keeps them for the ESOP."""
     front, cursor = Front(site), 0
-    found: dict[str, dict[str, Mapping[str, Any]]] = {}
+    found: dict[str, dict[str, Mapping[str, Any]]] = {
+        row["user_id"]: {} for row in await front.members(code)
+    }
     while True:
         path = f"/v1/receipts?after={cursor}&limit=1000"
         page = await front.hlrd.get(path, source=Source.ESOP)
         if not page["receipts"]:
-            return found
+            return {
+                user: kinds for user, kinds in found.items() if kinds.keys() == {BASE, ORDERING}
+            }
         cursor = page["cursor"]
         for receipt in page["receipts"]:
-            if receipt.get("ec_code") == code and receipt["result"] != "fallout":
-                found.setdefault(receipt.get("user_id", ""), {})[receipt["type"]] = receipt
+            kinds = found.get(receipt.get("user_id", ""))
+            if kinds is not None and receipt["result"] != "fallout":
+                kinds[receipt["type"]] = receipt
 
 
 def product_first(way: Way) -> Check:
@@ -80,9 +89,8 @@ def product_first(way: Way) -> Check:
         )
         await front.done(order, s=120 + run.size / 10)
         both = await receipts_of(site, code)
-        both.pop("", None)
         return [
-            equal("members with both", sum(len(kinds) == 2 for kinds in both.values()), run.size),
+            equal("members with both", len(both), run.size),
             none("products that came too early", _too_early(both)),
             *await _at_platforms(site, way, code),
             *await agreement(site),
@@ -91,7 +99,7 @@ def product_first(way: Way) -> Check:
     return prove
 
 
-def _too_early(both: Mapping[str, Mapping[str, Mapping[str, Any]]]) -> list[str]:
+def _too_early(both: Mapping[str, Both]) -> list[str]:
     """Users whose product's first command is not later than the base capability's success."""
     return [
         user
@@ -151,7 +159,6 @@ def base_fails(way: Way) -> Check:
         await front.closed(order, s=120 + run.size / 10)
         await heal(site)
         both = await receipts_of(site, code)
-        both.pop("", None)
         failed = {user: kinds for user, kinds in both.items() if kinds[BASE]["result"] == "failed"}
         good = {user: kinds for user, kinds in both.items() if user not in failed}
         products = [kinds[ORDERING] for kinds in failed.values()]
@@ -172,7 +179,7 @@ def _commanded(receipts: Sequence[Mapping[str, Any]]) -> list[str]:
     return [receipt["user_id"] for receipt in receipts if "first_command_at" in receipt]
 
 
-def _unsuccessful(both: Mapping[str, Mapping[str, Mapping[str, Any]]]) -> list[str]:
+def _unsuccessful(both: Mapping[str, Both]) -> list[str]:
     return [user for user, kinds in both.items() if kinds[ORDERING]["result"] != "succeeded"]
 
 
