@@ -282,7 +282,7 @@ def platforms_of(holding: Holding, products: Products, places: Places) -> list[s
     if holding.product_class == 1 and not places.has_network:
         return []  # all of it is headquarters' business
     others = [ne for ne in named if ne not in places.groups.platforms()]
-    return [*others, *(ne for leg in legs for ne in leg)]
+    return [*others, *(ne for leg in legs for ne in leg if ne)]
 
 
 def _platforms(

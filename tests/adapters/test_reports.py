@@ -7,11 +7,19 @@ import pytest
 from msgspec.structs import replace
 
 from adapters import DIALECTS
-from adapters.reports import LEAD_PROVINCE, PARTNER_PROVINCES, REPORT, SUBSCRIBE
+from adapters.reports import (
+    LEAD_PROVINCE,
+    PARTNER_PROVINCES,
+    PRODUCT_CLASS,
+    REPORT,
+    SUBSCRIBE,
+    SUBSCRIBE_MEMBER,
+)
 from hlrd.codec.base import UnsafeValue
-from hlrd.codec.http import HTTPRequests
+from hlrd.codec.http import HTTPReply, HTTPRequests
 from hlrd.domain.identity import MSISDN, CardKey
-from hlrd.domain.operation import Task
+from hlrd.domain.operation import Operation, Task
+from hlrd.domain.outcome import Verdict
 from hlrd.ne.adapter import Account, Adapter
 from loadtest.relay.core import Role
 from tests.adapters import conformance
@@ -55,6 +63,88 @@ def test_a_report_carries_the_key_as_its_maker_encrypted_it(dialect: str) -> Non
         "product_class": 1,
         "key": {"value": KI, "index": 3, "algorithm": "MILENAGE", "card_type": "USIM"},
     }
+
+
+@EACH
+def test_one_that_is_reported_again_is_not_opened_again(dialect: str) -> None:
+    details = replace(conformance.REPORT, attributes={})
+
+    told = content(an_adapter(dialect).encode(report(details=details), KEY))
+
+    assert not {"services", "product_class"} & told.keys()
+
+
+@EACH
+def test_a_members_product_names_its_user_and_what_was_chosen_and_not_its_class(
+    dialect: str,
+) -> None:
+    task = a_task(SUBSCRIBE_MEMBER, transaction="3", details=conformance.REPORTED_PRODUCT)
+
+    [request] = HTTPRequests().feed(an_adapter(dialect).encode(task, None))
+
+    assert request.target.endswith("/members/1064900000001/products/P100")
+    assert json.loads(request.body) == {
+        "user_id": "1001",
+        "ec_code": "E1001",
+        "version": 1,
+        "attributes": {"apn": "example.iot"},
+    }
+
+
+@pytest.mark.parametrize("named", ["", "4", "1\n"])
+def test_a_class_that_there_is_not_is_never_sent(named: str) -> None:
+    with pytest.raises(UnsafeValue):
+        an_adapter("boss1_relay").encode(subscription({PRODUCT_CLASS: named}), None)
+
+
+@EACH
+@pytest.mark.parametrize(
+    ("code", "verdict"),
+    [
+        ("NE_REFUSED", Verdict.PERMANENT),
+        ("EC_NOT_READY", Verdict.PERMANENT),
+        ("SERVICES_UNKNOWN", Verdict.PERMANENT),
+        ("NUMBER_LOCKED", Verdict.DIFFERENT),
+        ("NUMBER_NOT_IDLE", Verdict.DIFFERENT),
+        ("CARD_NOT_IN_STOCK", Verdict.DIFFERENT),
+        ("IMSI_IN_USE", Verdict.DIFFERENT),
+        ("USER_EXISTS", Verdict.DIFFERENT),
+    ],
+)
+def test_what_headquarters_says_of_a_report_is_known_and_locks_what_is_somebody_elses(
+    dialect: str, code: str, verdict: Verdict
+) -> None:
+    failure = {"hop": "hlrd", "code": code, "text": "hlr1 3012 no such template"}
+    task = report()
+    body = {
+        "resource": "/members/1064900000001", "code": "FOUND", "transaction": task.transaction,
+        "state": "failed", "content": {}, "failure": failure,
+    }  # fmt: skip
+
+    found = an_adapter(dialect).compare(task, HTTPReply(200, json.dumps(body).encode()))
+
+    assert (found.verdict, found.code, found.is_known) == (verdict, code, True)
+    assert found.text == "hlrd: hlr1 3012 no such template"
+
+
+@EACH
+@pytest.mark.parametrize(
+    ("state", "verdict"),
+    [("confirmed", Verdict.APPLIED), ("pending", Verdict.PENDING), ("failed", Verdict.PENDING)],
+)
+def test_a_number_that_is_on_its_way_is_not_forgotten(
+    dialect: str, state: str, verdict: Verdict
+) -> None:
+    body = {
+        "resource": "/members/1064900000001", "code": "FOUND", "transaction": "9", "state": state,
+        "content": {"imsi": "001010000000001"},
+    }  # fmt: skip
+
+    found = an_adapter(dialect).compare(
+        a_task(Operation.FIND_NUMBER), HTTPReply(200, json.dumps(body).encode())
+    )
+
+    assert found.verdict is verdict
 
 
 @EACH

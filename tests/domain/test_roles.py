@@ -318,6 +318,16 @@ def ending(enterprises: Enterprises) -> Standing:
 # Both.
 
 
+def test_a_daemon_of_both_roles_without_platforms_of_class_1_leaves_them_to_headquarters() -> None:
+    places = GroupPlaces(relays={"BOSS1": "boss1"})
+
+    plan = made(subscribe("TRACK"), a_member(), places, subscribed(1))
+
+    assert steps(plan) == [
+        "boss1 subscribeMember", "hlr1 addFunction", "dsmp openRelation", "nation subscribeMember",
+    ]  # fmt: skip
+
+
 def test_each_kind_is_taken_by_one_role_at_least() -> None:
     needs = {kind.name: kind.role for kind in KINDS}
 

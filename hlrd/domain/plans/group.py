@@ -210,8 +210,11 @@ def remove_member(order: MemberRemove, user: User, ground: Ground) -> Plan | Imp
 def lacks_way_to(held: Subscription, member: Membership | None, ground: Ground) -> bool:
     """Whether somebody who must be told of a member's product is not configured."""
     places = ground.routes.groups
-    if places.role_missing is Role.HQ and not (member and places.upward(member.route)):
+    route = "" if member is None else member.route
+    if places.role_missing is Role.HQ and not places.upward(route):
         return True
+    if places.leaves_to_headquarters(held.product_class, route):
+        return False
     return places.lacks(held.product_class, is_straight=held.is_straight)
 
 
