@@ -14,11 +14,13 @@ import pytest
 
 from hlrd.domain.batch import Child, Format, Posting
 from hlrd.domain.errors import Conflict, Refusal
+from hlrd.domain.group import GroupPlaces
 from hlrd.domain.identity import ICCID
 from hlrd.domain.lifecycle import BatchEvent, BatchState
 from hlrd.domain.orders import MemberActivate, Source
 from hlrd.domain.orders.batch import BatchOrder
 from hlrd.domain.plans.plan import Routes
+from hlrd.domain.role import Role
 from hlrd.domain.routing import RouteTable
 from hlrd.pool.reservation import Asked
 from hlrd.ports import Answer, Submission
@@ -133,11 +135,13 @@ class Rig:
 
 
 @asynccontextmanager
-async def a_rig(dsn: str, folder: Path, *, runs: bool = True) -> AsyncIterator[Rig]:
+async def a_rig(
+    dsn: str, folder: Path, *, runs: bool = True, routes: Routes = ROUTES
+) -> AsyncIterator[Rig]:
     pool = await open_pool(dsn, "test", 3)
     book = BatchBook(pool)
     lookup = BatchLookup(
-        pool, book, routes=ROUTES, homes=RouteTable(), masters=masters_of("BOSS", {})
+        pool, book, routes=routes, homes=RouteTable(), masters=masters_of("BOSS", {})
     )
     vault = a_vault()
     reservations, engine, walks = FakeReservations(), FakeEngine(), FakeWalks()
@@ -240,6 +244,18 @@ async def test_every_fault_is_in_the_error_file_and_nothing_is_reserved(
     assert faults[0][2] == "the same as in line 2"
     assert rig.reservations.asked == []
     assert rig.engine.posted == []
+
+
+async def test_headquarters_draws_for_no_row_and_reserves_nothing(
+    dsn: str, database: Connection, tmp_path: Path
+) -> None:
+    alone = replace(ROUTES, groups=GroupPlaces(role_missing=Role.PROVINCE))
+    async with a_rig(dsn, tmp_path, routes=alone) as rig:
+        batch = await rig.checked(members(1, 2))
+
+        assert (batch.state, batch.faults) == (BatchState.REFUSED, 2)
+        assert [column for _, column, _ in rig.faults(batch)] == ["type", "type"]
+        assert rig.reservations.asked == []
 
 
 async def test_a_corrected_file_comes_under_the_same_order_id(rig: Rig) -> None:
