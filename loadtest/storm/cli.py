@@ -15,7 +15,8 @@ from loadtest.storm import enterprise as enterprise_story
 from loadtest.storm import month as month_story
 from loadtest.storm import report
 from loadtest.storm.sickness import Sickness
-from loadtest.storm.storm import Options, Outcome
+from loadtest.storm.storm import Options
+from loadtest.storm.verdict import Outcome
 from loadtest.view import View
 
 app = typer.Typer(add_completion=False, no_args_is_help=True, help=__doc__)
@@ -56,8 +57,21 @@ def month(
     minutes_max: MinutesMax = 30.0,
 ) -> None:
     """First of the month: stops of all who owe, payments at random, sick elements."""
-    sickness = Sickness(slow_factor, down_after_s, down_s, busy, unanswered)
-    options = Options(users, seed, singles_per_s, calm_s, sickness, minutes_max)
+    sickness = Sickness(
+        slow_factor=slow_factor,
+        down_after_s=down_after_s,
+        down_s=down_s,
+        busy=busy,
+        unanswered=unanswered,
+    )
+    options = Options(
+        users=users,
+        seed=seed,
+        singles_per_s=singles_per_s,
+        calm_s=calm_s,
+        sickness=sickness,
+        minutes_max=minutes_max,
+    )
     plan = month_story.Plan(options, resumes_s)
     _carry_through(lambda view: month_story.run(plan, view))
 
@@ -75,7 +89,14 @@ def enterprise(
 ) -> None:
     """All members of one enterprise are stopped, and go on when it has paid."""
     sickness = Sickness(busy=busy, unanswered=unanswered)
-    options = Options(users, seed, singles_per_s, calm_s, sickness, minutes_max)
+    options = Options(
+        users=users,
+        seed=seed,
+        singles_per_s=singles_per_s,
+        calm_s=calm_s,
+        sickness=sickness,
+        minutes_max=minutes_max,
+    )
     _carry_through(lambda view: enterprise_story.run(options, view))
 
 
@@ -95,8 +116,21 @@ def elements(
     minutes_max: MinutesMax = 30.0,
 ) -> None:
     """Openings, products, stops and payments all the time; sick elements, and a kill -9 of hlrd."""
-    sickness = Sickness(slow_factor, down_after_s, down_s, busy, unanswered)
-    options = Options(users, seed, singles_per_s, calm_s, sickness, minutes_max)
+    sickness = Sickness(
+        slow_factor=slow_factor,
+        down_after_s=down_after_s,
+        down_s=down_s,
+        busy=busy,
+        unanswered=unanswered,
+    )
+    options = Options(
+        users=users,
+        seed=seed,
+        singles_per_s=singles_per_s,
+        calm_s=calm_s,
+        sickness=sickness,
+        minutes_max=minutes_max,
+    )
     plan = elements_story.Plan(options, users_per_s)
     _carry_through(lambda view: elements_story.run(plan, view))
 

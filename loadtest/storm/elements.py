@@ -9,10 +9,12 @@ from functools import partial
 from typing import Final
 
 from loadtest.process import until
+from loadtest.storm import verdict
 from loadtest.storm.book import Kind
 from loadtest.storm.orders import Posting, User
-from loadtest.storm.storm import Options, Outcome, Storm, brewing
+from loadtest.storm.storm import Options, Storm, brewing
 from loadtest.storm.timetable import Timetable
+from loadtest.storm.verdict import Outcome
 from loadtest.view import View
 
 _GIVES_BACK: Final = 0.5
@@ -41,7 +43,7 @@ async def run(plan: Plan, view: View) -> Outcome:
             storm.ward.befall(),
             _kill_in_the_middle(storm, lives),
         )
-        return await storm.outcome("elements")
+        return await verdict.outcome(storm, "elements")
 
 
 class _Lives:
@@ -56,6 +58,7 @@ class _Lives:
         for user in self._storm.new_users(self._plan.options.users):
             at_s += self._storm.random.expovariate(self._plan.users_per_s)
             self._timetable.add(at_s, partial(self._storm.clerk.activate, user))
+        self._timetable.close()
         await self._timetable.keep()
 
     def _go_on(self, taken: Posting) -> None:

@@ -7,11 +7,13 @@ from typing import Any, Final
 
 from hlrd.domain.orders import Source
 from loadtest.settings import POOL
+from loadtest.storm import verdict
 from loadtest.storm.book import Kind
 from loadtest.storm.checker import FanOut
 from loadtest.storm.month import report
 from loadtest.storm.orders import PRODUCT, User
-from loadtest.storm.storm import Options, Outcome, Storm, brewing
+from loadtest.storm.storm import Options, Storm, brewing
+from loadtest.storm.verdict import Outcome
 from loadtest.view import View
 
 EC: Final = "ECOWES"
@@ -43,7 +45,7 @@ async def run(options: Options, view: View) -> Outcome:
         count = f"{len(members):,} members"
         await storm.rage("stop", f"{count} are stopped", singles, _stop(storm, members))
         await storm.rage("resume", f"{count} go on", singles, _go_on(storm, members))
-        return await storm.outcome("enterprise")
+        return await verdict.outcome(storm, "enterprise")
 
 
 async def _open_members(storm: Storm) -> list[User]:

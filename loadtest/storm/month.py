@@ -2,15 +2,19 @@
 their stop was sent; single orders go on, and the elements are sick meanwhile.
 """
 
+import asyncio
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from dataclasses import dataclass
+from itertools import islice
 from random import Random
 from typing import Final
 
+from loadtest.storm import verdict
 from loadtest.storm.orders import Posting, User
-from loadtest.storm.storm import Options, Outcome, Storm, brewing
+from loadtest.storm.storm import Options, Storm, brewing
 from loadtest.storm.timetable import Timetable
+from loadtest.storm.verdict import Outcome
 from loadtest.view import View
 
 _PAY: Final = 0.6  # of those who are stopped
@@ -18,6 +22,8 @@ _PAY_BEFORE: Final = 0.05  # of those who pay, and whose stop is on its way no l
 _REPORTED: Final = 0.02  # of all users: stopped on their own wish before, and thus afterwards
 _ONE_WAY: Final = 0.1
 _ONE, _TWO = 1, 2
+_STOPS_AT_ONCE: Final = 500
+_POSTERS: Final = 4
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,7 +49,7 @@ async def run(plan: Plan, view: View) -> Outcome:
             month.pay(),
             storm.ward.befall(),
         )
-        return await storm.outcome("month")
+        return await verdict.outcome(storm, "month")
 
 
 async def report(storm: Storm, users: list[User]) -> None:
@@ -61,50 +67,51 @@ class _Month:
     def __init__(self, storm: Storm, plan: Plan, users: list[User]) -> None:
         self._storm = storm
         self._plan = plan
-        self._stops: list[Posting] = []
-        self._pairs: list[tuple[Posting, Posting]] = []
+        self._timetable = Timetable(storm.upstreams)
+        self._run: list[tuple[Posting, Posting | None]] = []  #: stops, and payments behind them
         self._overtaking: list[tuple[Posting, Posting]] = []
         random, clerk = storm.random, storm.clerk
         for user in random.sample(users, len(users)):
             stop = clerk.stop(user, _level(random))
             if random.random() >= _PAY:
-                self._stops.append(stop)
-                continue
-            pair = stop, clerk.pay(user)
-            if random.random() < _PAY_BEFORE:
-                self._overtaking.append(pair)
+                self._run.append((stop, None))
+            elif random.random() < _PAY_BEFORE:
+                self._overtaking.append((stop, clerk.pay(user)))
             else:
-                self._stops.append(stop)
-                self._pairs.append(pair)
-
-    @property
-    def payments(self) -> int:
-        return len(self._pairs) + len(self._overtaking)
+                self._run.append((stop, clerk.pay(user)))
+        self.payments = sum(pay is not None for _, pay in self._run) + len(self._overtaking)
 
     async def stop(self) -> None:
-        await self._storm.upstreams.post_all(self._stops)
+        """As fast as stops are taken; a payment comes at a random time, and after its stop."""
+        began_s = time.monotonic()
+        left = iter(self._run)
+
+        async def keep_on() -> None:
+            while batch := list(islice(left, _STOPS_AT_ONCE)):
+                now_s = time.monotonic()
+                for _, payment in batch:
+                    if payment is not None:
+                        at_s = began_s + self._storm.random.uniform(0, self._plan.resumes_s)
+                        self._timetable.add(max(now_s, at_s), _given(payment))
+                await self._storm.upstreams.post([stop for stop, _ in batch])
+
+        async with asyncio.TaskGroup() as tasks:
+            for _ in range(_POSTERS):
+                tasks.create_task(keep_on())
+        self._timetable.close()
 
     async def pay(self) -> None:
-        """At random times, but for those who overtake it not before the stop was posted."""
+        """Those who overtake their stops as well."""
         random, began_s = self._storm.random, time.monotonic()
-        timetable = Timetable(self._storm.upstreams)
-        posted = self._storm.book.posted_s
-        for stop, payment in self._pairs:
-            at_s = began_s + random.uniform(0, self._plan.resumes_s)
-            timetable.add(at_s, _given(payment), holds=_is_in(posted, stop))
         for stop, payment in self._overtaking:
             at_s = began_s + random.uniform(0, self._plan.resumes_s)
-            timetable.add(at_s, _given(payment))
-            timetable.add(at_s + random.uniform(0.1, self._plan.overtaken_s), _given(stop))
-        await timetable.keep()
+            self._timetable.add(at_s, _given(payment))
+            self._timetable.add(at_s + random.uniform(0.1, self._plan.overtaken_s), _given(stop))
+        await self._timetable.keep()
 
 
 def _given(posting: Posting) -> Callable[[], Posting]:
     return lambda: posting
-
-
-def _is_in(posted: Mapping[str, float], stop: Posting) -> Callable[[], bool]:
-    return lambda: stop.order.order_id in posted
 
 
 def _level(random: Random) -> int:

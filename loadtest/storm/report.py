@@ -11,7 +11,7 @@ import psutil
 from rich.table import Table
 
 from loadtest.storm.promptness import Row
-from loadtest.storm.storm import Outcome
+from loadtest.storm.verdict import Outcome
 from loadtest.view import View
 
 FOLDER: Final = Path("build/storm")

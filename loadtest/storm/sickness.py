@@ -20,7 +20,7 @@ _P50_S: Final = 0.015
 _P99_S: Final = 0.080
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Sickness:
     slow_factor: float = 5.0
     down_after_s: float = 5.0  #: of the storm's beginning

@@ -1,30 +1,25 @@
 """The frame of every storm: a stack, users, a calm time to compare with, the storm, the proof."""
 
 import asyncio
-import math
+import gc
 import time
-from collections import Counter
-from collections.abc import AsyncIterator, Coroutine, Iterator, Mapping, Sequence
+from collections.abc import AsyncIterator, Coroutine, Mapping, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
-from datetime import UTC, datetime
 from random import Random
 from typing import Any, Final
 from urllib.parse import urlencode
 
-from hlrd import limits
 from hlrd.domain.orders import Source
 from loadtest import cpu
 from loadtest.process import StackError, beside, until
-from loadtest.proof import Check
 from loadtest.simlot import Stock
 from loadtest.stack import Stack, running
 from loadtest.stocking import Staff
-from loadtest.storm import checker, fleet, promptness, timing, witness
+from loadtest.storm import fleet
 from loadtest.storm.book import SUCCEEDED, Kind
 from loadtest.storm.checker import FanOut
 from loadtest.storm.orders import PRODUCT, SERVICE, Clerk, User, file_query, of_no_user
-from loadtest.storm.promptness import Row, Urgent
 from loadtest.storm.sickness import Sickness, Ward
 from loadtest.storm.singles import Customers, Singles
 from loadtest.storm.upstreams import Upstreams
@@ -37,15 +32,9 @@ SINGLE: Final = "U"
 
 _SAY_S: Final = 5.0
 _FIRST_USER: Final = 1_000_000_000
-_ORDER_IN_MEMORY_BYTES: Final = 5_000
-_ORDER_PARKED_BYTES: Final = 300
-"""As hlrd/limits.py has them."""
-
-_UNDER_WAY_MIB: Final = 64
-"""What arrives and is not yet durable, rows of the journal on their way, pages of receipts."""
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Options:
     users: int
     seed: int = 1
@@ -62,37 +51,6 @@ class Options:
         return max(20, min(round(wanted), self.users))
 
 
-@dataclass(frozen=True, slots=True)
-class Memory:
-    """Of the daemon, MiB."""
-
-    calm: float
-    peak: float
-    bound: float
-
-    @property
-    def holds(self) -> bool:
-        return self.peak <= self.bound
-
-
-@dataclass(frozen=True, slots=True)
-class Outcome:
-    name: str
-    options: Options
-    checks: Sequence[Check]
-    rows: Sequence[Row]
-    memory: Memory
-    figures: dict[str, Any]
-
-    @property
-    def holds(self) -> bool:
-        return (
-            all(check.holds for check in self.checks)
-            and all(row.holds for row in self.rows)
-            and self.memory.holds
-        )
-
-
 class Storm:
     def __init__(self, stack: Stack, options: Options, imported: Stock, view: View) -> None:
         self.stack = stack
@@ -106,9 +64,9 @@ class Storm:
         self.ward = Ward(stack, options.sickness, self.watch, view)
         self.fan_outs: list[FanOut] = []
         self.phases: dict[str, float] = {}
-        self._imported = imported
-        self._began_s = 0.0
-        self._calm_mib = 0.0
+        self.imported = imported
+        self.began_s = 0.0
+        self.calm_mib = 0.0
         self._next_user = _FIRST_USER
 
     # Its parts, one after the other.
@@ -179,26 +137,28 @@ class Storm:
         damaged, owing = await self.open_users(count), await self.open_users(count)
         await self.upstreams.post_all(self.clerk.stop(user, 2) for user in owing)
         await self.all_closed("customers who owe are stopped")
-        newcomers = fleet.newcomers(self._imported)
+        newcomers = fleet.newcomers(self.imported)
         customers = Customers(newcomers, iter(damaged), iter(owing))
         return Singles(self.upstreams, Clerk(SINGLE), customers, Random(f"{self.random.random()}"))
 
     async def calm(self, singles: Singles) -> None:
         """The same single orders, and nothing else."""
+        _settle_memory()
         await self.ward.be_calm()
         async with self.phase("calm", f"{self.options.calm_s:g} s of single orders alone"):
             ends_at = time.monotonic() + self.options.calm_s
             await singles.go_on(self.options.singles_per_s, lambda: time.monotonic() > ends_at)
             await self.all_closed("the orders of the calm are closed")
-        self._calm_mib = cpu.rss_mib(self.stack.daemon.pid)
+        self.calm_mib = cpu.rss_mib(self.stack.daemon.pid)
 
     async def rage(
         self, name: str, what: str, singles: Singles, *work: Coroutine[Any, Any, None]
     ) -> None:
         """`work` beside single orders, until all of both is done."""
         over = asyncio.Event()
+        _settle_memory()
         await self.ward.be_stormy()
-        self._began_s = self._began_s or time.monotonic()
+        self.began_s = self.began_s or time.monotonic()
         async with self.phase(name, what):
             async with asyncio.TaskGroup() as tasks:
                 tasks.create_task(singles.go_on(self.options.singles_per_s, over.is_set))
@@ -229,86 +189,11 @@ class Storm:
                 + f" {len(book.fallouts)} in fallout; {memory}"
             )
 
-    # The proof.
 
-    async def outcome(self, name: str) -> Outcome:
-        """hlrd is ended and started before: what counts is what outlives it."""
-        self.view.say("reading every receipt again")
-        repeated = self.book.repeated
-        await self.upstreams.read_again()
-        over_at = datetime.now(UTC)
-        code = await self.ward.restart_daemon()
-        self.view.say("asking everybody what he holds")
-        tables = await witness.tables(
-            self.stack, self._imported, setup=list(self.book.of_no_user), since=over_at
-        )
-        network = await witness.network(self.stack)
-        self.view.say("comparing")
-        checks = checker.check(self.book, tables, network, self.fan_outs)
-        checks.append(Check("exit code of hlrd when it was ended", code, 0))
-        figures = {**await self._figures(), "receipts_repeated": repeated}
-        return Outcome(name, self.options, checks, self._rows(), self._memory(), figures)
-
-    def _memory(self) -> Memory:
-        """Bounded by what hlrd/limits.py lets it keep, above what it had in the calm."""
-        window = limits.ORDERS_IN_MEMORY_MAX * _ORDER_IN_MEMORY_BYTES
-        parked = len(self.book.accepted_s) * _ORDER_PARKED_BYTES
-        more_mib = (window + parked) / 2**20 + _UNDER_WAY_MIB
-        peak = max(self.watch.rss_mib, default=0.0)
-        return Memory(round(self._calm_mib), round(peak), round(self._calm_mib + more_mib))
-
-    def _rows(self) -> list[Row]:
-        urgent = list(self._urgent())
-        calm = [each for each in urgent if each.posted_s < self._began_s]
-        storm = [each for each in urgent if each.posted_s >= self._began_s]
-        return timing.rows(
-            calm,
-            storm,
-            self.ward.absences,
-            unanswered_s=fleet.unanswered_s(self.stack.shape),
-            slow_factor=self.options.sickness.slow_factor if self.ward.has_befallen else 1.0,
-        )
-
-    def _urgent(self) -> Iterator[Urgent]:
-        """Single orders, and payments of the storm; not those before the calm."""
-        book = self.book
-        ahead = {(order.user, order.place): order_id for order_id, order in book.orders.items()}
-        for order_id, order in book.orders.items():
-            if not order.is_urgent or order_id not in book.told:
-                continue
-            predecessor = ahead.get((order.user, order.place - 1), "")
-            posted_s = promptness.began_s(book.posted_s[order_id], book.accepted_s.get(predecessor))
-            told = book.told[order_id]
-            home = self._imported.home_of_number(told.msisdn) or ""
-            done_s = self.watch.done_s(order.kind, told, book.posted_s[order_id])
-            closed_s = book.closed_s[order_id]
-            yield Urgent(order_id, order.kind, home, posted_s, min(done_s, closed_s))
-
-    def _taken(self) -> Iterator[Urgent]:
-        """Until an urgent order of the storm was answered; nobody waits for the end of these."""
-        book = self.book
-        for order_id, order in book.orders.items():
-            posted_s = book.posted_s[order_id]
-            if order.is_urgent and order.kind is not Kind.OPEN and posted_s >= self._began_s:
-                yield Urgent(order_id, order.kind, "", posted_s, book.accepted_s[order_id])
-
-    async def _figures(self) -> dict[str, Any]:
-        book = self.book
-        taken = promptness.row("", self._taken(), (), bound_s=math.inf)
-        marks = Counter(mark for told in book.told.values() for mark in told.marks)
-        return {
-            "orders": len(book.accepted_s),
-            "children": sum(map(len, book.children.values())),
-            "phases_s": self.phases,
-            "marks": dict(sorted(marks.items())),
-            "urgent_taken_s": {"p50": round(taken.p50_s, 3), "p99": round(taken.p99_s, 3)},
-            "elements_did": await witness.hlr_faults(self.stack),
-            "log_lines_missed": self.watch.missed,
-            "absences_s": {
-                each.hlr or "hlrd": round(each.end_s - each.start_s, 1)
-                for each in self.ward.absences
-            },
-        }
+def _settle_memory() -> None:
+    """Of the client: its collector must not walk a million orders while others are timed."""
+    gc.collect()
+    gc.freeze()
 
 
 @asynccontextmanager

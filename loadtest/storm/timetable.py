@@ -18,15 +18,11 @@ class Due(NamedTuple):
     at_s: float  #: monotonic
     number: int
     write: Callable[[], Posting]
-    holds: Callable[[], bool]  #: whether it may go; else it comes later
-
-
-def _always() -> bool:
-    return True
 
 
 class Timetable:
-    """`on_taken` is told of each order that was taken, and may add more."""
+    """`on_taken` is told of each order that was taken, and may add more. `close` it when nobody
+    else will."""
 
     def __init__(
         self, upstreams: Upstreams, on_taken: Callable[[Posting], None] = lambda posting: None
@@ -36,21 +32,23 @@ class Timetable:
         self._heap: list[Due] = []
         self._number = 0
         self._under_way = 0
+        self._is_closed = False
 
-    def add(
-        self, at_s: float, write: Callable[[], Posting], *, holds: Callable[[], bool] = _always
-    ) -> None:
+    def add(self, at_s: float, write: Callable[[], Posting]) -> None:
         self._number += 1
-        heapq.heappush(self._heap, Due(at_s, self._number, write, holds))
+        heapq.heappush(self._heap, Due(at_s, self._number, write))
+
+    def close(self) -> None:
+        self._is_closed = True
 
     async def keep(self, *, posters: int = 8) -> None:
-        """Until it is empty and all is taken."""
+        """Until it is closed, empty, and all is taken."""
         async with asyncio.TaskGroup() as tasks:
             for _ in range(posters):
                 tasks.create_task(self._keep())
 
     async def _keep(self) -> None:
-        while self._heap or self._under_way:
+        while self._heap or self._under_way or not self._is_closed:
             due = self._take()
             if not due:
                 await asyncio.sleep(_TICK_S)
@@ -62,11 +60,7 @@ class Timetable:
     def _take(self) -> list[Due]:
         now_s, due = time.monotonic(), list[Due]()
         while self._heap and self._heap[0].at_s <= now_s and len(due) < _BATCH_ORDERS:
-            first = heapq.heappop(self._heap)
-            if first.holds():
-                due.append(first)
-            else:
-                self.add(now_s + _TICK_S, first.write, holds=first.holds)
+            due.append(heapq.heappop(self._heap))
         return due
 
     async def _post(self, due: list[Due]) -> None:

@@ -4,7 +4,8 @@ import pytest
 
 from loadtest.storm import elements, enterprise, month
 from loadtest.storm.sickness import Sickness
-from loadtest.storm.storm import Options, Outcome
+from loadtest.storm.storm import Options
+from loadtest.storm.verdict import Outcome
 from loadtest.view import View
 
 pytestmark = [pytest.mark.e2e, pytest.mark.timeout(180)]
@@ -14,6 +15,7 @@ SMALL = Options(
     singles_per_s=15.0,
     calm_s=1.5,
     sickness=Sickness(down_after_s=0.5, down_s=2.0),
+    singles_max_s=20.0,
     minutes_max=2.0,
 )
 
