@@ -67,9 +67,11 @@ def main(
     UNSUBSCRIBE_MEMBER, and what it orders of an hlrd by the kind of the order.
     """
     _refuse(bool(hop) != (role in RELAYS), "--hop", f"{role.value}: of relays, and of all of them")
-    _refuse(bool(partner or province) and role is not Role.BBOSS, "--partner", "only of a BBOSS")
+    _refuse(bool(partner) and role is not Role.BBOSS, "--partner", "only of a BBOSS")
+    _refuse(bool(province) and role is not Role.BBOSS, "--province", "only of a BBOSS")
     _refuse(bool(hlrd) and role is not Role.PBOSS, "--hlrd", "only of the registry")
     _refuse(bool(hlrd or province) != bool(account), "--account", "with --hlrd or --province")
+    _refuse(bool(account) and not password_env, "--password-env", "with --account")
     known = Account(account, password_of("", password_env))
     named = hlrd_name or (Party.HLRD_HQ if hlrd else _PROVINCES)
     settings = Settings(

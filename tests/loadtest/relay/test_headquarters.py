@@ -62,6 +62,12 @@ async def headquarters(
         yield registry, relay, desk
 
 
+def is_ordered(registry: Server) -> bool:
+    """Whether hlrd has taken the order for the member."""
+    record = registry.system.records.get(MEMBER)
+    return record is not None and record.order_id != ""
+
+
 async def test_each_change_is_an_order_of_its_kind_and_done_when_that_is(hlrd: FakeHLRD) -> None:
     life = [subscribe(), report(), subscribe_member(), unsubscribe_member(), cancel()]
     async with headquarters(hlrd) as (registry, relay, desk):
@@ -204,7 +210,7 @@ async def test_a_key_is_forgotten_once_it_was_ordered_and_shown_by_nothing(
     async with headquarters(hlrd, faults, state_file=state_file) as (registry, relay, desk):
         await desk.carry_out(subscribe())
         await desk.ask(report())
-        await until(lambda: registry.system.records[MEMBER].order_id != "")
+        await until(lambda: is_ordered(registry))
 
         assert registry.system.sealed == {}
         seen = [registry.shown(command) for _, command, *_ in registry.record.log()]
@@ -245,7 +251,7 @@ async def test_restarts_of_hlrd_and_answers_lost_by_it_change_nothing(hlrd: Fake
 
         hlrd.rule("MEMBER_OPEN", None)
         await desk.ask(report())
-        await until(lambda: registry.system.records[MEMBER].order_id != "")
+        await until(lambda: is_ordered(registry))
         await hlrd.stop()
         hlrd.close(registry.system.records[MEMBER].order_id, {"result": "succeeded"})
         await hlrd.start()
@@ -268,8 +274,7 @@ async def test_the_registry_goes_on_after_a_restart_with_what_was_and_was_not_or
         async with registry() as first:
             await desk.carry_out(subscribe())
             await desk.ask(report(1))
-            await until(lambda: first.system.records.get(MEMBER) is not None)
-            await until(lambda: first.system.records[MEMBER].order_id != "")
+            await until(lambda: is_ordered(first))
             first.faults.put(stuck)
             await desk.ask(report(2))
             await until(lambda: len(first.system.records) == 3)

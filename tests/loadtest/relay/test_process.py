@@ -4,8 +4,13 @@ from collections.abc import AsyncIterator
 from contextlib import AbstractAsyncContextManager, AsyncExitStack, asynccontextmanager
 from pathlib import Path
 
+import pytest
+import typer
+from typer.testing import CliRunner
+
 from hlrd.domain.outcome import Verdict
 from loadtest.process import Process
+from loadtest.relay.__main__ import main
 from tests.adapters.conformance import KEY, KI
 from tests.adapters.desk import a_desk
 from tests.loadtest.relay.rig import WITH_PARTNERS, CardVault, report, subscribe
@@ -53,6 +58,36 @@ async def test_a_member_goes_all_the_way_up_and_the_key_is_in_no_log(tmp_path: P
     logs = _logs(tmp_path)
     assert len(logs) == 4
     assert not any(KI in log for log in logs)
+
+
+@pytest.mark.parametrize(
+    ("options", "wrong"),
+    [
+        (["--role", "boss1_relay"], "--hop"),
+        (["--role", "pboss_registry", "--hop", "http://h"], "--hop"),
+        (
+            ["--role", "boss1_relay", "--hop", "http://h", "--province", "280=http://p"],
+            "--province",
+        ),
+        (["--role", "bboss_relay", "--hop", "http://h", "--province", "280"], "--province"),
+        (["--role", "partner_province", "--hlrd", "http://h", "--account", "a"], "--hlrd"),
+        (["--role", "pboss_registry", "--hlrd", "http://h"], "--account"),
+        (
+            ["--role", "pboss_registry", "--hlrd", "http://h", "--account", "a"],
+            "--password-env",
+        ),
+    ],
+)
+def test_options_that_do_not_belong_together_are_refused_by_name(
+    options: list[str], wrong: str
+) -> None:
+    app = typer.Typer()
+    app.command()(main)
+
+    result = CliRunner().invoke(app, options, env={"TERM": "dumb"})
+
+    assert result.exit_code == 2
+    assert wrong in result.output
 
 
 def _partner(folder: Path, province: str) -> AbstractAsyncContextManager[int]:
