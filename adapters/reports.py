@@ -7,7 +7,7 @@ the index is known here. One that is not encrypted is never sent.
 
 import re
 from collections.abc import Mapping
-from typing import Final
+from typing import Any, Final
 
 from adapters.json_platform import (
     CONFIRMED,
@@ -39,6 +39,8 @@ PRODUCT_CLASS: Final = group.PRODUCT_CLASS
 SERVICES: Final = group.SERVICES
 """Of `Details.attributes`: the province that sold, those that get the product published, the class
 as a digit, and what a member is opened with; commas between where there are several."""
+
+_SAID_SINCE: Final = frozenset({PRODUCT_CLASS, SERVICES})
 
 CLEAR: Final = 0
 """The key index of a key that is not encrypted."""
@@ -85,6 +87,17 @@ class Reports(JSONPlatform):
         if found.state != CONFIRMED:
             return Outcome(Verdict.PENDING, found.state, "a change of it is on its way, or failed")
         return Outcome(Verdict.APPLIED, FOUND, f"IMSI {found.content.get('imsi', 'unknown')}")
+
+    def compare_content(self, wanted: Request, found: Mapping[str, Any]) -> Outcome:
+        """What was taken before changes said this much is there all the same."""
+        if wanted.content is None:
+            return super().compare_content(wanted, found)
+        told = {
+            name: value
+            for name, value in wanted.content.items()
+            if name in found or name not in _SAID_SINCE
+        }
+        return super().compare_content(wanted._replace(content=told), found)
 
     def _subscription(self, task: Task) -> Mapping[str, object]:
         details = task.details

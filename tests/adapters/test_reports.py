@@ -129,6 +129,34 @@ def test_what_headquarters_says_of_a_report_is_known_and_locks_what_is_somebody_
 
 @EACH
 @pytest.mark.parametrize(
+    ("known", "verdict"),
+    [
+        ({}, Verdict.APPLIED),
+        ({"services": ["GPRS", "SMS"], "product_class": 1}, Verdict.APPLIED),
+        ({"services": ["GPRS"], "product_class": 1}, Verdict.ABSENT),
+        ({"imsi": "001010000000002"}, Verdict.ABSENT),
+        ({"user_id": "1002"}, Verdict.DIFFERENT),
+    ],
+)
+def test_a_report_that_went_up_before_it_named_services_is_there_all_the_same(
+    dialect: str, known: dict[str, Any], verdict: Verdict
+) -> None:
+    before = {
+        "user_id": "1001", "imsi": "001010000000001", "iccid": "89860000000000000001",
+        "province": "HB", "ec_code": "E1001", "product": "P100", "key_index": 3,
+    }  # fmt: skip
+    body = {
+        "resource": "/members/1064900000001", "code": "FOUND", "transaction": "1",
+        "state": "confirmed", "content": {**before, **known},
+    }  # fmt: skip
+
+    found = an_adapter(dialect).compare(report(), HTTPReply(200, json.dumps(body).encode()))
+
+    assert found.verdict is verdict
+
+
+@EACH
+@pytest.mark.parametrize(
     ("state", "verdict"),
     [("confirmed", Verdict.APPLIED), ("pending", Verdict.PENDING), ("failed", Verdict.PENDING)],
 )
