@@ -26,6 +26,7 @@ from loadtest.flow.telecom import (
     WATCHER,
     Line,
     all_closed,
+    are_taken,
     asked,
     closed,
     fallouts,
@@ -35,6 +36,7 @@ from loadtest.flow.telecom import (
     opened,
     opening,
     receipts_of,
+    results_of,
     states_settled,
     sub_order_of,
     telecom,
@@ -360,7 +362,7 @@ async def _outlived(run: Run, *, is_killed: bool) -> list[Figure]:
     slow = {ADD_USER: Latency(p50_s=SLOW_S)}  # so that the channel is lost before they are done
     await site.put_faults(HLR, Profile(latency_by_command=slow))
     made = await asked(site, "crm", "POST", "/users", [opening(line) for line in lines])
-    await site.until(lambda: _taken(site, lines), "hlrd takes every order")
+    await site.until(lambda: are_taken(site, lines), "hlrd takes every order")
     await site.control("crm", "POST", "/channel/lose")
     if is_killed:
         await site.hlrd.restart()
@@ -382,21 +384,8 @@ async def _outlived(run: Run, *, is_killed: bool) -> list[Figure]:
     ]
 
 
-async def _taken(site: Site, lines: Sequence[Line]) -> bool:
-    return await _count(site, lines, "SELECT count(*) FROM work_order WHERE user_id = ANY($1)")
-
-
 async def _carried_out(site: Site, lines: Sequence[Line]) -> bool:
-    sql = """
-        SELECT count(*) FROM work_order JOIN receipt ON receipt.order_id = work_order.id
-        WHERE work_order.user_id = ANY($1) AND receipt.is_final
-    """
-    return await _count(site, lines, sql)
-
-
-async def _count(site: Site, lines: Sequence[Line], sql: str) -> bool:
-    (row,) = await journal(site, sql, [line.user_id for line in lines])
-    return int(row[0]) == len(lines)
+    return len(await results_of(site, lines)) == len(lines)
 
 
 async def _open_at_crm(site: Site, order_ids: Sequence[str]) -> int:

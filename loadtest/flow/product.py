@@ -174,9 +174,7 @@ async def in_flight_on_its_version(run: Run) -> Sequence[Figure]:
     ]
 
 
-@check(
-    "a platform refuses it: the version stays staged; sent again it is taken, and again is no-op"
-)
+@check("a platform refuses it: the version stays staged; sent again it is taken, and then no more")
 async def sending_again_is_safe(run: Run) -> Sequence[Figure]:
     site = run.site
     body = product(site)

@@ -5,6 +5,7 @@ provinces, one under each scheme of the state master, so that all flows share on
 """
 
 import json
+import re
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -63,6 +64,7 @@ HLR_REPLY_TIMEOUT_S: Final = 60.0
 """Longer than an HLR takes that is slowed to 30 s, which is no fault."""
 
 HLR_SESSIONS: Final = 128
+_SUB_ORDER: Final = re.compile(r"\S+-[BC]P\b")
 _FIRST_USER: Final = 8_000_000
 _LINES_PER_SIZE: Final = 8
 """Users that the flows of the family open for each of their size, together and per province."""
@@ -442,15 +444,23 @@ async def heard(site: Site, system: str, after: int = 0) -> list[tuple[int, Mess
 
 
 async def taken_s(site: Site, system: str, after: int) -> list[float]:
-    """How long hlrd took to take each order of a system that was noted alone."""
+    """How long hlrd took to take each order of a system, or each lot of orders."""
     asked_at: dict[str, float] = {}
     took: list[float] = []
     for _, message in await heard(site, system, after):
+        order_id = next(iter(_SUB_ORDER.findall(message.detail)), "")
         if message.name == ORDER:
-            asked_at[message.detail.rpartition(" ")[2]] = message.at
-        elif message.name == TAKEN and (at := asked_at.get(message.detail.partition(" ")[0])):
-            took.append(message.at - at)
+            asked_at[order_id] = message.at
+        elif message.name == TAKEN and order_id in asked_at:
+            took.append(message.at - asked_at[order_id])
     return took
+
+
+async def are_taken(site: Site, lines: Sequence[Line]) -> bool:
+    """Whether hlrd has an order of each."""
+    sql = "SELECT count(DISTINCT user_id) FROM work_order WHERE user_id = ANY($1)"
+    (row,) = await journal(site, sql, [line.user_id for line in lines])
+    return int(row[0]) == len(lines)
 
 
 async def orders_of(site: Site, line: Line, kind: str) -> list[dict[str, Any]]:
