@@ -527,6 +527,9 @@ LOGIN_BYTES_MAX: Final = 4 * 2**10
 PASSWORD_CHARS_MIN, PASSWORD_CHARS_MAX = 8, 256
 """Of a login, which is read for anybody."""
 
+SECRET_FILE_BYTES_MAX: Final = 64 * 2**10
+"""Of a password, or of the secrets of a receipt endpoint: a few lines."""
+
 LOGINS_OF_ADDRESS_PER_S, LOGINS_OF_ADDRESS_BURST = 5.0, 50
 LOGINS_PER_S, LOGINS_BURST = 20.0, 100
 """Logins that are looked at, of one address (a site's systems may start together behind one) and of

@@ -162,7 +162,7 @@ def _key(one: dict[str, Any], where: str) -> _Key:
         raise KeysInvalid(f"{where}: not for signatures")
     try:
         public = jwt.PyJWK(one).key
-    except (jwt.PyJWTError, ValueError, TypeError):
+    except (jwt.PyJWTError, ValueError, TypeError, NotImplementedError):  # the last: alg none
         raise KeysInvalid(f"{where}: not an Ed25519, P-256 or RSA key") from None
     return _Key(public, _algorithm(public, one.get("alg"), where))
 

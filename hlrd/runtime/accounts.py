@@ -11,6 +11,7 @@ import structlog
 from hlrd import limits
 from hlrd.config import Account, ConfigError
 from hlrd.domain.orders import Source
+from hlrd.runtime.smallfile import read_small
 
 _log: Final = structlog.get_logger(__name__)
 
@@ -32,7 +33,7 @@ def credential(settings: Account) -> Credential:
     file = settings.password_file
     where = f"accounts.{settings.user}.password_file"
     try:
-        text = file.read_text("utf-8")
+        text = read_small(file, limits.SECRET_FILE_BYTES_MAX).decode("utf-8")
         mode = file.stat().st_mode
     except OSError as error:
         raise ConfigError(f"{where}: cannot read {file}: {error.strerror}") from error

@@ -226,6 +226,7 @@ PRIVATE = {**jwk(ED, "ed"), "d": _part(ED.private_bytes_raw())}
         (a_set(jwk(P384, "a")), "P-256"),
         (a_set(jwk(SHORT, "a")), "2048 bits"),
         (a_set(jwk(ED, "a", alg="HS256")), "keys"),
+        (a_set(jwk(ED, "a", alg="none")), "not an Ed25519"),
         (a_set(jwk(RSA, "a", alg="RS512")), "RSA from 2048"),
         (a_set({"kty": "EC", "crv": "P-256", "x": "AA", "y": "AA", "kid": "a"}), "not an Ed25519"),
         (a_set({"kty": "nonsense", "kid": "a"}), "not an Ed25519"),

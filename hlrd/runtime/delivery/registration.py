@@ -3,10 +3,12 @@
 import ssl
 from collections.abc import Iterable
 
+from hlrd import limits
 from hlrd.codec.webhook import SecretInvalid, Signer, read_secrets
 from hlrd.config import ConfigError, ReceiptEndpoint
 from hlrd.domain.delivery import Endpoint
 from hlrd.runtime.delivery.sender import Registration
+from hlrd.runtime.smallfile import read_small
 
 
 def registrations(settings: Iterable[ReceiptEndpoint]) -> list[Registration]:
@@ -30,7 +32,7 @@ def _signer(settings: ReceiptEndpoint) -> Signer:
     file = settings.secret_file
     where = f"receipt_endpoint.{settings.name}.secret_file"
     try:
-        return read_secrets(file.read_text("ascii"))
+        return read_secrets(read_small(file, limits.SECRET_FILE_BYTES_MAX).decode("ascii"))
     except OSError as error:
         raise ConfigError(f"{where}: cannot read {file}: {error.strerror}") from error
     except UnicodeDecodeError:

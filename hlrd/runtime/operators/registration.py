@@ -7,6 +7,7 @@ from hlrd import limits
 from hlrd.codec.token import Keys, KeysInvalid, read_keys
 from hlrd.config import ConfigError, Operators
 from hlrd.domain.rights import RolesInvalid, RoleTable, role_table
+from hlrd.runtime.smallfile import read_small
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,11 +43,7 @@ def registration(settings: Operators | None) -> Registration | None:
 def _keys(settings: Operators) -> Keys:
     file = settings.keys_file
     try:
-        with file.open("rb") as content:
-            text = content.read(limits.OPERATOR_KEYS_BYTES_MAX + 1)
-        if len(text) > limits.OPERATOR_KEYS_BYTES_MAX:
-            raise KeysInvalid(f"above {limits.OPERATOR_KEYS_BYTES_MAX >> 10} KiB")
-        return read_keys(text.decode("utf-8"))
+        return read_keys(read_small(file, limits.OPERATOR_KEYS_BYTES_MAX).decode("utf-8"))
     except OSError as error:
         raise ConfigError(f"operators.keys_file: cannot read {file}: {error.strerror}") from error
     except UnicodeDecodeError:
