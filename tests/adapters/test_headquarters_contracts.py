@@ -79,6 +79,7 @@ VALUES: st.SearchStrategy[Any] = st.sampled_from(
         ["G D"],
         {**KEY, "index": 0},
         "x" * 65,
+        "BBOSS",
     ]
 )
 FIELDS = st.sampled_from(
@@ -95,6 +96,7 @@ FIELDS = st.sampled_from(
         "product",
         "services",
         "attributes",
+        "route",
     ]
 )
 FLAWS = st.none() | st.tuples(FIELDS | st.just("x"), VALUES | st.just("left out"))
