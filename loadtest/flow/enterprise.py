@@ -20,6 +20,7 @@ from loadtest.flow.group import (
     two_roles,
 )
 from loadtest.flow.site import Site
+from loadtest.message import Party
 
 CHAIN: Final = ("nation", "class1", "gateway")
 """Of class 1, in the order they are told: the gateway last, so that traffic opens when everything
@@ -38,6 +39,20 @@ async def sold(site: Site, product: str = TRACK, **wish: Any) -> str:
     code = await front.customer()
     await front.done(await front.sell(code, product, **wish))
     return code
+
+
+def of_province(code: str) -> frozenset[str]:
+    """What is said between a province and the BBOSS, and in the province."""
+    return frozenset({Party.BBOSS, f"{Party.HLRD_PROVINCE} {code}", Party.ESOP.of(code)})
+
+
+_HERE: Final = f"{Party.HLRD_PROVINCE} {LEAD}"
+CLASS_2_LEGS: Final = (
+    frozenset({_HERE, Party.BOSS1, Party.PBOSS, Party.HLRD_HQ}),
+    frozenset({_HERE, Party.PROVINCE_PLATFORM}),
+    frozenset({_HERE, Party.PROVINCE_MANAGEMENT, Party.NATIONAL_MANAGEMENT, Party.GATEWAY}),
+)
+"""Headquarters, the province's platform, and the chain are told side by side."""
 
 
 # F17 and F18.
@@ -257,6 +272,7 @@ F17: Final = Acts(
     story=_across,
     checks=(_order_across, _published_once),
     faults=(_down_across, _once_over_a_fault),
+    legs=(of_province(LEAD), of_province(PARTNER)),
 )
 F18: Final = Acts(layout=two_roles, story=_within, checks=_PROVINCE_CHECKS, faults=(_down_within,))
 F19: Final = Acts(
@@ -264,4 +280,5 @@ F19: Final = Acts(
     story=_class_2,
     checks=(_both_legs, _straight),
     faults=(_chain_is_cut, _leg_is_refused),
+    legs=CLASS_2_LEGS,
 )

@@ -4,7 +4,7 @@ from collections.abc import Sequence
 from typing import Any, Final
 
 from hlrd.domain.orders import Source
-from loadtest.flow.enterprise import ACROSS, published, sold
+from loadtest.flow.enterprise import ACROSS, of_province, published, sold
 from loadtest.flow.flow import Acts, Figure, Run, check, equal, none
 from loadtest.flow.front import Front
 from loadtest.flow.group import (
@@ -159,4 +159,5 @@ F23: Final = Acts(
     faults=(_lead_is_down, _bboss_is_killed),
     size=100,
     small=15,
+    legs=(of_province(PARTNER), of_province(LEAD)),
 )

@@ -17,6 +17,8 @@ from loadtest.northbound import KEEP, TAKEN
 CLOSING: Final = "订单关闭"
 """All legs of an order are over when its system closes it."""
 
+RELAYS: Final = frozenset({Party.BBOSS, Party.BOSS1, Party.PBOSS})
+
 BLOCK_MAX: Final = 8
 """Messages of a block that is folded when it comes again and again."""
 
@@ -42,15 +44,33 @@ class Step:
 
 
 def merge(messages: Iterable[Message], *, kept_by: str = "") -> list[Message]:
-    """By time, without what keeps channels; but for the first that `kept_by` said and heard."""
+    """By time, without early polls and what keeps channels; but for the first that `kept_by` said
+    and heard."""
     said, is_kept = [], set[bool]()
-    for message in sorted(messages, key=lambda each: each.at):
+    for message in _without_early_polls(sorted(messages, key=lambda each: each.at)):
         if message.name != KEEP:
             said.append(message)
         elif kept_by in (message.sender, message.receiver) and message.is_answer not in is_kept:
             is_kept.add(message.is_answer)
             said.append(message)
     return said
+
+
+def _without_early_polls(messages: Sequence[Message]) -> list[Message]:
+    """How often an element was asked whether a change has ended is chance: the last time tells."""
+    polls = [place for place, each in enumerate(messages) if _is_poll(each)]
+    newest = {_sides(messages[place]): place for place in polls}
+    early = {place for place in polls if newest[_sides(messages[place])] != place}
+    early |= {place + 1 for place in early}  # and its answer
+    return [each for place, each in enumerate(messages) if place not in early]
+
+
+def _is_poll(message: Message) -> bool:
+    return message.name == REQUEST and message.detail.startswith("GET ")
+
+
+def _sides(message: Message) -> tuple[str, str, str]:
+    return message.sender, message.receiver, message.detail
 
 
 def settled(messages: Sequence[Message], legs: Legs) -> list[Message]:
@@ -106,8 +126,16 @@ def _is_free(message: Message, earlier: Sequence[Message], legs: Legs) -> bool:
 def _is_beside(one: Message, other: Message, legs: Legs) -> bool:
     if {one.name, other.name} in ({TAKEN, REQUEST}, {TAKEN, ANSWER}):
         return True
+    if TAKEN in (one.name, other.name) and _is_on_its_way_up(one, other):
+        return True
     mine, its = _leg(one, legs), _leg(other, legs)
     return mine != its and None not in (mine, its)
+
+
+def _is_on_its_way_up(one: Message, other: Message) -> bool:
+    """They are of different pairs, and one at least has a relay in it."""
+    mine, its = {one.sender, one.receiver}, {other.sender, other.receiver}
+    return mine != its and bool((mine | its) & RELAYS)
 
 
 def _leg(message: Message, legs: Legs) -> int | None:

@@ -35,7 +35,7 @@ from loadtest.stocking import Staff
 
 REQUEST: Final = "工单执行请求"
 ANSWER: Final = "工单执行响应"
-ROUTINE: Final = re.compile(r"LGI|LGO|HBT|SHAKEHAND|LST VER")
+ROUTINE: Final = re.compile(r"LGI|LGO|HBT|SHAKEHAND|LST VER|GET \S+/health\Z")
 """Commands that keep a session, and are about no order."""
 
 DEADLINE_S: Final = 120.0
