@@ -131,8 +131,8 @@ def _template(row: dict[str, Any]) -> str:
 
 
 @check(
-    "{size} users are opened on an HLR slowed to 30 s while people wait for 5 s: each is told 处理中"
-    " in time, is opened once, and has one receipt"
+    "{size} users are opened on an HLR slowed to 30 s while people wait for 5 s: each is told"
+    " 处理中 in time, is opened once, and has one receipt"
 )
 async def a_slow_hlr_is_no_failure(run: Run) -> Sequence[Figure]:
     """30 s and 5 s; in small form a tenth of each."""

@@ -38,6 +38,7 @@ from loadtest.flow.telecom import (
     opened_as,
     orders_of,
     relations,
+    results_of,
     states_settled,
     subscribers,
     telecom,
@@ -94,10 +95,11 @@ async def resumed(site: Site, lines: Sequence[Line]) -> None:
     await states_settled(site, lines)
 
 
-async def _stop_voluntarily(site: Site, line: Line) -> None:
+async def _stop_voluntarily(site: Site, lines: Sequence[Line]) -> None:
     body = {"operator_id": OPERATOR, "cause": "出国", "level": 2}
-    await asked(site, "crm", "POST", f"/users/{line.user_id}/stop", body)
-    await states_settled(site, [line])
+    paths = [f"/users/{line.user_id}/stop" for line in lines]
+    await asyncio.gather(*(asked(site, "crm", "POST", path, body) for path in paths))
+    await states_settled(site, lines)
 
 
 def other_reasons_stay(province: str) -> Check:
@@ -108,7 +110,7 @@ def other_reasons_stay(province: str) -> Check:
     async def prove(run: Run) -> Sequence[Figure]:
         site = run.site
         lines = await owing(site, run.size, province)
-        await asyncio.gather(*(_stop_voluntarily(site, line) for line in lines))
+        await _stop_voluntarily(site, lines)
         start = await logged(site)
         await asyncio.gather(*(paid(site, line) for line in lines))
         await site.until(lambda: _is_paid(site, lines), "BOSS takes ARREARS off")
@@ -221,11 +223,7 @@ async def twins_are_one(run: Run) -> Sequence[Figure]:
 
 
 async def _have_twins(site: Site, lines: Sequence[Line]) -> bool:
-    for line in lines:
-        orders = await orders_of(site, line, "PAYMENT_RESUME")
-        if len(orders) < 2 or not all(order["receipts"] for order in orders):
-            return False
-    return True
+    return len(await results_of(site, lines, "PAYMENT_RESUME")) == 2 * len(lines)
 
 
 def paid_whatever_the_network_does(province: str) -> Check:

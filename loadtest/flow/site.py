@@ -220,13 +220,16 @@ class Site:
 
     async def until(self, holds: Callable[[], Any], what: str, *, s: float = DEADLINE_S) -> Any:
         """Ask an async question until its answer is true, and give that answer. Raises StackError
-        that says what was waited for."""
-        ends_at = asyncio.get_running_loop().time() + s
-        while not (answer := await holds()):
-            if asyncio.get_running_loop().time() > ends_at:
+        that says what was waited for. A question that takes long is asked less often."""
+        clock = asyncio.get_running_loop().time
+        ends_at = clock() + s
+        while True:
+            looked_at = clock()
+            if answer := await holds():
+                return answer
+            if clock() > ends_at:
                 raise StackError(f"not within {s:.0f} s: {what}")
-            await asyncio.sleep(LOOK_EVERY_S)
-        return answer
+            await asyncio.sleep(max(LOOK_EVERY_S, 2 * (clock() - looked_at)))
 
     # Recording.
 

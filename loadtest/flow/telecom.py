@@ -470,13 +470,13 @@ async def orders_of(site: Site, line: Line, kind: str) -> list[dict[str, Any]]:
     return [await site.hlrd.get(f"/v1/work-orders/{row['id']}") for row in rows]
 
 
-async def results_of(site: Site, lines: Sequence[Line]) -> list[str]:
-    """Of the final receipts of every order of these users at hlrd."""
+async def results_of(site: Site, lines: Sequence[Line], kind: str = "%") -> list[str]:
+    """Of the final receipts of the orders of these users at hlrd; of one kind, or of all."""
     sql = """
         SELECT receipt.state FROM work_order JOIN receipt ON receipt.order_id = work_order.id
-        WHERE work_order.user_id = ANY($1) AND receipt.is_final
+        WHERE work_order.user_id = ANY($1) AND work_order.kind LIKE $2 AND receipt.is_final
     """
-    rows = await journal(site, sql, [line.user_id for line in lines])
+    rows = await journal(site, sql, [line.user_id for line in lines], kind)
     return [row["state"] for row in rows]
 
 

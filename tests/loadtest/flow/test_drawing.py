@@ -1,6 +1,7 @@
 """A sequence as Mermaid, as a page of its own, and on docs/flows.md."""
 
 import re
+from pathlib import Path
 
 from hypothesis import given
 from hypothesis import strategies as st
@@ -13,6 +14,7 @@ from loadtest.flow.runner import Played, Result
 from loadtest.flow.sequence import Step
 from loadtest.message import Message
 
+PAGE = Path(__file__).parents[3] / "docs/flows.md"
 ODD = 'a;b#c<script>alert("x")</script>&'
 
 
@@ -66,6 +68,14 @@ def test_a_diagram_is_found_again_on_the_page_that_it_was_drawn_on() -> None:
     drawn = {"F01": "sequenceDiagram\n    A->>B: x", "F10": "sequenceDiagram\n    C->>D: y"}
 
     assert page.diagrams(page.draw(drawn)) == drawn
+
+
+def test_the_page_says_of_every_flow_what_the_catalogue_says() -> None:
+    shown = PAGE.read_text("utf-8")
+    diagrams = page.diagrams(shown)
+
+    assert list(diagrams) == [flow.id for flow in FLOWS]
+    assert page.draw(diagrams) == shown, "python -m loadtest flow F.. --page docs/flows.md"
 
 
 def test_a_heading_is_linked_as_a_forge_names_it() -> None:
