@@ -36,6 +36,9 @@ def flow(
     ] = None,
     small: Annotated[bool, typer.Option(help="The sizes of the tests.")] = False,
     seed: Annotated[int, typer.Option(help="Of all chance.")] = 1,
+    one_process: Annotated[
+        bool, typer.Option("--one-process", help="Province and headquarters in one hlrd.")
+    ] = False,
     html_file: Annotated[
         Path | None, typer.Option("--html", help="Write sequences and checks as a page.")
     ] = None,
@@ -51,7 +54,13 @@ def flow(
     if not names:
         view.listing(FLOWS)
         return
-    wish = Wish(size=size, is_small=small, with_faults=faults, seed=seed)
+    wish = Wish(
+        size=size,
+        is_small=small,
+        with_faults=faults,
+        in_one_process=one_process,
+        seed=seed,
+    )
     played: list[Played] = []
     code = run_until_signal(_run(_chosen(names, view), wish, view, played), on_failure=view.fail)
     if html_file is not None:

@@ -4,7 +4,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any, Final
 
 from loadtest.faults import Fault, Once, Profile
-from loadtest.flow.flow import Acts, Check, Figure, Run, check, equal, none
+from loadtest.flow.flow import Acts, Figure, Run, check, equal, none
 from loadtest.flow.front import Front, Order
 from loadtest.flow.group import (
     LEAD,
@@ -14,6 +14,7 @@ from loadtest.flow.group import (
     commands,
     commands_about,
     last,
+    one_process,
     publications,
     resources,
     standing_of,
@@ -265,18 +266,24 @@ async def _leg_is_refused(run: Run) -> Sequence[Figure]:
     ]
 
 
-_PROVINCE_CHECKS: Final[Sequence[Check]] = (_order_within, _bboss_is_spared)
-
 F17: Final = Acts(
     layout=two_roles,
+    one_process=one_process,
     story=_across,
     checks=(_order_across, _published_once),
     faults=(_down_across, _once_over_a_fault),
     legs=(of_province(LEAD), of_province(PARTNER)),
 )
-F18: Final = Acts(layout=two_roles, story=_within, checks=_PROVINCE_CHECKS, faults=(_down_within,))
+F18: Final = Acts(
+    layout=two_roles,
+    one_process=one_process,
+    story=_within,
+    checks=(_order_within, _bboss_is_spared),
+    faults=(_down_within,),
+)
 F19: Final = Acts(
     layout=two_roles,
+    one_process=one_process,
     story=_class_2,
     checks=(_both_legs, _straight),
     faults=(_chain_is_cut, _leg_is_refused),

@@ -95,6 +95,7 @@ class Acts:
     size: int = 1
     small: int = 1
     legs: Legs = ()
+    one_process: Layout | None = None  #: with all roles in one hlrd, where that is another
     kept_by: str = ""  #: whose first heartbeat on its channel is part of the story
 
 

@@ -23,6 +23,7 @@ from loadtest.flow.group import (
     home_of_number,
     import_pool,
     numbers,
+    one_process,
     provinces,
     repeated_effects,
     resources,
@@ -399,6 +400,7 @@ def _faults(way: Way) -> Sequence[Check]:
 def _acts(way: Way) -> Acts:
     return Acts(
         layout=two_roles,
+        one_process=one_process,
         story=partial(add_one, way=way),
         checks=_checks(way),
         faults=_faults(way),

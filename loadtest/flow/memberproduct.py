@@ -15,6 +15,7 @@ from loadtest.flow.group import (
     TRACK,
     commands,
     last,
+    one_process,
     resources,
     two_roles,
     users_at_hlrs,
@@ -252,6 +253,7 @@ def platform_refuses(way: Way) -> Check:
 def _acts(way: Way) -> Acts:
     return Acts(
         layout=two_roles,
+        one_process=one_process,
         story=partial(order_one, way=way),
         checks=(product_first(way), functions_first(way)),
         faults=(base_fails(way), hop_is_down(way), platform_refuses(way)),

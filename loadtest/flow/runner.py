@@ -10,7 +10,7 @@ from typing import Final
 import aiohttp
 
 from loadtest.client import Refused
-from loadtest.flow.flow import QUIET_S, Check, Figure, Flow, Run
+from loadtest.flow.flow import QUIET_S, Check, Figure, Flow, Layout, Run
 from loadtest.flow.sequence import merge
 from loadtest.flow.site import Site, standing
 from loadtest.message import Message
@@ -59,7 +59,12 @@ class Wish:
     is_small: bool = False  #: their sizes of the tests
     with_checks: bool = True
     with_faults: bool = False
+    in_one_process: bool = False  #: all roles in one hlrd, where a flow can be told so
     seed: int = 1
+
+    def layout_of(self, flow: Flow) -> Layout:
+        acts = flow.acts
+        return acts.one_process if self.in_one_process and acts.one_process else acts.layout
 
     def size_of(self, flow: Flow) -> int:
         if self.size is not None:
@@ -69,7 +74,7 @@ class Wish:
 
 async def play_all(flows: Sequence[Flow], wish: Wish) -> AsyncGenerator[Played, None]:
     """In their order; those of one layout that follow one another share a site."""
-    for layout, grouped in groupby(flows, key=lambda flow: flow.acts.layout):
+    for layout, grouped in groupby(flows, key=wish.layout_of):
         group = list(grouped)
         largest = max(wish.size_of(flow) for flow in group)
         async with standing(layout, seed=wish.seed, size=largest) as site:

@@ -23,7 +23,7 @@ BLOCK_MAX: Final = 8
 """Messages of a block that is folded when it comes again and again."""
 
 _IDS: Final = re.compile(
-    r"(?<![\w.-])(?:(?=[\w.-]*\d{3})[\w.-]+|[A-Za-z]\w*(?:-\d+)+|\d+(?![\w.-]))"
+    r"(?<![\w.-])(?:[A-Z]-[0-9a-f]{16,}-\d+|(?=[\w.-]*\d{3})[\w.-]+|[A-Za-z]\w*(?:-\d+)+|\d+(?![\w.-]))"
 )
 _CODE: Final = re.compile(r"-?\d{1,5}")
 _IDS_IN_A_ROW: Final = re.compile(r"…(?:\s+…)+")

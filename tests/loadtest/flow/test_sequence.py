@@ -114,6 +114,26 @@ def test_a_detail_without_its_ids_is_the_same_in_every_run() -> None:
     assert gist("创建产品 1 VIDEO0017") == "创建产品 …"
     assert gist("认证通过 crm-1-2") == "认证通过 …"
     assert gist("3012") == "3012"
+    assert gist("MEMBER_OPEN R-bf5dddd34dfb9c0a7c59-0 queued") == "MEMBER_OPEN … queued"
+
+
+def test_how_often_it_was_asked_whether_a_change_has_ended_is_not_told() -> None:
+    def asked(at: float) -> list[Message]:
+        poll = said(at, "hlrd", "platform", REQUEST, "GET /users/1")
+        return [poll, said(at, "platform", "hlrd", ANSWER, "FOUND")]
+
+    told = said(2, "platform", "gateway")
+
+    assert merge([*asked(1), told, *asked(3), *asked(4)]) == [told, *asked(4)]
+
+
+def test_that_an_order_was_taken_is_told_before_what_goes_up_by_the_relays() -> None:
+    order = said(1, "ESOP", "hlrd", ORDER)
+    up = said(2, "hlrd", Party.BBOSS, "上报")
+    taken = said(3, "hlrd", "ESOP", TAKEN)
+
+    assert settled([order, up, taken], ()) == [order, taken, up]
+    assert settled([order, taken, up], ()) == [order, taken, up]
 
 
 def test_participants_stand_from_the_person_that_asks_to_the_network() -> None:
