@@ -314,11 +314,11 @@ class Support:
         new: NewMember | NewMembers,
     ) -> None:
         """An order for each opening and each product."""
-        openings = [(user, {"user_id": user, **opened}) for user in users]
         is_held = new.timing is Timing.IN_SEQUENCE
         if new.timing is Timing.PRODUCT_FIRST:
             self._products_of_all(order, users, new)
-        for _, fields in openings:
+        for user in users:
+            fields = {"user_id": user, **opened}
             self._add(order, OPENING, fields, new.operator, is_held=is_held)
         if new.timing is not Timing.PRODUCT_FIRST:
             self._products_of_all(order, users, new)
@@ -388,6 +388,7 @@ class Support:
             order.id, users=users, said=dict(said or {}),
         )  # fmt: skip
         order.lines.append(line.order_id)
+        order.open += 1
         self.lines[line.order_id] = line
         if is_held:
             self._post_or_hold(line)
@@ -513,8 +514,7 @@ class Support:
 
     def _end(self, line: Line, state: LineState, code: str, text: str) -> None:
         line.state, line.code, line.text = state, code, text
-        order = self.orders[line.root]
-        order.is_closed = all(self.lines[one].state in ENDED for one in order.lines)
+        self.orders[line.root].open -= 1
         if line.users:
             self._release(("", line.order_id))
 

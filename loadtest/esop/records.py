@@ -191,7 +191,11 @@ class Order(Struct):
     act: Act
     ec_code: str
     lines: list[str] = []
-    is_closed: bool = False
+    open: int = 0  #: lines that have not ended
+
+    @property
+    def is_closed(self) -> bool:
+        return not self.open
 
 
 def file_of(line: Line) -> bytes:
