@@ -26,6 +26,7 @@ python -m loadtest flow F10                  # one: its sequence, then its check
 python -m loadtest flow arrears 缴费开机      # by name, several
 python -m loadtest flow all --faults         # all, and what must hold when they fail
 python -m loadtest flow F06 --size 20 --html f06.html --json f06.json
+python -m loadtest flow F20 --one-process    # province and headquarters in one hlrd
 ```
 
 The counts of the checks are those of the acceptance sentences; `--size` turns them down or up. The
