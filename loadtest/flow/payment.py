@@ -78,11 +78,11 @@ async def paid(site: Site, line: Line) -> dict[str, Any]:
 def story(province: str) -> Any:
     async def tell(run: Run) -> None:
         (line,) = await owing(run.site, 1, province)
-        if province == BY_BOTH:
-            await backup_sends(run.site, "CRM")
+        await backup_sends(run.site, "CRM")
         await run.begins()
         await paid(run.site, line)
         await resumed(run.site, [line])
+        await backup_sends(run.site, "BOSS")
 
     return tell
 
