@@ -217,11 +217,16 @@ class Reference:
             self._adopt(user, line, after)
             if not end.is_by_word and order["type"] != "NE_REPAIR":
                 wanted = {after.level} if after.level != before and after.number else set()
-                agree(end.levels == wanted, f"{id} tells levels {set(end.levels)}, not {wanted}")
+                is_so = end.levels == wanted or (self._is_unsure(line) and not end.levels)
+                agree(is_so, f"{id} tells levels {set(end.levels)}, not {wanted}")
         else:
             self._failed(id, order, held, end, is_due=after is not None and is_certain)
         if end.is_by_word:
             self._doubt(self.lines.get(user), line, held)
+
+    def _is_unsure(self, line: Line | None) -> bool:
+        """A person's word was taken: the HLR may be so already, and be found so by a read-back."""
+        return line is not None and line.number in self.unsure_numbers
 
     def _failed(self, id: int, order: Document, held: Held, end: Ending, *, is_due: bool) -> None:
         may_fail = end.may_fail and order["type"] in GOES_BACK
