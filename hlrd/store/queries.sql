@@ -232,12 +232,15 @@ SELECT t.n, w.id, w.content_hash, r.state AS receipt_state, r.body,
             AND d.place IS NULL AND NOT d.is_over) AS is_scheduled,
     b.user_id, b.msisdn, b.imsi, b.iccid, b.hlr, b.province, b.key_id, b.sealed_key
 FROM unnest($1::text[], $2::text[]) WITH ORDINALITY AS t (source, order_id, n)
-JOIN work_order w USING (source, order_id)
-LEFT JOIN receipt r ON r.order_id = w.id AND r.is_final
-LEFT JOIN binding b ON b.user_id IN (w.user_id, '-' || w.user_id) AND b.order_id = w.id;
+CROSS JOIN LATERAL (SELECT * FROM work_order u
+    WHERE u.source = t.source AND u.order_id = t.order_id LIMIT 1) w
+LEFT JOIN LATERAL (SELECT * FROM receipt u WHERE u.order_id = w.id AND u.is_final LIMIT 1) r ON true
+LEFT JOIN LATERAL (SELECT * FROM binding u WHERE u.user_id IN (w.user_id, '-' || w.user_id)
+                   AND u.order_id = w.id LIMIT 1) b ON true;
 
 -- name: facts_users
--- What is known of these users; nothing of those that never were.
+-- What is known of these users; nothing of those that never were. One lookup by key for each, by
+-- LIMIT: a plan for tables that were small would walk them whole when they are not (test_plans).
 SELECT t.user_id AS asked, s.state, s.reasons,
     (SELECT jsonb_agg(jsonb_build_array(p.product, p.version, p.attributes, p.ec_code,
         p.product_class, p.is_straight) ORDER BY p.place)
@@ -247,10 +250,11 @@ SELECT t.user_id AS asked, s.state, s.reasons,
     (SELECT ARRAY[m.ec_code, m.route, m.product] FROM ec_member m
      WHERE m.user_id = t.user_id) AS member,
     b.user_id, b.msisdn, b.imsi, b.iccid, b.hlr, b.province, b.key_id, b.sealed_key,
-    EXISTS (SELECT FROM receipt r WHERE r.order_id = b.order_id AND r.is_final) AS is_opened
+    (SELECT r.is_final FROM receipt r WHERE r.order_id = b.order_id AND r.is_final) IS NOT NULL
+        AS is_opened
 FROM unnest($1::text[]) AS t (user_id)
-LEFT JOIN user_state s USING (user_id)
-LEFT JOIN binding b USING (user_id)
+LEFT JOIN LATERAL (SELECT * FROM user_state u WHERE u.user_id = t.user_id LIMIT 1) s ON true
+LEFT JOIN LATERAL (SELECT * FROM binding u WHERE u.user_id = t.user_id LIMIT 1) b ON true
 WHERE s.user_id IS NOT NULL OR b.user_id IS NOT NULL;
 
 -- name: facts_opened_with
@@ -311,16 +315,18 @@ SELECT w.id, w.source, w.order_id, w.kind, w.user_id AS asked, w.priority, w.con
     (SELECT ARRAY[m.ec_code, m.route, m.product] FROM ec_member m
      WHERE m.user_id = w.user_id) AS member,
     b.user_id, b.msisdn, b.imsi, b.iccid, b.hlr, b.province, b.key_id, b.sealed_key,
-    EXISTS (SELECT FROM receipt o WHERE o.order_id = b.order_id AND o.is_final) AS is_opened,
+    (SELECT o.is_final FROM receipt o WHERE o.order_id = b.order_id AND o.is_final) IS NOT NULL
+        AS is_opened,
     n.due_at, n.place, n.after, n.business_key
 FROM (SELECT user_id FROM work_order WHERE id = ANY($1::bigint[])
       UNION SELECT unnest($2::text[])) AS t
 CROSS JOIN LATERAL orders_of(t.user_id) w
-LEFT JOIN user_state s ON s.user_id = t.user_id
-LEFT JOIN binding b ON b.user_id = t.user_id
-LEFT JOIN binding c ON c.user_id = '-' || w.user_id AND c.order_id = w.id
-LEFT JOIN turn n ON n.order_id = w.id
-WHERE NOT EXISTS (SELECT FROM receipt r WHERE r.order_id = w.id AND r.is_final)
+LEFT JOIN LATERAL (SELECT * FROM user_state u WHERE u.user_id = t.user_id LIMIT 1) s ON true
+LEFT JOIN LATERAL (SELECT * FROM binding u WHERE u.user_id = t.user_id LIMIT 1) b ON true
+LEFT JOIN LATERAL (SELECT * FROM binding u WHERE u.user_id = '-' || w.user_id
+                   AND u.order_id = w.id LIMIT 1) c ON true
+LEFT JOIN LATERAL (SELECT * FROM turn u WHERE u.order_id = w.id LIMIT 1) n ON true
+WHERE (SELECT r.is_final FROM receipt r WHERE r.order_id = w.id AND r.is_final) IS NULL
   AND ($3 OR n.due_at IS NULL OR n.place IS NOT NULL)
 ORDER BY w.id;
 
@@ -2058,8 +2064,10 @@ SELECT user_id, subject, seq FROM user_sequence WHERE user_id = ANY($1::text[]);
 -- The order that first succeeded in each of these.
 SELECT DISTINCT ON (t.user_id, t.business_key) t.user_id, t.business_key, k.order_id
 FROM unnest($1::text[], $2::text[]) AS t (user_id, business_key)
-JOIN turn k USING (user_id, business_key)
-JOIN receipt r ON r.order_id = k.order_id AND r.is_final AND r.state = 'succeeded'
+CROSS JOIN LATERAL (SELECT u.order_id FROM turn u
+    WHERE u.user_id = t.user_id AND u.business_key = t.business_key OFFSET 0) k
+CROSS JOIN LATERAL (SELECT u.seq FROM receipt u
+    WHERE u.order_id = k.order_id AND u.is_final AND u.state = 'succeeded' LIMIT 1) r
 ORDER BY t.user_id, t.business_key, r.seq;
 
 -- name: facts_openings_due
