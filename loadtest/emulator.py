@@ -8,6 +8,7 @@ import signal
 import sys
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Mapping, Sequence
+from contextlib import suppress
 from typing import Any, Final
 
 import msgspec
@@ -46,7 +47,8 @@ class Emulator(ABC):
         self._kept = kept
         self._idle_close_s = idle_close_s
         self._listener: asyncio.Server | None = None
-        self._is_closed = False
+        self._is_taking = False  #: connections
+        self._closing = asyncio.Event()
         self._idle_timer: asyncio.TimerHandle | None = None
         self._restarting: asyncio.Task[None] | None = None
         self._host = ""
@@ -85,27 +87,42 @@ class Emulator(ABC):
             self.connect, self._host, port, backlog=CONNECTIONS_MAX
         )
         self.port = self._listener.sockets[0].getsockname()[1]
+        self._is_taking = True
 
     async def close(self) -> None:
-        for ending in (self._idle_timer, self._restarting):
-            if ending is not None:
-                ending.cancel()
-        if self._listener is not None:
-            self._listener.close()
+        self._closing.set()
+        if self._idle_timer is not None:
+            self._idle_timer.cancel()
+        if self._restarting is not None:
+            await self._restarting
+        self._take_no_more()
         for connection in list(self.connections):
             connection.close()
-        self._is_closed = True
+        await self._stop_listening()
+        self._kept.close()
+
+    def _take_no_more(self) -> None:
+        """A listener that is closed between a connection's coming and the loop's making a
+        transport of it leaves that connection half made (python/cpython#109564)."""
+        self._is_taking = False
+        if self._listener is not None:
+            for listening in self._listener.sockets:
+                self._loop.remove_reader(listening)
+
+    async def _stop_listening(self) -> None:
+        """Once those that came before are made, and gone again."""
         for _ in range(_ACCEPT_TURNS):  # a client that does not read is not awaited
             await asyncio.sleep(0)
-        self._kept.close()
+        if self._listener is not None:
+            self._listener.close()
 
     @property
     def is_listening(self) -> bool:
-        return self._listener is not None and self._listener.is_serving()
+        return self._is_taking
 
     def opened(self, connection: Connection[Any, Any]) -> None:
         self.connections[connection] = None
-        if self._is_closed or len(self.connections) > CONNECTIONS_MAX:
+        if not self._is_taking or len(self.connections) > CONNECTIONS_MAX:
             connection.cut()
 
     def closed(self, connection: Connection[Any, Any]) -> None:
@@ -119,14 +136,19 @@ class Emulator(ABC):
 
     def restart(self) -> None:
         """Away for `Profile.restart_s`: every connection reset, none taken; then back as it was."""
-        if self._listener is not None and self._restarting is None:
-            self._listener.close()
+        if self._is_taking:
+            self._take_no_more()
             self.cut(None)
             self._restarting = self._loop.create_task(self._come_back())
 
     async def _come_back(self) -> None:
-        await asyncio.sleep(self.faults.profile.restart_s)
-        await self._listen(self.port)
+        """Unless it is closed meanwhile."""
+        await self._stop_listening()
+        with suppress(TimeoutError):
+            async with asyncio.timeout(self.faults.profile.restart_s):
+                await self._closing.wait()
+        if not self._closing.is_set():
+            await self._listen(self.port)
         self._restarting = None
 
     def stop(self) -> None:
