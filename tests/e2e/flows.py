@@ -36,6 +36,13 @@ async def wrong_with(id: str, site: Site) -> list[str]:
     return [*_unproven(played), *_drawn_otherwise(played)]
 
 
+async def unproven(id: str, site: Site) -> list[str]:
+    """As `wrong_with`, on a site that the page does not show."""
+    played = await play(flow_of(id), site, SMALL)
+    site.is_kept |= not played.holds
+    return [played.error] if played.error else _unproven(played)
+
+
 def _drawn_otherwise(played: Played) -> list[str]:
     shown = page.diagrams(PAGE.read_text("utf-8")).get(played.flow.id, "")
     drawn = page.diagram(played.flow, played.messages)

@@ -7,9 +7,9 @@ from collections.abc import AsyncIterator
 import pytest
 import pytest_asyncio
 
-from loadtest.flow.group import two_roles
+from loadtest.flow.group import one_process, two_roles
 from loadtest.flow.site import Site, standing
-from tests.e2e.flows import ids_of, size_of, wrong_with
+from tests.e2e.flows import ids_of, size_of, unproven, wrong_with
 
 pytestmark = [
     pytest.mark.e2e,
@@ -18,6 +18,7 @@ pytestmark = [
 ]
 
 FLOWS = ids_of("F17", "F25")
+BASE = ["F20", "F21"]
 
 
 @pytest_asyncio.fixture(loop_scope="module", scope="module")
@@ -29,3 +30,9 @@ async def site() -> AsyncIterator[Site]:
 @pytest.mark.parametrize("id", FLOWS)
 async def test_a_flow_is_told_and_proven_and_holds_when_it_fails(id: str, site: Site) -> None:
     assert await wrong_with(id, site) == []
+
+
+async def test_province_and_headquarters_in_one_process_open_members_as_well() -> None:
+    async with standing(one_process, size=size_of(BASE)) as stood:
+        for id in BASE:
+            assert await unproven(id, stood) == []
