@@ -5,9 +5,12 @@ from collections import Counter
 from collections.abc import Callable, Iterator
 from enum import Enum, auto
 from types import TracebackType
-from typing import Self, cast
+from typing import Final, Self, cast
 
 from hlrd import limits
+
+_ACCEPT_TURNS: Final = 3
+"""Of the loop: until a connection that came is made."""
 
 
 class Act(Enum):
@@ -78,6 +81,10 @@ class Peer:
     async def stop(self) -> None:
         if self._server is None:
             return
+        for listening in self._server.sockets:  # closed at once, it would leave who comes half made
+            asyncio.get_running_loop().remove_reader(listening)
+        for _ in range(_ACCEPT_TURNS):
+            await asyncio.sleep(0)
         self._server.close()
         for link in tuple(self.links):
             link.transport.abort()
