@@ -5,8 +5,8 @@ from typing import Annotated
 import typer
 
 from loadtest.boss.server import Server
-from loadtest.front import Settings
-from loadtest.frontcli import (
+from loadtest.business.front import Settings
+from loadtest.business.frontcli import (
     AccountOption,
     Authorization,
     AuthorizationOption,
@@ -22,8 +22,8 @@ from loadtest.frontcli import (
     masters_of,
     portal_of,
 )
-from loadtest.standing import Sends
-from loadtest.system import run
+from loadtest.business.standing import Sends
+from loadtest.business.system import run
 
 
 def main(

@@ -30,9 +30,9 @@ from loadtest.boss.rows import (
     User,
     UserState,
 )
-from loadtest.database import Database, Table
-from loadtest.outbox import Parcel
-from loadtest.paper import (
+from loadtest.business.database import Database, Table
+from loadtest.business.outbox import Parcel
+from loadtest.business.paper import (
     Answer,
     Full,
     Kind,
@@ -44,8 +44,8 @@ from loadtest.paper import (
     answer_of,
     sub_orders,
 )
-from loadtest.standing import Change, Master, Reason, Scheme, Sends, Side, Standing, scheme
-from loadtest.system import Declined
+from loadtest.business.standing import Change, Master, Reason, Scheme, Sends, Side, Standing, scheme
+from loadtest.business.system import Declined
 
 STATE_REQUESTS: Final = "/state-requests"
 PROVISIONING_ANSWERS: Final = "/provisioning-answers"

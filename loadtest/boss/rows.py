@@ -5,7 +5,7 @@ from typing import Annotated, Any
 
 from msgspec import Meta, Struct, field
 
-from loadtest.standing import Change, Standing
+from loadtest.business.standing import Change, Standing
 
 
 class AccountState(StrEnum):

@@ -54,14 +54,14 @@ from loadtest.boss.rows import (
     Tariffs,
     User,
 )
-from loadtest.front import Front, Settings, user_row
-from loadtest.message import Party
-from loadtest.neighbour import Words
-from loadtest.outbox import ROOM_PARCELS, Parcel
-from loadtest.paper import ORDERS_MAX, Answer, Orders
+from loadtest.business.front import Front, Settings, user_row
+from loadtest.business.message import Party
+from loadtest.business.neighbour import Words
+from loadtest.business.outbox import ROOM_PARCELS, Parcel
+from loadtest.business.paper import ORDERS_MAX, Answer, Orders
+from loadtest.business.standing import Sends
+from loadtest.business.system import Declined, answer, body_of
 from loadtest.process import until
-from loadtest.standing import Sends
-from loadtest.system import Declined, answer, body_of
 
 CONTROL_CHUNK: Final = 1_000
 """Users that credit control stops at a time, before it looks for room."""

@@ -4,9 +4,8 @@ from typing import Annotated
 
 import typer
 
-from loadtest.crm.server import Server
-from loadtest.front import Settings
-from loadtest.frontcli import (
+from loadtest.business.front import Settings
+from loadtest.business.frontcli import (
     AccountOption,
     Authorization,
     AuthorizationOption,
@@ -22,8 +21,9 @@ from loadtest.frontcli import (
     masters_of,
     portal_of,
 )
-from loadtest.standing import Sends
-from loadtest.system import run
+from loadtest.business.standing import Sends
+from loadtest.business.system import run
+from loadtest.crm.server import Server
 
 
 def main(

@@ -9,6 +9,22 @@ from copy import copy
 from dataclasses import dataclass, field
 from typing import Any, Final
 
+from loadtest.business.database import Database, Table
+from loadtest.business.outbox import Parcel
+from loadtest.business.paper import (
+    Answer,
+    Full,
+    Kind,
+    Order,
+    Orders,
+    State,
+    SubOrder,
+    To,
+    answer_of,
+    sub_orders,
+)
+from loadtest.business.standing import Change, Master, Reason, Scheme, Sends, Side, Standing, scheme
+from loadtest.business.system import Declined
 from loadtest.crm.rows import (
     Account,
     Cancellation,
@@ -24,22 +40,6 @@ from loadtest.crm.rows import (
     User,
     UserState,
 )
-from loadtest.database import Database, Table
-from loadtest.outbox import Parcel
-from loadtest.paper import (
-    Answer,
-    Full,
-    Kind,
-    Order,
-    Orders,
-    State,
-    SubOrder,
-    To,
-    answer_of,
-    sub_orders,
-)
-from loadtest.standing import Change, Master, Reason, Scheme, Sends, Side, Standing, scheme
-from loadtest.system import Declined
 
 BOOKINGS: Final = "/bookings"
 REVERSALS: Final = "/reversals"

@@ -5,7 +5,7 @@ from typing import Annotated, Any, Literal
 
 from msgspec import Meta, Struct, field
 
-from loadtest.standing import Change, Standing
+from loadtest.business.standing import Change, Standing
 
 Id = Annotated[str, Meta(pattern="^[0-9]{1,19}$")]
 OperatorId = Annotated[str, Meta(min_length=1, max_length=20)]

@@ -55,6 +55,13 @@ import msgspec
 from aiohttp import web
 from msgspec import Struct
 
+from loadtest.business.front import Front, Settings, user_row
+from loadtest.business.message import Party
+from loadtest.business.neighbour import Words
+from loadtest.business.outbox import Parcel
+from loadtest.business.paper import Answer, Order, Orders
+from loadtest.business.standing import Sends, Standing
+from loadtest.business.system import Declined, Problem, answer, body_of
 from loadtest.crm import rows
 from loadtest.crm.core import BOOKINGS, CRM, REVERSALS, STATE_ORDERS
 from loadtest.crm.rows import (
@@ -70,13 +77,6 @@ from loadtest.crm.rows import (
     Subscription,
     User,
 )
-from loadtest.front import Front, Settings, user_row
-from loadtest.message import Party
-from loadtest.neighbour import Words
-from loadtest.outbox import Parcel
-from loadtest.paper import Answer, Order, Orders
-from loadtest.standing import Sends, Standing
-from loadtest.system import Declined, Problem, answer, body_of
 
 T = TypeVar("T")
 

@@ -8,12 +8,12 @@ from typing import Annotated
 
 import typer
 
+from loadtest.business.message import Party
+from loadtest.business.northbound import Account
+from loadtest.business.system import run
 from loadtest.emulator import password_of
 from loadtest.esop.desk import Settings
 from loadtest.esop.server import ESOP
-from loadtest.message import Party
-from loadtest.northbound import Account
-from loadtest.system import run
 
 
 def main(

@@ -12,12 +12,12 @@ import aiohttp
 import msgspec
 from aiohttp import hdrs
 
+from loadtest.business.message import Messages, Party
+from loadtest.business.northbound import Account, Channel
+from loadtest.business.system import Declined
 from loadtest.esop import core as kinds
 from loadtest.esop.core import Support
 from loadtest.esop.records import MEMBERS_MAX, Line, Order, file_of, header_of
-from loadtest.message import Messages, Party
-from loadtest.northbound import Account, Channel
-from loadtest.system import Declined
 
 POSTED_AT_ONCE: Final = 500
 """Orders in one request; hlrd takes more, and answers the first ones later."""

@@ -18,6 +18,8 @@ from typing import Any, Final
 import msgspec
 from aiohttp import web
 
+from loadtest.business.message import Party
+from loadtest.business.system import Declined, System, answer, body_of
 from loadtest.esop import view
 from loadtest.esop.core import Refused, Support
 from loadtest.esop.desk import Desk, Settings
@@ -31,8 +33,6 @@ from loadtest.esop.records import (
     Offer,
     Order,
 )
-from loadtest.message import Party
-from loadtest.system import Declined, System, answer, body_of
 
 ACCEPTED: Final = "业务受理"
 WAIT_S_MAX: Final = 60.0

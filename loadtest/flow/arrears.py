@@ -4,6 +4,7 @@ from collections.abc import Sequence
 from typing import Any, Final
 
 from hlrd.domain.orders import Source
+from loadtest.business.message import Party
 from loadtest.faults import Fault, Once, Profile
 from loadtest.flow.flow import Acts, Check, Figure, Run, check, equal, none
 from loadtest.flow.site import Site
@@ -29,7 +30,6 @@ from loadtest.flow.telecom import (
     telecom,
     user_of,
 )
-from loadtest.message import Party
 
 BY_BOSS_LEGS: Final = (
     frozenset({"用户状态变更请求", "用户状态变更反馈", "CRM DB 修改用户状态信息"}),

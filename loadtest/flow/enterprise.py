@@ -3,6 +3,7 @@
 from collections.abc import Mapping, Sequence
 from typing import Any, Final
 
+from loadtest.business.message import Party
 from loadtest.faults import Fault, Once, Profile
 from loadtest.flow.flow import Acts, Figure, Run, check, equal, none
 from loadtest.flow.front import Front, Order
@@ -21,7 +22,6 @@ from loadtest.flow.group import (
     two_roles,
 )
 from loadtest.flow.site import Site
-from loadtest.message import Party
 
 CHAIN: Final = ("nation", "class1", "gateway")
 """Of class 1, in the order they are told: the gateway last, so that traffic opens when everything

@@ -2,10 +2,10 @@
 
 from typing import Any
 
+from loadtest.business.message import Party
 from loadtest.flow.daemon import Daemon
 from loadtest.flow.group import LEAD, provinces
 from loadtest.flow.site import DEADLINE_S, Site
-from loadtest.message import Party
 from loadtest.process import StackError
 
 Order = dict[str, Any]

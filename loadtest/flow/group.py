@@ -13,9 +13,9 @@ from typing import Any, Final
 
 from hlrd.domain.identity import COUNTRY_CODE
 from hlrd.domain.orders import Source
+from loadtest.business.message import Party
 from loadtest.flow.daemon import Daemon
 from loadtest.flow.site import Caller, Site
-from loadtest.message import Party
 from loadtest.process import StackError
 from loadtest.record import Served
 from loadtest.settings import POOL

@@ -6,6 +6,7 @@ from collections.abc import Mapping, Sequence
 from functools import partial
 from typing import Any, Final
 
+from loadtest.business.message import Message, Party
 from loadtest.faults import Chance, Fault, Once, Profile
 from loadtest.flow.daemon import Daemon
 from loadtest.flow.enterprise import ACROSS, sold
@@ -33,7 +34,6 @@ from loadtest.flow.group import (
     users_at_hlrs,
 )
 from loadtest.flow.site import Site
-from loadtest.message import Message, Party
 
 LOSSY: Final = Profile(chance=Chance(withhold=0.03, cut_after=0.02))
 """5 % of the commands are carried out and never answered."""

@@ -11,6 +11,7 @@ from urllib.parse import parse_qs, urlsplit
 from aiohttp import hdrs
 
 from hlrd.domain.orders import Source
+from loadtest.business.message import Party
 from loadtest.faults import Fault, Latency, Once, Profile
 from loadtest.flow.flow import Acts, Figure, Run, at_least, check, equal, none
 from loadtest.flow.opening import ADD_USER
@@ -42,7 +43,6 @@ from loadtest.flow.telecom import (
     telecom,
     telecom_local,
 )
-from loadtest.message import Party
 
 RESEND: Final = "fallout.resend"
 SLOW_S: Final = 0.5

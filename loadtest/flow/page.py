@@ -4,11 +4,11 @@ import re
 from collections.abc import Mapping, Sequence
 from typing import Final
 
+from loadtest.business.message import Message
 from loadtest.flow import mermaid
 from loadtest.flow.catalogue import FLOWS
 from loadtest.flow.flow import Check, Flow
 from loadtest.flow.sequence import fold, settled
-from loadtest.message import Message
 
 _HEAD: Final = """\
 <!-- Written by `python -m loadtest flow all --page docs/flows.md`; do not edit by hand. -->

@@ -4,6 +4,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any, Final
 
 from hlrd.domain.orders import Source
+from loadtest.business.message import Party
 from loadtest.faults import Fault, Latency, Once, Profile
 from loadtest.flow.flow import Acts, Figure, Run, check, equal, none
 from loadtest.flow.site import Site
@@ -26,7 +27,6 @@ from loadtest.flow.telecom import (
     subscribers,
     telecom,
 )
-from loadtest.message import Party
 
 SWITCH: Final = "MOD GPRS_CONTEXT"
 SCRIPT: Final = {

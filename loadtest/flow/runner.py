@@ -9,12 +9,12 @@ from typing import Final
 
 import aiohttp
 
+from loadtest.business.message import Message
+from loadtest.business.northbound import LoginRefused
 from loadtest.client import Refused
 from loadtest.flow.flow import QUIET_S, Check, Figure, Flow, Layout, Run
 from loadtest.flow.sequence import merge
 from loadtest.flow.site import Site, standing
-from loadtest.message import Message
-from loadtest.northbound import LoginRefused
 from loadtest.process import StackError
 
 FAILURES: Final = (StackError, Refused, LoginRefused, aiohttp.ClientError, OSError, TimeoutError)

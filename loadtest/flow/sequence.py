@@ -9,10 +9,10 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from typing import Final
 
+from loadtest.business.message import Message, Party
+from loadtest.business.northbound import KEEP, TAKEN
 from loadtest.flow.flow import Legs
 from loadtest.flow.site import ANSWER, REQUEST
-from loadtest.message import Message, Party
-from loadtest.northbound import KEEP, TAKEN
 
 CLOSING: Final = "订单关闭"
 """All legs of an order are over when its system closes it."""

@@ -23,9 +23,9 @@ import aiohttp
 import msgspec
 
 from hlrd.domain.orders import Source
+from loadtest.business.message import Message, Party
 from loadtest.faults import Profile
 from loadtest.flow.daemon import Daemon
-from loadtest.message import Message, Party
 from loadtest.process import Process, StackError
 from loadtest.record import Served
 from loadtest.settings import HLR_USER

@@ -16,11 +16,11 @@ import msgspec
 
 from hlrd.domain.identity import COUNTRY_CODE
 from hlrd.domain.orders import Source
+from loadtest.business.message import Message, Party
+from loadtest.business.northbound import ORDER, TAKEN
 from loadtest.flow.daemon import Daemon
 from loadtest.flow.flow import Run
 from loadtest.flow.site import Site
-from loadtest.message import Message, Party
-from loadtest.northbound import ORDER, TAKEN
 from loadtest.process import StackError
 from loadtest.record import Served
 from loadtest.simlot import LOT_CARDS_MAX, Lot, NumberRange, Stock

@@ -6,6 +6,7 @@ from itertools import permutations
 from typing import Any, Final
 
 from hlrd.domain.orders import Source
+from loadtest.business.message import Party
 from loadtest.faults import Fault, Latency, Once, Profile
 from loadtest.flow.arrears import BY_CRM_LEGS, stopped
 from loadtest.flow.flow import Acts, Check, Figure, Run, check, equal, none
@@ -34,7 +35,6 @@ from loadtest.flow.telecom import (
     telecom,
     user_of,
 )
-from loadtest.message import Party
 
 CAUSE: Final = "出国"
 STEPS: Final[Sequence[tuple[str, Mapping[str, Any]]]] = (

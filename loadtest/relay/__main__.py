@@ -9,10 +9,10 @@ from typing import Annotated, Final
 
 import typer
 
+from loadtest.business.message import Party
+from loadtest.business.northbound import Account
 from loadtest.emulator import password_of, profile_of, run
 from loadtest.forward import Hop
-from loadtest.message import Party
-from loadtest.northbound import Account
 from loadtest.relay.core import RELAYS, Role
 from loadtest.relay.onward import HLRD
 from loadtest.relay.server import Server, Settings

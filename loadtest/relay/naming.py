@@ -2,7 +2,7 @@
 
 from typing import Final
 
-from loadtest.message import Messages, Party
+from loadtest.business.message import Messages, Party
 from loadtest.relay import resources
 from loadtest.relay.core import Role
 

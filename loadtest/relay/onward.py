@@ -10,12 +10,12 @@ from typing import Final
 
 import aiohttp
 
+from loadtest.business.message import Messages
+from loadtest.business.northbound import Account, Channel
+from loadtest.business.northbound import Order as Receipt
 from loadtest.client import Line, Refused
 from loadtest.faults import Fault, Faults
 from loadtest.forward import Ending
-from loadtest.message import Messages
-from loadtest.northbound import Account, Channel
-from loadtest.northbound import Order as Receipt
 from loadtest.record import Record
 from loadtest.relay import orders
 from loadtest.relay.orders import Order

@@ -15,14 +15,14 @@ from aiohttp import web
 from adapters.json_platform import DONE, FOUND, NOT_FOUND
 from hlrd.codec.http import HTTPRequest
 from loadtest import jsonpeer
+from loadtest.business.message import Messages, Party
+from loadtest.business.northbound import LoginRefused
 from loadtest.control import number_of, stream
 from loadtest.emulator import Emulator
 from loadtest.faults import Faults, Profile
 from loadtest.forward import Ending
 from loadtest.jsonpeer import JSONSession, Served, Work
 from loadtest.kept import Kept
-from loadtest.message import Messages, Party
-from loadtest.northbound import LoginRefused
 from loadtest.relay import journal
 from loadtest.relay.core import RELAYS, Role, System
 from loadtest.relay.journal import Line

@@ -9,9 +9,9 @@ from typing import Annotated
 import msgspec
 import typer
 
+from loadtest.business.system import run
 from loadtest.sso.core import Person, Settings
 from loadtest.sso.server import Server
-from loadtest.system import run
 
 
 def main(

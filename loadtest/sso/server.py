@@ -39,9 +39,9 @@ from aiohttp import hdrs, web
 from aiohttp.typedefs import Handler
 from msgspec import Struct, structs
 
-from loadtest.message import Party
+from loadtest.business.message import Party
+from loadtest.business.system import Declined, System, answer, body_of
 from loadtest.sso.core import SSO, PeopleInvalid, Person, Settings
-from loadtest.system import Declined, System, answer, body_of
 
 COOKIE: Final = "sso"
 

@@ -3,6 +3,7 @@
 import asyncio
 import gzip
 from collections.abc import AsyncIterator
+from dataclasses import replace
 from hashlib import sha256
 from typing import Any
 
@@ -11,6 +12,7 @@ import pytest
 from hlrd import limits
 from hlrd.domain.lifecycle import ImportState
 from hlrd.domain.orders import Source
+from hlrd.store.record import ImportRow
 from tests.api.client import Reply, World
 from tests.api.fakes import an_import_row
 from tests.api.test_sims import KI, a_card, a_lot, post_lot
@@ -56,6 +58,20 @@ async def test_a_large_file_is_answered_before_it_is_imported(world: World) -> N
     assert (at_once.status, at_once.json["state"]) == (202, "waiting")
     assert at_once.headers["Location"] == "/v1/sim-imports/1"
     assert listed.json == {"imports": [at_once.json]}
+
+
+async def test_a_file_that_is_not_done_in_time_is_told_as_it_stands_by_then(
+    world: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    async def begun(row: ImportRow) -> ImportRow:
+        world.imports.rows[row.id] = replace(row, state=ImportState.CHECKING)
+        return await asyncio.get_running_loop().create_future()  # never
+
+    monkeypatch.setattr(world.imports, "until_over", begun)
+
+    reply = await post_lot(world, a_lot(a_card(1)), prefer="wait=0")
+
+    assert (reply.status, reply.json["state"]) == (202, "checking")
 
 
 async def test_whoever_prefers_to_wait_is_told_the_end(world: World) -> None:

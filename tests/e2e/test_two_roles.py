@@ -9,10 +9,10 @@ from typing import Any, Final
 import pytest
 
 from hlrd.domain.orders import Source
+from loadtest.business.message import Party
 from loadtest.faults import Chance, Fault, Once, Profile
 from loadtest.flow.daemon import Daemon
 from loadtest.flow.site import Site, standing
-from loadtest.message import Party
 from loadtest.settings import POOL
 from loadtest.simlot import Lot, NumberRange
 from tests.e2e.group_system import APN

@@ -6,9 +6,9 @@ from hypothesis import strategies as st
 
 from loadtest.boss import core
 from loadtest.boss.rows import AccountState, Action, Bill, Booking, Payment, Run, StateOrder
-from loadtest.standing import Change, Reason
-from loadtest.system import Declined
-from tests.loadtest.front_pair import MASTERS, Pair
+from loadtest.business.standing import Change, Reason
+from loadtest.business.system import Declined
+from tests.loadtest.business.front_pair import MASTERS, Pair
 
 
 def pay(pair: Pair, account_id: str, amount: int, payment_id: str = "P1") -> int:

@@ -6,6 +6,8 @@ import pytest
 
 from loadtest.boss.rows import NewProduct as AtBoss
 from loadtest.boss.rows import Tariffs
+from loadtest.business.paper import Kind, Order, State
+from loadtest.business.system import Declined
 from loadtest.crm.rows import (
     Cancellation,
     NewCustomer,
@@ -15,9 +17,7 @@ from loadtest.crm.rows import (
     Subscription,
     UserState,
 )
-from loadtest.paper import Kind, Order, State
-from loadtest.system import Declined
-from tests.loadtest.front_pair import Pair
+from tests.loadtest.business.front_pair import Pair
 
 WAITS: dict[str, Any] = {"operator_id": "zhang3"}
 

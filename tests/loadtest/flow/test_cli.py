@@ -7,11 +7,11 @@ from rich.console import Console
 from typer.testing import CliRunner
 
 from loadtest.__main__ import app
+from loadtest.business.message import Message, Party
 from loadtest.flow.catalogue import FLOWS
 from loadtest.flow.flow import Figure, at_least, at_most, equal, none, percentile
 from loadtest.flow.runner import Played, Result
 from loadtest.flow.view import FlowView
-from loadtest.message import Message, Party
 
 
 def test_flow_alone_lists_every_flow() -> None:

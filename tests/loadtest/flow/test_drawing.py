@@ -7,12 +7,12 @@ from hypothesis import given
 from hypothesis import strategies as st
 from lxml import etree
 
+from loadtest.business.message import Message
 from loadtest.flow import html, mermaid, page
 from loadtest.flow.catalogue import FLOWS
 from loadtest.flow.flow import Figure
 from loadtest.flow.runner import Played, Result
 from loadtest.flow.sequence import Step
-from loadtest.message import Message
 
 PAGE = Path(__file__).parents[3] / "docs/flows.md"
 ODD = 'a;b#c<script>alert("x")</script>&'

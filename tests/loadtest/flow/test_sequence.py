@@ -3,10 +3,10 @@
 from hypothesis import given
 from hypothesis import strategies as st
 
+from loadtest.business.message import Message, Party
+from loadtest.business.northbound import KEEP, ORDER, RECEIPT, TAKEN
 from loadtest.flow.sequence import fold, gist, labels, merge, participants, settled
 from loadtest.flow.site import ANSWER, REQUEST
-from loadtest.message import Message, Party
-from loadtest.northbound import KEEP, ORDER, RECEIPT, TAKEN
 
 LEGS = (frozenset({"hub", "left"}), frozenset({"hub", "right"}))
 NAMED = (frozenset({"问"}), frozenset({"答", "hub db 改"}))

@@ -10,7 +10,7 @@ from typing import Any, Final
 
 from aiohttp import web
 
-from loadtest.northbound import Account
+from loadtest.business.northbound import Account
 from loadtest.relay.onward import HLRD
 
 ACCOUNT: Final = Account("pboss", "open sesame")

@@ -12,8 +12,8 @@ import pytest
 import pytest_asyncio
 
 from hlrd.domain.outcome import Verdict
+from loadtest.business.message import Party
 from loadtest.faults import Fault, Latency, Once, Profile
-from loadtest.message import Party
 from loadtest.relay.core import Role
 from loadtest.relay.records import FAILED, ON_ITS_WAY
 from loadtest.relay.server import Server

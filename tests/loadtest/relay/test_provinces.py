@@ -9,7 +9,7 @@ import pytest_asyncio
 from msgspec.structs import replace
 
 from hlrd.domain.operation import Details, Operation, Task
-from loadtest.message import Party
+from loadtest.business.message import Party
 from loadtest.relay.core import Role
 from loadtest.relay.server import Server
 from tests.adapters.conformance import KI

@@ -8,9 +8,9 @@ from typing import Any
 import aiohttp
 import pytest
 
+from loadtest.business.system import Ports
 from loadtest.sso.core import Person, Settings
 from loadtest.sso.server import AUTHORIZE, AUTHORIZED, LOG_IN, LOGGED_IN, PAGE, Server
-from loadtest.system import Ports
 
 PASSWORD = "secret of anna"
 ANNA = Person("anna", PASSWORD, ["fallout.*"])

@@ -12,10 +12,10 @@ from aiohttp import web
 from hlrd.config import Operators
 from hlrd.runtime.operators.desk import OperatorDesk
 from hlrd.runtime.operators.registration import registration
+from loadtest.business.system import Ports
 from loadtest.sso.core import Person
 from loadtest.sso.core import Settings as SSOSettings
 from loadtest.sso.server import Down, How, Server
-from loadtest.system import Ports
 
 ISSUER = "https://sso.example"
 BEARER = "the secret that hlrd shows"

@@ -11,7 +11,7 @@ from aiohttp.test_utils import TestServer
 
 from loadtest.process import Process, until
 from loadtest.stack import free_port
-from tests.loadtest.northbound_daemon import Daemon
+from tests.loadtest.business.northbound_daemon import Daemon
 
 DEADLINE_S = 20.0
 NOWHERE = "http://127.0.0.1:9"

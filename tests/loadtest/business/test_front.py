@@ -9,10 +9,10 @@ import pytest_asyncio
 from yarl import URL
 
 from loadtest import client
-from loadtest.message import Party
-from loadtest.portal import PortalSettings
+from loadtest.business.message import Party
+from loadtest.business.portal import PortalSettings
 from loadtest.process import until
-from tests.loadtest.front_stack import DEADLINE_S, MASTERS, PASSWORD, Site, opening, site
+from tests.loadtest.business.front_stack import DEADLINE_S, MASTERS, PASSWORD, Site, opening, site
 
 
 @pytest.fixture(autouse=True)

@@ -12,14 +12,14 @@ from aiohttp import web
 from aiohttp.test_utils import TestServer
 
 from loadtest.boss.server import Server as BOSSServer
+from loadtest.business.front import Front, Settings
+from loadtest.business.northbound import Account
+from loadtest.business.portal import PortalSettings
+from loadtest.business.standing import Master
+from loadtest.business.system import Ports
 from loadtest.crm.server import Server as CRMServer
-from loadtest.front import Front, Settings
-from loadtest.northbound import Account
-from loadtest.portal import PortalSettings
 from loadtest.process import until
-from loadtest.standing import Master
-from loadtest.system import Ports
-from tests.loadtest.northbound_daemon import Daemon
+from tests.loadtest.business.northbound_daemon import Daemon
 
 DEADLINE_S = 10.0
 MASTERS = {"200": Master.BOSS, "210": Master.CRM, "220": Master.BACKUP}

@@ -15,9 +15,9 @@ from aiohttp import hdrs, web
 from msgspec import Struct
 from yarl import URL
 
-from loadtest.message import Messages, Party
-from loadtest.neighbour import Neighbour, Words
-from loadtest.system import Declined, answer, body_of
+from loadtest.business.message import Messages, Party
+from loadtest.business.neighbour import Neighbour, Words
+from loadtest.business.system import Declined, answer, body_of
 
 COOKIE: Final = "sso"
 

@@ -21,9 +21,9 @@ from aiohttp.typedefs import Handler
 from msgspec import Struct
 
 from hlrd.domain.errors import HlrdError
+from loadtest.business.message import Messages
+from loadtest.business.northbound import LoginRefused
 from loadtest.control import number_of, stream
-from loadtest.message import Messages
-from loadtest.northbound import LoginRefused
 
 T = TypeVar("T")
 

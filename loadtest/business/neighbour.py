@@ -7,8 +7,8 @@ import aiohttp
 import msgspec
 from aiohttp import hdrs
 
-from loadtest.message import Messages
-from loadtest.system import Declined
+from loadtest.business.message import Messages
+from loadtest.business.system import Declined
 
 _TIMEOUT: Final = aiohttp.ClientTimeout(total=30, sock_connect=5)
 

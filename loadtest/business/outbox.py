@@ -2,7 +2,7 @@
 
 One request at a time goes to a neighbour, with what gathered meanwhile: that keeps the order of
 what concerns one user, and is fast. How many parcels there are is bounded by the orders that are
-open (loadtest.paper): each has few under way. Who makes many waits for `room`.
+open (loadtest.business.paper): each has few under way. Who makes many waits for `room`.
 """
 
 import asyncio
@@ -12,8 +12,8 @@ from typing import Any, Final
 
 from msgspec import Struct
 
-from loadtest.paper import To
-from loadtest.system import Declined
+from loadtest.business.paper import To
+from loadtest.business.system import Declined
 
 BATCH_MAX: Final = 1_000
 """Parcels of one request; hlrd takes up to 10,000, and answers sooner when there are fewer."""

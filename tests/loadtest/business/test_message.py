@@ -2,12 +2,14 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from loadtest import message
-from loadtest.message import Messages, Party
+from loadtest.business import message
+from loadtest.business.message import Messages, Party
 
 
 @given(noted=st.integers(0, 60), after=st.integers(0, 70))
-def test_a_reader_gets_each_message_past_its_number_once_and_in_order(noted: int, after: int) -> None:
+def test_a_reader_gets_each_message_past_its_number_once_and_in_order(
+    noted: int, after: int
+) -> None:
     messages = Messages()
     for number in range(noted):
         messages.note(Party.CRM, Party.BOSS, f"m{number}")

@@ -3,8 +3,8 @@
 from collections.abc import Iterator
 from typing import Any, Final, Generic, TypeVar
 
-from loadtest.message import Messages
-from loadtest.system import Declined
+from loadtest.business.message import Messages
+from loadtest.business.system import Declined
 
 R = TypeVar("R")
 

@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from loadtest.paper import (
+from loadtest.business.paper import (
     Answer,
     Full,
     Kind,

@@ -13,14 +13,14 @@ import msgspec
 
 from loadtest.boss.core import BOSS
 from loadtest.boss.rows import Booking, NewCustomer, Reversal, StateOrder
+from loadtest.business.database import Database
+from loadtest.business.message import Messages, Party
+from loadtest.business.outbox import Parcel
+from loadtest.business.paper import Answer, Order, To
+from loadtest.business.standing import Master, Sends, Standing
 from loadtest.crm.core import CRM
 from loadtest.crm.rows import NewCustomer as Asked
 from loadtest.crm.rows import NewUser, StateRequest
-from loadtest.database import Database
-from loadtest.message import Messages, Party
-from loadtest.outbox import Parcel
-from loadtest.paper import Answer, Order, To
-from loadtest.standing import Master, Sends, Standing
 
 MASTERS = {"200": Master.BOSS, "210": Master.CRM, "220": Master.BACKUP}
 

@@ -15,16 +15,16 @@ import msgspec
 from aiohttp import web
 from msgspec import Struct
 
+from loadtest.business.database import Database
+from loadtest.business.message import Party
+from loadtest.business.neighbour import Neighbour, Words
+from loadtest.business.northbound import Account, Channel
+from loadtest.business.outbox import Outbox, Parcel
+from loadtest.business.paper import Answer, Order, Orders, State, To
+from loadtest.business.portal import Portal, PortalSettings
+from loadtest.business.standing import Master, Sends
+from loadtest.business.system import Declined, System, answer, body_of
 from loadtest.client import Line
-from loadtest.database import Database
-from loadtest.message import Party
-from loadtest.neighbour import Neighbour, Words
-from loadtest.northbound import Account, Channel
-from loadtest.outbox import Outbox, Parcel
-from loadtest.paper import Answer, Order, Orders, State, To
-from loadtest.portal import Portal, PortalSettings
-from loadtest.standing import Master, Sends
-from loadtest.system import Declined, System, answer, body_of
 
 AWAITED_MAX: Final = 256
 """Sync orders at hlrd at once; each holds a connection. More wait their turn."""

@@ -21,8 +21,8 @@ import msgspec
 from aiohttp import hdrs
 from msgspec import Struct
 
+from loadtest.business.message import Messages, Party
 from loadtest.client import Line, Refusal, TokenRefused, Upstream
-from loadtest.message import Messages, Party
 
 T = TypeVar("T")
 Order = Mapping[str, Any]

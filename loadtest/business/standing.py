@@ -15,7 +15,7 @@ from typing import Any, Final
 
 from msgspec import Struct, field
 
-from loadtest.paper import Kind, To
+from loadtest.business.paper import Kind, To
 
 
 class Reason(StrEnum):

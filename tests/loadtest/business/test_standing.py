@@ -4,8 +4,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from loadtest.paper import Kind, To
-from loadtest.standing import ACTS, Change, Master, Reason, Sends, Side, Standing, scheme
+from loadtest.business.paper import Kind, To
+from loadtest.business.standing import ACTS, Change, Master, Reason, Sends, Side, Standing, scheme
 
 changes = st.builds(Change, st.sampled_from(Reason), st.integers(0, 2))
 

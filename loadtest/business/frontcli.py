@@ -6,10 +6,10 @@ from typing import Annotated
 
 import typer
 
+from loadtest.business.northbound import Account
+from loadtest.business.portal import PortalSettings, rights_of
+from loadtest.business.standing import Master, Sends
 from loadtest.emulator import password_of
-from loadtest.northbound import Account
-from loadtest.portal import PortalSettings, rights_of
-from loadtest.standing import Master, Sends
 
 
 class Authorization(StrEnum):

@@ -6,10 +6,10 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from loadtest.boss.rows import Bill, Payment
+from loadtest.business.paper import State
+from loadtest.business.standing import Sends
 from loadtest.crm.rows import StateRequest, Stop
-from loadtest.paper import State
-from loadtest.standing import Sends
-from tests.loadtest.front_pair import MASTERS, Pair
+from tests.loadtest.business.front_pair import MASTERS, Pair
 
 STOP = Stop(operator_id="zhang3", cause="customer away")
 

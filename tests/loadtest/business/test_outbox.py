@@ -7,11 +7,11 @@ from typing import Any
 
 import pytest
 
-from loadtest import outbox
-from loadtest.outbox import Outbox, Parcel
-from loadtest.paper import To
+from loadtest.business import outbox
+from loadtest.business.outbox import Outbox, Parcel
+from loadtest.business.paper import To
+from loadtest.business.system import Declined
 from loadtest.process import until
-from loadtest.system import Declined
 
 DEADLINE_S = 10.0
 

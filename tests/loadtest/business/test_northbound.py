@@ -10,11 +10,12 @@ import pytest
 import pytest_asyncio
 from aiohttp.test_utils import TestServer
 
-from loadtest import client, northbound
-from loadtest.message import Messages, Party
-from loadtest.northbound import Account, Channel, LoginRefused
+from loadtest import client
+from loadtest.business import northbound
+from loadtest.business.message import Messages, Party
+from loadtest.business.northbound import Account, Channel, LoginRefused
 from loadtest.process import until
-from tests.loadtest.northbound_daemon import Daemon
+from tests.loadtest.business.northbound_daemon import Daemon
 
 DEADLINE_S = 10.0
 PASSWORD = "correct-horse"
