@@ -92,6 +92,8 @@ class ImportRoutes:
             wait.asked_s(request, usual_s=limits.SIM_IMPORT_WAIT_S), session=request[CALLER].session
         ):
             row = await self._imports.until_over(row)
+        if not row.is_over:
+            row = await self._imports.get(row.id) or row
         if row.state is ImportState.REFUSED:
             raise await self._refusal(row)
         if row.state is ImportState.DONE:

@@ -65,7 +65,8 @@ async def test_a_file_that_is_not_done_in_time_is_told_as_it_stands_by_then(
 ) -> None:
     async def begun(row: ImportRow) -> ImportRow:
         world.imports.rows[row.id] = replace(row, state=ImportState.CHECKING)
-        return await asyncio.get_running_loop().create_future()  # never
+        await asyncio.Event().wait()
+        return row
 
     monkeypatch.setattr(world.imports, "until_over", begun)
 
