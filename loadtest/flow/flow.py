@@ -15,7 +15,10 @@ from loadtest.flow.site import Site
 QUIET_S: Final = 0.15
 """Nobody has anything more to say who has said nothing for so long."""
 
-SMALL_PATIENCE: Final = 20.0
+SMALL_PATIENCE: Final = 60.0
+"""An answer in 6 s instead of 100 ms: late enough for any machine, and still no answer of somebody
+who waits for what is down, which would be none."""
+
 SHOWN_MAX: Final = 3
 """Examples of what is wrong, for a person to start from."""
 
