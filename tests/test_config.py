@@ -192,6 +192,8 @@ def test_a_file_that_is_not_there_or_is_not_toml(tmp_path: Path) -> None:
         config.load(tmp_path / "nothing.toml")
     with pytest.raises(ConfigError, match="is not TOML"):
         config.load(a_file(tmp_path, "node = "))
+    with pytest.raises(ConfigError, match="is not TOML"):
+        config.load(a_file(tmp_path, "node = " + "[" * 5_000))
 
 
 def test_settings_show_no_secret() -> None:

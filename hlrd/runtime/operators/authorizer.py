@@ -4,6 +4,7 @@ Whatever is not a plain yes or no from the service itself is no answer, and then
 """
 
 import asyncio
+import json
 from collections.abc import Callable
 from typing import Final
 
@@ -101,8 +102,16 @@ async def _whole(response: aiohttp.ClientResponse) -> bytes:
     return bytes(answer)
 
 
+def _once(members: list[tuple[str, object]]) -> None:
+    if len(dict(members)) != len(members):
+        raise ValueError
+
+
 def _said(answer: bytes) -> bool:
+    """One that says it twice says nothing."""
     try:
-        return msgspec.json.decode(answer, type=Answer).allowed
-    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
+        allowed = msgspec.json.decode(answer, type=Answer).allowed
+        json.loads(answer, object_pairs_hook=_once)
+        return allowed
+    except (ValueError, RecursionError):  # which each error of decoding is
         raise NoAnswer('its answer is not {"allowed": true or false}') from None

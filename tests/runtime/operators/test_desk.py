@@ -180,7 +180,8 @@ async def test_an_sso_that_does_not_know_hlrd_allows_nothing(rig: Rig) -> None:
     [
         "", "null", "true", "[]", "{}", '{"allowed": null}', '{"allowed": "true"}',
         '{"allowed": 1}', '{"allowed": "yes"}', '{"Allowed": true}', '{"allowed": true',
-        "\xff", "[" * 4_000, '{"allowed": true}' + " " * 5_000,
+        '{"allowed": false, "allowed": true}', "\xff", "[" * 4_000,
+        '{"allowed": true}' + " " * 5_000,
     ],
 )  # fmt: skip
 async def test_whatever_is_not_a_plain_yes_or_no_is_no_answer(rig: Rig, said: str) -> None:
