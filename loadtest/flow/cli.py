@@ -1,12 +1,13 @@
 """`python -m loadtest flow …`: runs flows of the seed documents and proves them.
 
-Exit code 0: every story ended and every check passed. 1: not so. 2: no such flow.
+Exit code 0: every story ended and every check passed. 1: not so. 2: no such flow, or no
+such file to write.
 """
 
 from collections.abc import Sequence
 from contextlib import aclosing
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Final
 
 import msgspec
 import typer
@@ -18,6 +19,9 @@ from loadtest.flow.runner import Played, Wish, play_all
 from loadtest.flow.view import FlowView
 from loadtest.owner import run_until_signal
 from loadtest.process import StackError
+
+SIZE_MAX: Final = 200_000
+"""Stock for so many is made before anything runs, and cannot be stopped meanwhile."""
 
 
 class NotProven(StackError):
@@ -32,7 +36,10 @@ def flow(
     *,
     faults: Annotated[bool, typer.Option(help="Also what must hold when it fails.")] = False,
     size: Annotated[
-        int | None, typer.Option(min=1, help="How many, where the checks count; absent: each own.")
+        int | None,
+        typer.Option(
+            min=1, max=SIZE_MAX, help="How many, where the checks count; absent: each own."
+        ),
     ] = None,
     small: Annotated[bool, typer.Option(help="The sizes of the tests.")] = False,
     seed: Annotated[int, typer.Option(help="Of all chance.")] = 1,
@@ -51,6 +58,9 @@ def flow(
 ) -> None:
     """Tell the flows of the two seed documents, each on systems of its own, and prove them."""
     view = FlowView()
+    for file in (html_file, json_file, page_file):
+        if file is not None:
+            _refuse_unwritable(file, view)
     if not names:
         view.listing(FLOWS)
         return
@@ -70,6 +80,19 @@ def flow(
     if page_file is not None and code == 0:
         page_file.write_text(redrawn(page_file, played), "utf-8")
     raise typer.Exit(code)
+
+
+def _refuse_unwritable(file: Path, view: FlowView) -> None:
+    """Before the flows have run for minutes, not after. What is there stays as it is."""
+    is_new = not file.exists()
+    try:
+        with file.open("ab"):
+            pass
+    except OSError as error:
+        view.fail(f"cannot write {file}: {error.strerror}")
+        raise typer.Exit(2) from error
+    if is_new:
+        file.unlink()
 
 
 def redrawn(file: Path, played: Sequence[Played]) -> str:

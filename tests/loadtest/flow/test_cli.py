@@ -1,6 +1,7 @@
 """`python -m loadtest flow`: names, exit codes, and what a check that fails looks like."""
 
 from io import StringIO
+from pathlib import Path
 
 import pytest
 from rich.console import Console
@@ -27,6 +28,26 @@ def test_a_name_that_no_flow_has_is_answered_with_the_list() -> None:
     assert ran.exit_code == 2
     assert "no flow is called 'F99'" in ran.output
     assert FLOWS[-1].id in ran.output
+
+
+def test_a_size_that_no_stock_could_be_laid_in_for_is_refused_at_once() -> None:
+    ran = CliRunner().invoke(app, ["flow", "F05", "--size", "9" * 23])
+
+    assert ran.exit_code == 2
+    assert "--size" in ran.output
+
+
+@pytest.mark.parametrize("option", ["--html", "--json", "--page"])
+def test_a_file_that_cannot_be_written_is_told_before_anything_runs(
+    option: str, tmp_path: Path
+) -> None:
+    file = tmp_path / "nowhere" / "flows"
+
+    ran = CliRunner().invoke(app, ["flow", "F05", option, str(file)])
+
+    assert ran.exit_code == 2
+    assert "cannot write" in ran.output
+    assert list(tmp_path.iterdir()) == []
 
 
 @pytest.mark.parametrize(
