@@ -99,7 +99,7 @@ class Process:
                 env={**os.environ, **self.environment},
             )
 
-    async def ready(self, *, deadline_s: float = 20.0) -> Mapping[str, int]:
+    async def ready(self, *, deadline_s: float = 60.0) -> Mapping[str, int]:
         """The ports of its `ready <name> port=… control=…` line."""
         await until(
             lambda: self._ports() is not None,

@@ -35,8 +35,9 @@ from loadtest.osmo.real import RealHLR
 from loadtest.process import Process, StackError
 from loadtest.settings import HLR_USER, Credentials, Shape, daemon_toml
 
-DAEMON_READY_S: Final = 60.0
-"""Making a database cluster on a slow disk takes longest."""
+DAEMON_READY_S: Final = 120.0
+"""A start takes a second and a half of a processor, which is half a minute on a machine that is
+loaded twenty times over; making a database cluster on a slow disk comes on top."""
 
 PASSWORD_VARIABLE: Final = "HLR_PASSWORD"  # so that no list of processes shows it
 

@@ -16,7 +16,7 @@ from loadtest.stocking import Staff
 from loadtest.workload import Book, Workload
 
 SMALL = Shape(hlrs=2, hlr_sessions=8, dsmp_connections=8, reply_timeout_s=1.0, settle_s=0.1)
-DEADLINE_S = 60.0
+DEADLINE_S = 120.0
 
 
 @dataclass(frozen=True, slots=True)

@@ -16,7 +16,7 @@ from loadtest.faults import Latency, Profile
 from loadtest.settings import PROVINCE
 from tests.e2e.flow import DEADLINE_S, SMALL, System, system
 
-pytestmark = [pytest.mark.e2e, pytest.mark.timeout(150)]
+pytestmark = [pytest.mark.e2e, pytest.mark.timeout(240)]
 
 EC = "ECBATCH"
 

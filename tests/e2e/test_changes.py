@@ -22,7 +22,7 @@ from loadtest.stack import EMULATED_HLRS
 from loadtest.workload import Book, Workload
 from tests.e2e.flow import DEADLINE_S, SMALL, System, system
 
-pytestmark = [pytest.mark.e2e, pytest.mark.timeout(180)]
+pytestmark = [pytest.mark.e2e, pytest.mark.timeout(240)]
 
 USERS: Final = 40
 FAULTY: Final = Profile(

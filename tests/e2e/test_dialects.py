@@ -15,7 +15,7 @@ from loadtest.stack import EMULATED_HLRS
 from loadtest.workload import Book, Workload
 from tests.e2e.flow import DEADLINE_S, SMALL, System, system
 
-pytestmark = [pytest.mark.e2e, pytest.mark.timeout(90)]
+pytestmark = [pytest.mark.e2e, pytest.mark.timeout(240)]
 
 ORDERS: Final = 200
 BARRED: Final[Mapping[str, Mapping[str, Any]]] = {

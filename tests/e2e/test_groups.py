@@ -8,7 +8,7 @@ from hlrd.domain.orders import Source
 from loadtest.faults import Chance, Fault, Once, Profile
 from tests.e2e.group_system import LEAD, PARTNER, Office, an_office
 
-pytestmark = [pytest.mark.e2e, pytest.mark.timeout(180)]
+pytestmark = [pytest.mark.e2e, pytest.mark.timeout(240)]
 
 CLASS_1 = ("gateway", "nation", "class1")
 CLASS_2 = ("gateway", "nation", "platform", "management")

@@ -9,7 +9,7 @@ from hlrd.domain.orders import Source
 from loadtest.process import beside, until
 from tests.e2e.flow import DEADLINE_S, System, system
 
-pytestmark = [pytest.mark.e2e, pytest.mark.timeout(180)]
+pytestmark = [pytest.mark.e2e, pytest.mark.timeout(240)]
 
 
 async def said(made: System, verb: str, body: dict[str, str]) -> None:

@@ -14,7 +14,7 @@ from loadtest.process import beside, until
 from loadtest.workload import Book
 from tests.e2e.flow import DEADLINE_S, SMALL, system
 
-pytestmark = [pytest.mark.e2e, pytest.mark.timeout(180)]
+pytestmark = [pytest.mark.e2e, pytest.mark.timeout(240)]
 
 FAULTY = Profile(latency=Latency(p50_s=0.005), chance=Chance(withhold=0.05, busy=0.02))
 

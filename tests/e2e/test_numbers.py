@@ -15,7 +15,7 @@ from tests.e2e.flow import SMALL, System, system
 
 pytestmark = [
     pytest.mark.e2e,
-    pytest.mark.timeout(120),
+    pytest.mark.timeout(240),
     pytest.mark.asyncio(loop_scope="module"),
 ]
 
@@ -60,7 +60,7 @@ async def terminated(made: System, user: str, msisdn: str, days: int) -> None:
 
 
 async def until_state(made: System, msisdn: str, *states: str) -> None:
-    async with asyncio.timeout(20):
+    async with asyncio.timeout(60):
         while (await call(made, "GET", f"/v1/numbers/{msisdn}"))["state"] not in states:  # noqa: ASYNC110
             await asyncio.sleep(0.05)
 

@@ -12,7 +12,7 @@ from hlrd.domain.orders import Source
 from loadtest.faults import Fault, Once, Profile
 from tests.e2e.flow import DEADLINE_S, SMALL, System, system
 
-pytestmark = [pytest.mark.e2e, pytest.mark.timeout(180)]
+pytestmark = [pytest.mark.e2e, pytest.mark.timeout(240)]
 
 CONTEXT = {
     "dialect": "huawei_hlr",

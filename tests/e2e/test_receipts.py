@@ -18,7 +18,7 @@ from loadtest.receiver.core import Mood, Receiver
 from loadtest.receiver.server import Server
 from tests.e2e.flow import DEADLINE_S, System, system
 
-pytestmark = [pytest.mark.e2e, pytest.mark.timeout(180)]
+pytestmark = [pytest.mark.e2e, pytest.mark.timeout(240)]
 
 SECRET = "whsec_" + base64.b64encode(bytes(range(32))).decode()
 USERS = 40

@@ -14,7 +14,7 @@ from tests.e2e.flow import DEADLINE_S, System, system
 
 pytestmark = [
     pytest.mark.e2e,
-    pytest.mark.timeout(120),
+    pytest.mark.timeout(240),
     pytest.mark.asyncio(loop_scope="module"),
 ]
 

@@ -18,7 +18,7 @@ from loadtest.settings import PROVINCE
 from loadtest.workload import Book, Workload
 from tests.e2e.flow import DEADLINE_S, System, system
 
-pytestmark = [pytest.mark.e2e, pytest.mark.timeout(180)]
+pytestmark = [pytest.mark.e2e, pytest.mark.timeout(240)]
 
 SEGMENT = "1064901"  #: of hlr1; those of hlr2 begin with 1064902
 _PATH = "/v1/segment-moves"

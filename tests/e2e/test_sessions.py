@@ -15,7 +15,7 @@ from loadtest.client import TokenRefused, Upstream
 from loadtest.generate import member_activations
 from tests.e2e.flow import DEADLINE_S, System, system
 
-pytestmark = [pytest.mark.e2e, pytest.mark.timeout(180)]
+pytestmark = [pytest.mark.e2e, pytest.mark.timeout(240)]
 
 ORDERS = 100
 PASSWORD = "a password of the ESOP"

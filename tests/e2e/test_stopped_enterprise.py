@@ -6,7 +6,7 @@ import pytest
 from hlrd.domain.orders import Source
 from tests.e2e.group_system import Office, an_office
 
-pytestmark = [pytest.mark.e2e, pytest.mark.timeout(180)]
+pytestmark = [pytest.mark.e2e, pytest.mark.timeout(240)]
 
 
 async def levels(office: Office) -> list[bool]:

@@ -8,7 +8,7 @@ from loadtest.storm.storm import Options
 from loadtest.storm.verdict import Outcome
 from loadtest.view import View
 
-pytestmark = [pytest.mark.e2e, pytest.mark.timeout(180)]
+pytestmark = [pytest.mark.e2e, pytest.mark.timeout(240)]
 
 SMALL = Options(
     users=200,

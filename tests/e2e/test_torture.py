@@ -6,7 +6,7 @@ from loadtest.torture import campaign
 from loadtest.torture.campaign import Plan
 from loadtest.view import View
 
-pytestmark = [pytest.mark.e2e, pytest.mark.timeout(180)]
+pytestmark = [pytest.mark.e2e, pytest.mark.timeout(240)]
 
 SHORT = Plan(allocations=10_000, kills=2, pg_restarts=1, numbers=2_000, minutes_max=2.0)
 

@@ -13,7 +13,7 @@ from tests.e2e.flow import DEADLINE_S, System, system
 
 pytestmark = [
     pytest.mark.e2e,
-    pytest.mark.timeout(180),
+    pytest.mark.timeout(240),
     pytest.mark.asyncio(loop_scope="module"),
 ]
 

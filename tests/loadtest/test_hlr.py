@@ -27,7 +27,7 @@ from tests.adapters.conformance import KEY, PASSWORD, a_task, an_adapter
 
 KI = "A1B2C3D4E5F60718293A4B5C6D7E8F90"
 LGI = 'LGI:HLRSN=1,OPNAME="hlrd",PWD="hlrd";'
-WAIT_S = 10.0
+WAIT_S = 30.0
 
 
 def add_ki(number: int) -> str:

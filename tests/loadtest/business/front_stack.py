@@ -21,7 +21,7 @@ from loadtest.crm.server import Server as CRMServer
 from loadtest.process import until
 from tests.loadtest.business.northbound_daemon import Daemon
 
-DEADLINE_S = 10.0
+DEADLINE_S = 60.0
 MASTERS = {"200": Master.BOSS, "210": Master.CRM, "220": Master.BACKUP}
 PASSWORD = "correct-horse"
 

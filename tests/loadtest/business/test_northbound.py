@@ -17,7 +17,7 @@ from loadtest.business.northbound import Account, Channel, LoginRefused
 from loadtest.process import until
 from tests.loadtest.business.northbound_daemon import Daemon
 
-DEADLINE_S = 10.0
+DEADLINE_S = 60.0
 PASSWORD = "correct-horse"
 
 

@@ -13,7 +13,7 @@ from loadtest.business.paper import To
 from loadtest.business.system import Declined
 from loadtest.process import until
 
-DEADLINE_S = 10.0
+DEADLINE_S = 60.0
 
 
 @pytest.fixture(autouse=True)

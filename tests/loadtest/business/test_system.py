@@ -13,7 +13,7 @@ from loadtest.process import Process, until
 from loadtest.stack import free_port
 from tests.loadtest.business.northbound_daemon import Daemon
 
-DEADLINE_S = 20.0
+DEADLINE_S = 60.0
 NOWHERE = "http://127.0.0.1:9"
 PASSWORDS = {"CRM_PASSWORD": "correct-horse"}
 

@@ -25,7 +25,7 @@ from loadtest.dsmp.server import Server, Settings, StateFileDamaged
 from loadtest.faults import Profile
 from tests.adapters.conformance import a_binding, a_task, the_replies
 
-DEADLINE_S = 10.0
+DEADLINE_S = 60.0
 
 
 def a_profile(**fields: Any) -> Profile:
