@@ -23,6 +23,8 @@ from loadtest.view import View
 FOLDER: Final = Path(".hlrd/run")
 STOCK_ORDERS: Final = 40_000
 """Activations that the stock of the first run is good for."""
+ACCOUNTS: Final = {"crm": Source.CRM, "boss": Source.BOSS, "esop200": Source.ESOP}
+"""Of the systems that docs/systems.md starts by hand."""
 
 
 async def stay_up(*, port: int, admin_port: int, view: View) -> None:
@@ -30,7 +32,7 @@ async def stay_up(*, port: int, admin_port: int, view: View) -> None:
         refuse_taken(wanted)
     FOLDER.mkdir(parents=True, exist_ok=True)
     credentials = Credentials.kept_in(FOLDER / "credentials.json")
-    shape = Shape(http_port=port, admin_port=admin_port, remembers=True)
+    shape = Shape(http_port=port, admin_port=admin_port, remembers=True, accounts=ACCOUNTS)
     view.say("starting")
     async with running(shape, folder=FOLDER.resolve(), credentials=credentials) as stack:
         staff = Staff(stack.http, stack.url, stack.token(Source.OPS))
@@ -65,6 +67,10 @@ def welcome(stack: Stack) -> str:
     )
     esop, ops = stack.token(Source.ESOP), stack.token(Source.OPS)
     commands = Path(sys.executable).parent
+    passwords = " ".join(
+        f"{user.upper()}_PASSWORD={stack.credentials.password(user)}" for user in ACCOUNTS
+    )
+    tokens = f"HLRD_TOKEN={ops} OPS={ops} TOKEN={esop}"
     return f"""
   API      {stack.url}/v1/work-orders
   admin    {stack.admin_url}/metrics  /healthz  /readyz
@@ -82,8 +88,8 @@ curl -sw '\\n' '{stack.url}/v1/receipts?after=0' -H 'Authorization: Bearer {esop
 See the number pool:
 curl -sw '\\n' {stack.url}/v1/pools/{POOL} -H 'Authorization: Bearer {ops}'
 
-For hlrd and the curl lines of docs/, in another terminal:
-export PATH="{commands}:$PATH" HLRD_URL={stack.url} HLRD_TOKEN={ops} OPS={ops} TOKEN={esop}
+For hlrd, the curl lines of docs/ and the systems of docs/systems.md, in another terminal:
+export PATH="{commands}:$PATH" HLRD_URL={stack.url} {tokens} {passwords}
 
 The tokens of the other sources are in {stack.folder}/hlrd.toml.
 Ctrl-C ends everything; the data stays in {FOLDER} (make clean removes it).

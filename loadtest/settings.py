@@ -19,6 +19,7 @@ K4SNO: Final = 7
 """Index of the transport key that the invented Ki are said to be encrypted under."""
 
 NOWHERE_ELSE: Final[Mapping[str, str]] = MappingProxyType({})
+NO_FILES: Final[Mapping[str, Path]] = MappingProxyType({})
 
 
 @dataclass(frozen=True, slots=True)
@@ -33,6 +34,7 @@ class Shape:
     dsmp_faults: Profile = field(default_factory=Profile)
     hlr_templates: Mapping[str, int] = field(default_factory=dict)  #: empty: as the daemon has it
     hlr_commands_per_s: float | None = None  #: the contracted rate of each HLR
+    accounts: Mapping[str, Source] = field(default_factory=dict)  #: by user; beside the tokens
     platforms: Sequence[str] = ()  #: dialects of loadtest.stack.PLATFORMS; NEs of the same names
     remembers: bool = False  #: the emulators keep what they hold over a restart
     reply_timeout_s: float = 30.0
@@ -88,6 +90,10 @@ class Credentials:
         """Under which the Ki of the invented cards are said to be encrypted."""
         return self._derived("k4")
 
+    def password(self, user: str) -> str:
+        """Of an account at hlrd."""
+        return self._derived(f"account {user}")
+
     def _derived(self, name: str) -> str:
         return hashlib.sha256(f"{self.key} {name}".encode()).hexdigest()[:32]
 
@@ -101,6 +107,7 @@ def daemon_toml(
     admin_port: int,
     ne_ports: Mapping[str, int],
     ne_hosts: Mapping[str, str] = NOWHERE_ELSE,
+    password_files: Mapping[str, Path] = NO_FILES,
 ) -> str:
     """The daemon's configuration. JSON's strings and numbers are TOML's."""
 
@@ -116,6 +123,11 @@ def daemon_toml(
     sections += [
         f'[[tokens]]\nsource = "{source}"\ntoken = "{token}"'
         for source, token in credentials.tokens.items()
+    ]
+    sections += [
+        f'[[accounts]]\nsource = "{shape.accounts[user]}"\nuser = "{user}"\n'
+        f"password_file = {json.dumps(str(file))}"
+        for user, file in password_files.items()
     ]
     sections += [
         _ne(name, shape.hlr_dialect, address(name), shape.hlr_sessions, shape)

@@ -123,8 +123,15 @@ class Stack:
                 admin_port=self._admin_port,
                 ne_ports=ne_ports,
                 ne_hosts={name: real.host for name, real in self.real_hlrs.items()},
+                password_files={user: self._password_file(user) for user in self.shape.accounts},
             )
         )
+
+    def _password_file(self, user: str) -> Path:
+        file = self.folder / f"{user}.password"
+        file.touch(mode=0o600)
+        file.write_text(f"{self.credentials.password(user)}\n")
+        return file
 
     async def start_daemon(self) -> None:
         self.daemon.start()
