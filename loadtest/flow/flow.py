@@ -137,7 +137,7 @@ def at_least(what: str, found: float, limit: float, *, unit: str = "") -> Figure
 
 def none(what: str, wrong: Sequence[Any]) -> Figure:
     """Nothing is wrong; or how many, with a few of them."""
-    few = ", ".join(str(each) for each in wrong[:SHOWN_MAX])
+    few = ", ".join(_nested(each) for each in wrong[:SHOWN_MAX])
     found = f"{len(wrong):,}: {few}" if wrong else "none"
     return Figure(what, found, "none", not wrong)
 
@@ -149,7 +149,27 @@ def percentile(values: Sequence[float], rank: float) -> float:
 
 
 def _shown(value: Any) -> str:
-    return f"{value:,}" if isinstance(value, int) and not isinstance(value, bool) else str(value)
+    """As a person writes it, to any depth."""
+    match value:
+        case None | "":
+            return "nothing"
+        case bool():
+            return "yes" if value else "no"
+        case int():
+            return f"{value:,}"
+        case dict():
+            return ", ".join(f"{_shown(key)}: {_nested(it)}" for key, it in value.items()) or "none"
+        case list() | tuple():
+            return ", ".join(_nested(each) for each in value) or "none"
+        case set() | frozenset():
+            return ", ".join(sorted(_nested(each) for each in value)) or "none"
+        case _:
+            return str(value)
+
+
+def _nested(value: Any) -> str:
+    is_many = isinstance(value, dict | list | tuple | set | frozenset)
+    return f"({_shown(value)})" if is_many else _shown(value)
 
 
 def _measured(value: float, unit: str) -> str:
