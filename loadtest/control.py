@@ -105,7 +105,7 @@ class ControlPort:
     async def _put_faults(self, request: web.Request) -> web.Response:
         try:
             profile = faults.decode(await request.read())
-        except msgspec.MsgspecError as error:
+        except (ValueError, RecursionError) as error:
             raise web.HTTPBadRequest(text=f"faults not changed: {error}\n") from error
         self._emulator.faults.put(profile)
         return _json(profile)
@@ -145,7 +145,7 @@ class ControlPort:
     async def _put_effects(self, request: web.Request) -> web.Response:
         try:
             switch = msgspec.json.decode(await request.read(), type=Switch)
-        except msgspec.MsgspecError as error:
+        except (ValueError, RecursionError) as error:
             raise web.HTTPBadRequest(text=f'want {{"on": true}}: {error}\n') from error
         self._emulator.record.count_effects(switch.on)
         return _json(switch)

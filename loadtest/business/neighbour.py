@@ -76,7 +76,7 @@ class Neighbour:
 def _decoded(content: bytes) -> Any:
     try:
         return msgspec.json.decode(content) if content else None
-    except msgspec.DecodeError:
+    except (ValueError, RecursionError):
         return content.decode("utf-8", "replace")
 
 

@@ -154,7 +154,7 @@ class Ports:
 async def body_of(request: web.Request, kind: type[T]) -> T:
     try:
         return msgspec.json.decode(await request.read(), type=kind)
-    except msgspec.DecodeError as error:
+    except (ValueError, RecursionError) as error:  # which each error of decoding is
         raise Declined(400, "BODY_INVALID", str(error)) from error
 
 

@@ -168,5 +168,5 @@ class Server(Emulator):
 async def _body(request: web.Request, kind: type[T]) -> T:
     try:
         return msgspec.json.decode(await request.read(), type=kind)
-    except msgspec.DecodeError as error:
+    except (ValueError, RecursionError) as error:
         raise web.HTTPBadRequest(text=f"{error}\n") from error

@@ -436,6 +436,10 @@ async def test_wrong_faults_are_refused_by_field_and_the_old_ones_stay() -> None
         async with http.put("/faults", data='{"chance": {"bsy": 1}}') as response:
             assert response.status == 400
             assert "bsy" in await response.text()
+        for nonsense in (b'{"\xff": 1}', b"[" * 20_000):
+            for path in ("/faults", "/effects"):
+                async with http.put(path, data=nonsense) as response:
+                    assert response.status == 400
 
         assert server.faults.profile.chance.busy == 1.0
 

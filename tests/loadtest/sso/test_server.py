@@ -175,6 +175,7 @@ async def test_people_come_and_change_while_it_runs(rig: Rig) -> None:
     assert "secret" not in json.dumps(people[1])
     assert (await rig.control("PUT", "/tokens", json={"lifetime_s": 0}))[0] == 400
     assert (await rig.control("POST", "/rights", json={"operator": "carl"}))[0] == 404
+    assert (await rig.control("POST", "/rights", data=b'{"\xff": 1}'))[0] == 400
 
 
 @pytest.mark.parametrize(("how", "seen"), [("error", 500), ("garbage", 200)])
