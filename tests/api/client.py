@@ -231,7 +231,7 @@ def a_member_activation(**fields: object) -> dict[str, object]:
 
 async def until(holds: Callable[[], bool]) -> None:
     """For what the other side of a socket does when it gets to it."""
-    async with asyncio.timeout(5):
+    async with asyncio.timeout(30):
         while True:
             if holds():
                 return

@@ -78,7 +78,7 @@ async def test_a_file_that_is_not_done_in_time_is_told_as_it_stands_by_then(
 async def test_whoever_prefers_to_wait_is_told_the_end(world: World) -> None:
     world.imports.holds = True
     waiting = asyncio.create_task(post_lot(world, a_lot(a_card(1)), prefer="wait=30"))
-    async with asyncio.timeout(5):
+    async with asyncio.timeout(30):
         while not world.imports.rows:  # noqa: ASYNC110 - the other side of a socket
             await asyncio.sleep(0.005)
     world.imports.release()
@@ -141,7 +141,7 @@ async def test_a_file_without_faults_has_an_error_file_without_lines(world: Worl
 async def test_why_nothing_was_imported_is_told(world: World, code: str, status: int) -> None:
     world.imports.holds = True
     posting = asyncio.create_task(post_lot(world, a_lot(a_card(1)), prefer="wait=30"))
-    async with asyncio.timeout(5):
+    async with asyncio.timeout(30):
         while not world.imports.rows:  # noqa: ASYNC110 - the other side of a socket
             await asyncio.sleep(0.005)
     world.imports.rows[1] = an_import_row(

@@ -197,7 +197,7 @@ async def test_one_login_more_than_an_account_may_have_ends_the_one_longest_unhe
 async def test_a_long_poll_ends_with_its_session_and_the_next_is_401(world: World) -> None:
     world.receipts.hangs = True
     head = await a_token(world)
-    async with asyncio.timeout(5), asyncio.TaskGroup() as group:
+    async with asyncio.timeout(30), asyncio.TaskGroup() as group:
         polling = group.create_task(ask(world, "GET", "/v1/receipts?after=7&wait=60", head))
         await until(lambda: bool(world.receipts.waits))
         world.sessions.close("ESOP-7-1")
@@ -210,7 +210,7 @@ async def test_a_stream_ends_with_its_session(world: World) -> None:
     assert world.http is not None
     head = await a_token(world)
     url = f"http://127.0.0.1:{world.port}/v1/receipts/stream"
-    async with asyncio.timeout(5), world.http.get(url, headers=head) as response:
+    async with asyncio.timeout(30), world.http.get(url, headers=head) as response:
         assert await response.content.readuntil(b"\n\n") == b"retry: 2000\n\n"
         world.clock.now += 180
         world.sessions.look()
@@ -230,7 +230,7 @@ async def test_a_wait_that_begins_after_its_session_ended_is_none(world: World) 
         await body.wait()
         yield orjson.dumps(a_member_activation())[10:]
 
-    async with asyncio.timeout(5), asyncio.TaskGroup() as group:
+    async with asyncio.timeout(30), asyncio.TaskGroup() as group:
         posting = group.create_task(
             world.ask(
                 "POST",
@@ -249,7 +249,7 @@ async def test_a_wait_that_begins_after_its_session_ended_is_none(world: World) 
 
 async def test_an_order_that_waits_is_answered_as_it_stands_and_goes_on(world: World) -> None:
     head = await a_token(world)
-    async with asyncio.timeout(5), asyncio.TaskGroup() as group:
+    async with asyncio.timeout(30), asyncio.TaskGroup() as group:
         waiting = group.create_task(
             world.post_order(
                 a_member_activation(), source=None, headers={**head, "Prefer": "wait=60"}
@@ -266,13 +266,14 @@ async def test_waits_of_others_go_on(world: World) -> None:
     world.receipts.hangs = True
     head = await a_token(world)
     await a_token(world)
-    async with asyncio.timeout(5), asyncio.TaskGroup() as group:
-        polling = group.create_task(ask(world, "GET", "/v1/receipts?wait=0.3", head))
+    async with asyncio.timeout(30), asyncio.TaskGroup() as group:
+        polling = group.create_task(ask(world, "GET", "/v1/receipts?wait=60", head))
         await until(lambda: bool(world.receipts.waits))
         world.sessions.close("ESOP-7-2")
-        await asyncio.sleep(0)
+        await status(world, head)
 
         assert not polling.done()
+        world.sessions.close("ESOP-7-1")
 
 
 # Wrong passwords

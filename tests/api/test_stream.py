@@ -20,7 +20,7 @@ async def a_stream(
     assert world.http is not None
     sent = {"Authorization": f"Bearer {token(Source.ESOP)}", **(headers or {})}
     url = f"http://127.0.0.1:{world.port}/v1/receipts/stream{query}"
-    async with asyncio.timeout(5), world.http.get(url, headers=sent) as response:
+    async with asyncio.timeout(30), world.http.get(url, headers=sent) as response:
         yield response
 
 

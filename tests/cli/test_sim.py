@@ -22,7 +22,7 @@ def file(tmp_path: Path) -> Path:
 
 
 async def until(condition: Callable[[], bool]) -> None:
-    async with asyncio.timeout(5):
+    async with asyncio.timeout(30):
         while not condition():  # noqa: ASYNC110 - another thread is what is waited for
             await asyncio.sleep(0.005)
 

@@ -43,7 +43,7 @@ def a_client(port: int) -> Iterator[socket.socket]:
 
 async def is_turned_away(client: socket.socket) -> bool:
     try:
-        async with asyncio.timeout(5):
+        async with asyncio.timeout(30):
             return await asyncio.get_running_loop().sock_recv(client, 1) == b""
     except ConnectionResetError:
         return True

@@ -102,6 +102,6 @@ class Told:
 
 async def until(condition: Callable[[], bool]) -> None:
     """Poll with a deadline."""
-    async with asyncio.timeout(5):
+    async with asyncio.timeout(30):
         while not condition():  # noqa: ASYNC110 - the database is what is waited for
             await asyncio.sleep(0.005)

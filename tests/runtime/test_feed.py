@@ -50,7 +50,7 @@ def feed(journal: Journal, monkeypatch: pytest.MonkeyPatch) -> ReceiptFeed:
 async def some(batches: AsyncIterator[Sequence[Numbered]], count: int) -> list[int]:
     """Numbers of the next receipts, no fewer than `count`."""
     seqs: list[int] = []
-    async with asyncio.timeout(5):
+    async with asyncio.timeout(30):
         while len(seqs) < count:
             seqs += [seq for seq, _ in await anext(batches)]
     return seqs

@@ -36,7 +36,7 @@ class Told:
         self.changed.set()
 
     async def answers(self, count: int) -> None:
-        async with asyncio.timeout(5):
+        async with asyncio.timeout(30):
             while len(self.order) < count:
                 self.changed.clear()
                 await self.changed.wait()

@@ -66,12 +66,12 @@ async def test_a_second_daemon_of_the_same_name_waits_for_the_first(
     taking = asyncio.create_task(second.take())
 
     waiting = "SELECT count(*) FROM pg_locks WHERE locktype = 'advisory' AND NOT granted"
-    async with asyncio.timeout(5):
+    async with asyncio.timeout(30):
         while not await database.fetchval(waiting):
             assert not taking.done()
     lease.close()
 
-    async with asyncio.timeout(5):
+    async with asyncio.timeout(30):
         assert await taking > lease.epoch
     second.close()
 
@@ -129,7 +129,7 @@ async def test_the_mark_rises_to_the_first_open_order_and_never_above_one_in_mem
     running = asyncio.create_task(lease.run(lambda: lowest))
 
     async def until_marked(mark: int) -> None:
-        async with asyncio.timeout(5):
+        async with asyncio.timeout(30):
             while await low_water(database) != mark:
                 assert not running.done()
 
@@ -158,7 +158,7 @@ async def test_a_lost_lease_is_taken_again_under_the_same_epoch(
         proxy.is_down = False
 
         held = "SELECT count(*) FROM pg_locks WHERE locktype = 'advisory' AND granted"
-        async with asyncio.timeout(5):
+        async with asyncio.timeout(30):
             while not await database.fetchval(held):
                 assert not running.done()
         assert await database.fetchval("SELECT epoch FROM node") == lease.epoch
@@ -175,11 +175,11 @@ async def test_a_node_whose_epoch_has_moved_on_is_fenced(
     running = asyncio.create_task(lease.run(lambda: None))
     lease.close()
     overtaker = NodeLease(dsn, "node1")
-    async with asyncio.timeout(5):
+    async with asyncio.timeout(30):
         await overtaker.take()
 
     with pytest.raises(Fenced):
-        async with asyncio.timeout(5):
+        async with asyncio.timeout(30):
             await running
     overtaker.close()
 

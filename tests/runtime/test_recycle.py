@@ -220,7 +220,7 @@ async def test_what_staff_locked_while_the_hlr_was_asked_stays_locked(
     await quarantine(database, 1)
 
     async with running(recycler):
-        async with asyncio.timeout(5):
+        async with asyncio.timeout(30):
             while not hlrs.asked:  # noqa: ASYNC110
                 await asyncio.sleep(0.001)
         await database.execute("UPDATE number_hold SET state = 'locked'")

@@ -92,7 +92,7 @@ class Rig:
         desk.adopt(registrations)
         running = asyncio.create_task(desk.run())
         try:
-            async with asyncio.timeout(5):
+            async with asyncio.timeout(30):
                 await desk.ready()
             yield desk
         finally:

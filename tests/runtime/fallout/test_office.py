@@ -17,7 +17,7 @@ def orders(ne: str, verdict: str = "permanent") -> float | None:
 
 
 async def reads(ne: str, count: float) -> None:
-    async with asyncio.timeout(5):
+    async with asyncio.timeout(30):
         while orders(ne) != count:  # noqa: ASYNC110 - counted in the background
             await asyncio.sleep(0.005)
 

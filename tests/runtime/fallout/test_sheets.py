@@ -29,7 +29,7 @@ async def hand_over(rig: Rig, id: int = 1) -> None:
 
 
 async def reaches(rig: Rig, state: str, id: int = 1) -> FalloutShown:
-    async with asyncio.timeout(5):
+    async with asyncio.timeout(30):
         while True:
             shown = await rig.office.desk.show(id)
             if shown.sheets and shown.sheets[-1].state == state:
