@@ -24,7 +24,8 @@ GET /orders/{order_id} as the CRM's: the orders that BOSS makes itself as the st
 GET /orders?user_id=…
 
 The control port has beside that of every system: GET /channel; POST /channel/lose, /channel/close,
-/channel/open (F04); PUT /backup {"sends": "BOSS" | "CRM" | "both"}; POST /rows {"customers",
+/channel/open (F04); PUT /backup {"sends": "BOSS" | "CRM" | "both"}; PUT /away
+{"on"}: it answers nobody until it is back; POST /rows {"customers",
 "accounts", "users"} to fill the tables, as /dump shows the rows.
 /dump has one row a line, as {"table": "users", "row": {…}}.
 """

@@ -13,6 +13,7 @@ from typing import Any, ClassVar, Final
 
 import msgspec
 from aiohttp import web
+from aiohttp.typedefs import Handler, Middleware
 from msgspec import Struct
 
 from loadtest.business.database import Database
@@ -53,6 +54,10 @@ class Backup(Struct, frozen=True):
     sends: Sends
 
 
+class Away(Struct, frozen=True):
+    on: bool
+
+
 class Front(System):
     """`core` is made by the subclass, with `send` and `on_closed` of this."""
 
@@ -88,6 +93,7 @@ class Front(System):
         self.to_peer = Outbox(self._deliver_to_peer, self.peer_answered, on_away=self.peer_is_away)
         self._awaited = asyncio.Semaphore(AWAITED_MAX)
         self._closing: dict[str, asyncio.Event] = {}
+        self._is_away = False
 
     # --- what a subclass is ------------------------------------------------------------------
 
@@ -157,6 +163,18 @@ class Front(System):
         if event is not None:
             event.set()
 
+    def middlewares(self) -> Sequence[Middleware]:
+        return (self._unless_away,)
+
+    @web.middleware
+    async def _unless_away(self, request: web.Request, handler: Handler) -> web.StreamResponse:
+        """Away, it hears nothing: the connection ends without an answer."""
+        if not self._is_away:
+            return await handler(request)
+        if request.transport is not None:
+            request.transport.abort()
+        return web.Response(status=503)
+
     # --- hlrd and the neighbour --------------------------------------------------------------
 
     async def _deliver_to_hlrd(self, _: str, parcels: Sequence[Parcel]) -> Sequence[Line]:
@@ -225,6 +243,7 @@ class Front(System):
             web.post("/channel/close", self._close_channel),
             web.post("/channel/open", self._open_channel),
             web.put("/backup", self._put_backup),
+            web.put("/away", self._put_away),
         )
 
     async def _get_channel(self, _: web.Request) -> web.Response:
@@ -241,6 +260,11 @@ class Front(System):
     async def _open_channel(self, _: web.Request) -> web.Response:
         self.channel.open()
         return answer(self.channel.state())
+
+    async def _put_away(self, request: web.Request) -> web.Response:
+        away = await body_of(request, Away)
+        self._is_away = away.on
+        return answer(away)
 
     async def _put_backup(self, request: web.Request) -> web.Response:
         backup = await body_of(request, Backup)

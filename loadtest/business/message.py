@@ -35,12 +35,13 @@ class Party(StrEnum):
     HLRD_HQ = "开通·总部 (hlrd)"
     HLR = "M-HLR"
     DSMP = "DSMP"
-    EOMS = "EOMS"
     CLASS1_PLATFORM = "一类业务平台"
     PROVINCE_PLATFORM = "省内业务平台"
     PROVINCE_MANAGEMENT = "省物联网运营管理平台"
     NATIONAL_MANAGEMENT = "物联网全网运营管理平台"
     GATEWAY = "物联网业务网关"
+    EOMS = "EOMS"
+    MAINTENANCE = "维护人员"
 
     def of(self, province: str) -> str:
         """The province's own: `ESOP 200`."""

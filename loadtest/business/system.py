@@ -17,7 +17,7 @@ import aiohttp
 import msgspec
 import uvloop
 from aiohttp import web
-from aiohttp.typedefs import Handler
+from aiohttp.typedefs import Handler, Middleware
 from msgspec import Struct
 
 from hlrd.domain.errors import HlrdError
@@ -73,6 +73,10 @@ class System(ABC):
     def control_routes(self) -> Sequence[web.RouteDef]:
         return ()
 
+    def middlewares(self) -> Sequence[Middleware]:
+        """Around every request to its business port."""
+        return ()
+
     @abstractmethod
     def stats(self) -> Mapping[str, Any]: ...
 
@@ -118,8 +122,8 @@ class Ports:
         self.port = 0
         self.control_port = 0
         self._system = system
-        self._business = _runner(system.routes())
-        self._control = _runner([*self._routes(), *system.control_routes()])
+        self._business = _runner(system.routes(), system.middlewares())
+        self._control = _runner([*self._routes(), *system.control_routes()], ())
 
     async def open(self, host: str, *, port: int, control_port: int) -> None:
         self.port = await _listen(self._business, host, port)
@@ -189,8 +193,9 @@ async def _serve(build: Callable[[], System], *, host: str, port: int, control_p
         raise system.failure
 
 
-def _runner(routes: Sequence[web.RouteDef]) -> web.AppRunner:
-    app = web.Application(client_max_size=BODY_BYTES_MAX, middlewares=[_declining])
+def _runner(routes: Sequence[web.RouteDef], middlewares: Sequence[Middleware]) -> web.AppRunner:
+    around = [*middlewares, _declining]
+    app = web.Application(client_max_size=BODY_BYTES_MAX, middlewares=around)
     app.add_routes(routes)
     return web.AppRunner(app, access_log=None, shutdown_timeout=_GRACE_S)
 

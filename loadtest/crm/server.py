@@ -42,7 +42,8 @@ POST /provisioning-answers   开通类订单响应 of what BOSS ordered for an o
 POST /product-feedback       产品反馈: the tariffs of a product are configured
 
 The control port has beside that of every system: GET /channel; POST /channel/lose, /channel/close,
-/channel/open (F04); PUT /backup {"sends": "BOSS" | "CRM" | "both"}; POST /rows {"customers",
+/channel/open (F04); PUT /backup {"sends": "BOSS" | "CRM" | "both"}; PUT /away
+{"on"}: it answers nobody until it is back; POST /rows {"customers",
 "accounts", "users"} to fill the tables, as /dump shows the rows.
 /dump has one row a line, as {"table": "users", "row": {…}}.
 """

@@ -97,7 +97,7 @@ FLOWS: Final[Sequence[Flow]] = (
         chinese="产品定购（同步）",
         page="S1 p19",
         kinds=("PRODUCT_SUBSCRIBE",),
-        systems=("CRM", "BOSS", "M-HLR", "DSMP", "platform"),
+        systems=("CRM", "BOSS", "M-HLR", "DSMP", "platform", "EOMS"),
         acts=ordering.F08,
     ),
     Flow(
@@ -107,7 +107,7 @@ FLOWS: Final[Sequence[Flow]] = (
         chinese="产品定购（异步）",
         page="S1 p20",
         kinds=("PRODUCT_SUBSCRIBE",),
-        systems=("CRM", "BOSS", "M-HLR", "DSMP", "platform"),
+        systems=("CRM", "BOSS", "M-HLR", "DSMP", "platform", "EOMS"),
         acts=ordering.F09,
     ),
     Flow(

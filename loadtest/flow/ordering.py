@@ -17,7 +17,17 @@ from loadtest.flow.flow import (
     none,
     percentile,
 )
-from loadtest.flow.product import apns, packet_data, product, published, subscribe, unsubscribe
+from loadtest.flow.product import (
+    GIVE,
+    apns,
+    by_hand,
+    packet_data,
+    product,
+    published,
+    subscribe,
+    unsubscribe,
+)
+from loadtest.flow.sheets import answered, sheet_closed, sheet_of
 from loadtest.flow.site import Site
 from loadtest.flow.telecom import (
     HLR,
@@ -29,6 +39,7 @@ from loadtest.flow.telecom import (
     asked,
     closed,
     opened,
+    order_of,
     relations,
     sub_order_of,
     subscribers,
@@ -37,25 +48,40 @@ from loadtest.flow.telecom import (
 )
 
 ANSWER_MS_MAX: Final = 100.0
-
-
-async def _story(run: Run, mode: str) -> None:
-    (line,) = await opened(run.site, 1)
-    name = await published(run.site, product(run.site))
-    await run.begins()
-    await _ordered(run.site, line, name, mode=mode)
+WAIT_MS: Final = 1_000
+"""How long a caller waits for an order that people have a part in."""
 
 
 async def sync_story(run: Run) -> None:
-    await _story(run, "sync")
+    (line,) = await opened(run.site, 1)
+    name = await published(run.site, product(run.site))
+    await run.begins()
+    await subscribe(run.site, line, name, mode="sync")
 
 
 async def async_story(run: Run) -> None:
-    await _story(run, "async")
+    """One with a service that people give, so that the order waits for them."""
+    (line,) = await opened(run.site, 1)
+    name = await _published_with_work(run.site)
+    await run.begins()
+    order = await _asked_for(run.site, line, name)
+    await answered(run.site, await sheet_of(run.site, line), "done", "10.64.0.7")
+    await closed(run.site, "crm", order["order_id"])
+    await sheet_closed(run.site, line)
 
 
-async def _ordered(site: Site, line: Line, name: str, *, mode: str) -> dict[str, Any]:
-    return await subscribe(site, line, name, mode=mode)
+async def _published_with_work(site: Site) -> str:
+    body = product(site)
+    return await published(site, {**body, "services": [*body["services"], by_hand()]})
+
+
+async def _asked_for(site: Site, line: Line, name: str, **more: Any) -> dict[str, Any]:
+    """定购请求; the order as CRM answers it."""
+    body = {"operator_id": OPERATOR, "product": name, **more}
+    order: dict[str, Any] = await asked(
+        site, "crm", "POST", f"/users/{line.user_id}/products", body
+    )
+    return order
 
 
 async def _two_products(site: Site) -> tuple[str, str]:
@@ -99,6 +125,49 @@ async def _without_function(site: Site, lines: Sequence[Line]) -> list[str]:
     return [line.msisdn for line in lines if not found[line.msisdn].get("gprs")]
 
 
+@check(
+    "one service is for people to give: who waits for the order is told 处理中, and it closes when"
+    " its sheet is answered, not before"
+)
+async def people_take_their_time(run: Run) -> Sequence[Figure]:
+    site = run.site
+    (line,) = await opened(site, 1)
+    name = await _published_with_work(site)
+    order = await _asked_for(site, line, name, mode="sync", deadline_ms=WAIT_MS)
+    sheet = await sheet_of(site, line)
+    machines = (await apns(site, line), (await relations(site, line)).get(name))
+    before = await order_of(site, "crm", order["order_id"])
+    await answered(site, sheet, "done", "10.64.0.7")
+    after = await closed(site, "crm", order["order_id"])
+    return [
+        equal("the answer to who waited", order["state"], "open"),
+        equal("what machines do, while people are at it", machines, (["cmiot.gd"], "active")),
+        equal("the sheet says", sheet["content"]["text"], GIVE),
+        equal("the order until they answered", before["state"], "open"),
+        equal("its result then", after["result"], SUCCEEDED),
+        equal("the sheet in the end", (await sheet_closed(site, line))["result"], "done"),
+    ]
+
+
+@check(
+    "people cannot do their part: the relation at the DSMP is closed, the HLR's function removed,"
+    " and CRM takes back what BOSS booked"
+)
+async def people_cannot(run: Run) -> Sequence[Figure]:
+    site = run.site
+    (line,) = await opened(site, 1)
+    name = await _published_with_work(site)
+    order = await _asked_for(site, line, name)
+    await answered(site, await sheet_of(site, line), "cannotBeDone", "no address is left")
+    order = await closed(site, "crm", order["order_id"])
+    return [
+        equal("the order of CRM", order["result"], "reversed"),
+        equal("the relation at the DSMP", (await relations(site, line))[name], "closed"),
+        equal("functions at the HLR", await apns(site, line), []),
+        equal("products at BOSS", list((await user_of(site, "boss", line))["products"]), []),
+    ]
+
+
 @check("{size} orders are answered at once and close by themselves, the HLR being down at first")
 async def an_answer_does_not_wait(run: Run) -> Sequence[Figure]:
     site = run.site
@@ -109,8 +178,7 @@ async def an_answer_does_not_wait(run: Run) -> Sequence[Figure]:
     try:
         for line in lines:
             asked_at = time.monotonic()
-            body = {"operator_id": OPERATOR, "product": name}
-            orders.append(await asked(site, "crm", "POST", f"/users/{line.user_id}/products", body))
+            orders.append(await _asked_for(site, line, name))
             took_s.append(time.monotonic() - asked_at)
         still_open = sum(order["state"] == "open" for order in orders)
     finally:
@@ -135,7 +203,7 @@ def refused_by_the_platform(mode: str) -> Check:
         (line,) = await opened(site, 1)
         name = await published(site, product(site))
         await site.put_faults(PLATFORM, Profile(once=[Once(Fault.REFUSE, "SUBSCRIBE")]))
-        order = await _ordered(site, line, name, mode=mode)
+        order = await subscribe(site, line, name, mode=mode)
         return [
             equal("the order of CRM", order["result"], "reversed"),
             equal("code of its sub-order", sub_order_of(order)["code"], "NE_REFUSED"),
@@ -169,14 +237,13 @@ async def forward_while_away(run: Run) -> Sequence[Figure]:
     name = await published(site, product(site))
     site.kill(PLATFORM)
     try:
-        body = {"operator_id": OPERATOR, "product": name}
-        order = await asked(site, "crm", "POST", f"/users/{line.user_id}/products", body)
+        order = await _asked_for(site, line, name)
 
         async def has_relation() -> bool:
             return (await relations(site, line)).get(name) == "active"
 
         await site.until(has_relation, "the DSMP has the relation")
-        state = (await asked(site, "crm", "GET", f"/orders/{order['order_id']}"))["state"]
+        state = (await order_of(site, "crm", order["order_id"]))["state"]
     finally:
         await site.restart(PLATFORM)
     order = await closed(site, "crm", order["order_id"])
@@ -190,7 +257,7 @@ async def forward_while_away(run: Run) -> Sequence[Figure]:
 F08: Final = Acts(
     layout=telecom,
     story=sync_story,
-    checks=(functions_are_counted,),
+    checks=(functions_are_counted, people_take_their_time),
     faults=(refused_by_the_platform("sync"), undoing_counts_too),
     size=100,
     small=5,
@@ -199,7 +266,7 @@ F09: Final = Acts(
     layout=telecom,
     story=async_story,
     checks=(an_answer_does_not_wait,),
-    faults=(refused_by_the_platform("async"), forward_while_away),
+    faults=(refused_by_the_platform("async"), forward_while_away, people_cannot),
     size=100,
     small=5,
 )

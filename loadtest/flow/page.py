@@ -35,6 +35,16 @@ and `×3` came three times in a row. What ran side by side is drawn one after th
 has the seeds' own name. `S1` is 《CRM与BOSS重点问题讨论》, `S2` 《物联网业务支撑系统研究》.
 """
 
+_STORMS: Final = """\
+## Storms
+
+`python -m loadtest storm month` runs [F10](#{F10}), [F12](#{F12}), [F06](#{F06}) and
+the replaced card at the size of a province's first of the month; `storm enterprise` stops and
+resumes an enterprise of 100,000 members; `storm elements` keeps openings, products, stops and
+payments going on sick elements and kills hlrd in the middle. Each ends with a proof over what
+upstream wrote down, the database and every element ([performance.md](performance.md#storms)).
+"""
+
 _SECTION: Final = re.compile(r"^## (F\d\d) .*?^```mermaid\n(.*?)\n```$", re.MULTILINE | re.DOTALL)
 
 
@@ -51,7 +61,11 @@ def diagrams(page: str) -> dict[str, str]:
 def draw(drawn: Mapping[str, str]) -> str:
     """The page with these diagrams; flows without one have none yet."""
     sections = [_section(flow, drawn[flow.id]) for flow in FLOWS if flow.id in drawn]
-    return "\n".join([_HEAD, _table(), *sections])
+    return "\n".join([_HEAD, _table(), *sections, _storms()])
+
+
+def _storms() -> str:
+    return _STORMS.format(**{flow.id: anchor(flow) for flow in FLOWS})
 
 
 def _table() -> str:

@@ -36,6 +36,10 @@ SCRIPT: Final = {
 }
 
 
+GIVE: Final = "give the line a fixed address"
+"""What people are asked for a line of a product that has a service by hand."""
+
+
 def packet_data(*, apn: str = "cmiot.gd") -> dict[str, Any]:
     """功能: an APN at the HLR."""
     return {
@@ -50,6 +54,12 @@ def content(service: str) -> dict[str, Any]:
     """内容: a relation at the DSMP."""
     relation = {"sp_id": "900001", "sp_service_id": service}
     return {"name": service, "kind": "content", "relation": relation}
+
+
+def by_hand() -> dict[str, Any]:
+    """资源: what people do, asked by a work sheet of the EOMS."""
+    words = {"open": GIVE, "close": "take the fixed address back"}
+    return {"name": "FIXED-IP", "kind": "resource", "manual": words}
 
 
 def product(site: Site, *, version: int = 1, code: str = "", **more: Any) -> dict[str, Any]:

@@ -12,6 +12,7 @@ import re
 import shutil
 import signal
 import tempfile
+import time
 from collections.abc import AsyncIterator, Callable, Iterator, Mapping, Sequence
 from contextlib import asynccontextmanager, contextmanager
 from dataclasses import dataclass, field
@@ -68,6 +69,7 @@ class Site:
     daemons: dict[str, Daemon] = field(default_factory=dict)
     notes: dict[str, Any] = field(default_factory=dict)  #: what a family keeps between its flows
     is_kept: bool = False  #: its folder, when it ends
+    people: list[Message] = field(default_factory=list)  #: what they said on control ports, unread
     _ports: dict[str, tuple[int, int]] = field(default_factory=dict)
     _numbers: Any = field(default_factory=lambda: count(1))
 
@@ -123,6 +125,11 @@ class Site:
             options += ["--hop-every-s", "0.05"]
         module = "loadtest.platform"
         await self.start(name, module, *options, *arguments, party=party, caller=caller)
+
+    async def start_eoms(self, name: str, *, caller: str = Party.HLRD) -> None:
+        """Its people answer when they are told to."""
+        kept = ["--state-file", str(self.folder / f"{name}.state")]
+        await self.start(name, "loadtest.eoms", *kept, party=Party.EOMS, caller=caller)
 
     def add_hlrd(self, name: str = "hlrd") -> Daemon:
         """Configure it by `put`, `add` and `drive`, then await its `start`."""
@@ -211,6 +218,16 @@ class Site:
         finally:
             os.kill(pid, signal.SIGCONT)
 
+    @asynccontextmanager
+    async def cut_off(self, name: str) -> AsyncIterator[None]:
+        """CRM or BOSS, for all others: who asks it meanwhile gets no answer, and it hears of
+        nothing."""
+        await self.control(name, "PUT", "/away", {"on": True})
+        try:
+            yield
+        finally:
+            await self.control(name, "PUT", "/away", {"on": False})
+
     async def restart(self, name: str) -> None:
         """Start a killed one again, on the ports it had; what it read was before is numbered anew
         from 0."""
@@ -236,7 +253,16 @@ class Site:
     async def recorded(self) -> list[Message]:
         """What was said since it was asked last, of each recorder in its order; not merged."""
         parts = await asyncio.gather(*(self._read(name) for name in self.elements))
-        return [message for part in parts for message in part]
+        people, self.people = self.people, []
+        return [*people, *(message for part in parts for message in part)]
+
+    def said(
+        self, person: str, system: str, name: str, detail: str = "", *, is_answer: bool = False
+    ) -> None:
+        """What a person told a system that keeps no record of people."""
+        self.people.append(
+            Message(time.monotonic(), person, system, name, detail, is_answer=is_answer)
+        )
 
     async def _read(self, name: str) -> Sequence[Message]:
         element = self.elements[name]

@@ -44,7 +44,8 @@ PEOPLE: Final[Mapping[str, Sequence[str]]] = {
 HLR: Final = "hlr1"
 DSMP: Final = "dsmp1"
 PLATFORM: Final = "video"
-ELEMENTS: Final = (HLR, DSMP, PLATFORM)
+EOMS: Final = "eoms1"
+ELEMENTS: Final = (HLR, DSMP, PLATFORM, EOMS)
 
 PROVISIONING: Final = "开通类"
 CLOSED: Final = "closed"
@@ -118,6 +119,7 @@ async def _start(site: Site, *, is_central: bool) -> None:
     await site.start_hlr(HLR, "--sessions-max", str(HLR_SESSIONS))
     await site.start_dsmp(DSMP)
     await site.start_platform(PLATFORM, "province_platform", party=Party.PROVINCE_PLATFORM)
+    await site.start_eoms(EOMS)
     daemon = site.add_hlrd()
     configure(site, daemon)
     daemon.put("operators", **_operators(site, keys, is_central=is_central))
@@ -130,16 +132,7 @@ async def _start(site: Site, *, is_central: bool) -> None:
     beside = {"crm": ["--boss", site.url("boss")], "boss": ["--crm", site.url("crm")]}
     for name, party in (("boss", Party.BOSS), ("crm", Party.CRM)):
         run_id = f"R{site.seed:03d}x"  # of every order id
-        account = [
-            "--run",
-            run_id,
-            "--hlrd",
-            daemon.url,
-            "--account",
-            name,
-            "--password-env",
-            _PASSWORD,
-        ]
+        account = ["--hlrd", daemon.url, "--account", name, "--password-env", _PASSWORD]
         await site.start(
             name,
             f"loadtest.{name}",
@@ -175,6 +168,7 @@ def configure(site: Site, daemon: Daemon) -> None:
     site.drive(daemon, HLR, "huawei_hlr", **patient)
     site.drive(daemon, DSMP, "dsmp")
     site.drive(daemon, PLATFORM, "province_platform")
+    site.drive(daemon, EOMS, "eoms")
 
 
 def stock(site: Site) -> Stock:
