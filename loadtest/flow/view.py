@@ -3,7 +3,6 @@
 from collections.abc import Sequence
 from typing import Final
 
-from rich import box
 from rich.console import Console
 from rich.markup import escape
 from rich.table import Table
@@ -16,6 +15,7 @@ from loadtest.view import View
 
 DETAIL_MAX: Final = 60
 WIDTH_MAX: Final = 140
+WIDE: Final = 120
 
 
 class FlowView(View):
@@ -25,12 +25,16 @@ class FlowView(View):
         self.console.width = min(width, WIDTH_MAX)
 
     def listing(self, flows: Sequence[Flow]) -> None:
-        table = Table(box=None, title="the flows", title_justify="left")
-        for column in ("id", "flow", "", "page", "orders", "name to run it by"):
-            table.add_column(column)
+        """Two lines each, within 80 columns; where there is more room, the orders too."""
+        is_wide = self.console.width >= WIDE
+        columns = ["id", "name to run it by", "page", "flow", *(["orders"] if is_wide else [])]
+        table = Table(box=None, pad_edge=False, padding=(0, 2, 0, 0))
+        for column in columns:
+            table.add_column(column, no_wrap=column != "flow")
         for flow in flows:
-            kinds = ", ".join(flow.kinds) or "—"
-            table.add_row(flow.id, flow.chinese, flow.english, flow.page, kinds, flow.slug)
+            names = Text(flow.chinese).append(f"\n{flow.english}", style="dim")
+            row: list[str | Text] = [flow.id, flow.slug, flow.page, names]
+            table.add_row(*row, *(["\n".join(flow.kinds) or "none"] if is_wide else []))
         self.console.print(table)
         self.console.print(
             "\npython -m loadtest flow F10        one; or by name: arrears, 欠费停机; or all"
@@ -57,17 +61,20 @@ class FlowView(View):
         self.console.print(f"[dim]{flow.page}   {kinds}[/]\n")
 
     def sequence(self, played: Played) -> None:
-        table = Table(box=box.SIMPLE_HEAD if self.console.is_terminal else None, pad_edge=False)
+        """A line a message, however long its detail: what a terminal is too narrow for is left
+        off."""
+        table = Table(box=None, pad_edge=False, padding=(0, 2, 0, 0))
         table.add_column("ms", justify="right", no_wrap=True)
         for column in ("who", "", "to whom"):
             table.add_column(column, no_wrap=True)
-        table.add_column("what")
+        table.add_column("what")  # the only one to give way, as its cells are cut
         started_s = min((message.at for message in played.messages), default=0.0)
         for step in fold(played.messages):
             message = step.message
-            shown = Text(message.name, style="" if message.is_answer else "bold")
-            times = f" ×{step.times}" if step.times > 1 else ""
-            shown.append(f"  {cut(message.detail)}{times}", style="dim")
+            style = "" if message.is_answer else "bold"
+            shown = Text(message.name, style, no_wrap=True, overflow="ellipsis")
+            shown.append(f" ×{step.times}" if step.times > 1 else "")
+            shown.append(f"  {cut(message.detail)}", style="dim")
             at_ms = f"{(message.at - started_s) * 1_000:,.0f}"
             arrow = "<-" if message.is_answer else "->"
             table.add_row(at_ms, *sides(message.sender, arrow, message.receiver), shown)
@@ -86,11 +93,15 @@ class FlowView(View):
     def summary(self, all_played: Sequence[Played]) -> None:
         results = [result for played in all_played for result in played.results]
         failed = [played.flow.id for played in all_played if not played.holds]
-        text = f"{len(all_played)} flows, {len(results)} checks"
+        text = f"{_counted(len(all_played), 'flow')}, {_counted(len(results), 'check')}"
         if failed:
             self.fail(f"{text}; what fails: {', '.join(failed)}")
         else:
-            self.proven(f"{text}, every one passed")
+            self.proven(f"{text}, {'' if len(results) == 1 else 'every one '}passed")
+
+
+def _counted(count: int, what: str) -> str:
+    return f"{count} {what}" if count == 1 else f"{count} {what}s"
 
 
 def cut(detail: str) -> str:

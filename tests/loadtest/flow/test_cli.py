@@ -1,9 +1,11 @@
 """`python -m loadtest flow`: names, exit codes, and what a check that fails looks like."""
 
+import re
 from io import StringIO
 from pathlib import Path
 
 import pytest
+from rich.cells import cell_len
 from rich.console import Console
 from typer.testing import CliRunner
 
@@ -50,6 +52,51 @@ def test_a_file_that_cannot_be_written_is_told_before_anything_runs(
     assert list(tmp_path.iterdir()) == []
 
 
+def terminal(width: int) -> tuple[FlowView, StringIO]:
+    output = StringIO()
+    console = Console(file=output, force_terminal=True, color_system=None, width=width)
+    return FlowView(console), output
+
+
+def test_the_list_names_every_flow_in_a_terminal_of_80_columns() -> None:
+    view, output = terminal(80)
+
+    view.listing(FLOWS)
+
+    shown = re.sub(r"\x1b\[[\d;]*m", "", output.getvalue())
+    assert "…" not in shown
+    assert all(cell_len(line) <= 80 for line in shown.splitlines())
+    for flow in FLOWS:
+        assert re.search(rf"^{flow.id}  {flow.slug} .*{re.escape(flow.chinese)}", shown, re.M)
+
+
+def test_a_sequence_is_a_line_a_message_and_its_columns_stand_below_each_other() -> None:
+    story = [
+        Message(1.0, Party.CRM, Party.NATIONAL_MANAGEMENT, "请求", "x" * 200),
+        Message(1.1, Party.HLRD, Party.HLR, "请求", "订单" * 50),
+        Message(1.2, Party.CRM, Party.CRM_DB, "响应", is_answer=True),
+    ]
+    view, output = terminal(80)
+
+    view.sequence(Played(FLOWS[5], 1, story))
+
+    _, *lines = re.sub(r"\x1b\[[\d;]*m", "", output.getvalue()).splitlines()
+    assert len(lines) == len(story)
+    assert all(cell_len(line) <= 80 for line in lines)
+    starts = {cell_len(line[: re.search("请求|响应", line).start()]) for line in lines}  # type: ignore[union-attr]
+    assert len(starts) == 1
+
+
+@pytest.mark.parametrize(("flows", "said"), [(1, "1 flow, 2 checks"), (2, "2 flows, 4 checks")])
+def test_what_was_proven_is_counted_as_one_speaks(flows: int, said: str) -> None:
+    results = [Result("it holds", [equal("users", 3, 3)], 0.1, is_fault=False)] * 2
+    view, output = terminal(80)
+
+    view.summary([Played(FLOWS[5], 3, [], results)] * flows)
+
+    assert f"{said}, every one passed" in re.sub(r"\x1b\[[\d;]*m", "", output.getvalue())
+
+
 @pytest.mark.parametrize(
     ("figure", "holds"),
     [
@@ -70,6 +117,23 @@ def test_a_figure_holds_or_says_what_was_wanted(figure: Figure, holds: bool) -> 
 
 def test_of_what_is_wrong_a_few_are_shown_and_all_are_counted() -> None:
     assert none("x", ["a", "b", "c", "d"]).found == "4: a, b, c"
+
+
+@pytest.mark.parametrize(
+    ("found", "said"),
+    [
+        ((403, "NOT_STATE_MASTER"), "403, NOT_STATE_MASTER"),
+        ({"paused"}, "paused"),
+        ([], "none"),
+        (None, "nothing"),
+        (True, "yes"),
+        ([["bar2"], []], "(bar2), (none)"),
+        ({"ARREARS": 2}, "ARREARS: 2"),
+        (1_000, "1,000"),
+    ],
+)
+def test_a_figure_is_said_as_a_person_writes_it(found: object, said: str) -> None:
+    assert equal("x", found, found).found == said
 
 
 def test_a_percentile_is_one_of_the_values() -> None:
