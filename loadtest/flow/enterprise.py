@@ -15,6 +15,7 @@ from loadtest.flow.group import (
     commands,
     commands_about,
     last,
+    last_at_hlrs,
     one_process,
     publications,
     resources,
@@ -123,6 +124,7 @@ async def _bboss_is_spared(run: Run) -> Sequence[Figure]:
 async def _gateway_is_down(run: Run, **wish: Any) -> tuple[str, Sequence[Figure]]:
     """The enterprise pending, a member that was added meanwhile, and both once it is up again."""
     site, front = run.site, Front(run.site)
+    before = await last_at_hlrs(site)
     site.kill("gateway")
     try:
         code = await front.customer()
@@ -131,7 +133,7 @@ async def _gateway_is_down(run: Run, **wish: Any) -> tuple[str, Sequence[Figure]
         member = await front.add(code, timing="together")
         await _waits(site, front, member)
         pending = await standing_of(site, LEAD, code)
-        early = await commands_about(site, (await front.members(code))[0]["msisdn"])
+        early = await commands_about(site, before, (await front.members(code))[0]["msisdn"])
     finally:
         await site.restart("gateway")
     await front.done(order)

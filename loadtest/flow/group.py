@@ -7,7 +7,7 @@ headquarters. `one_process` is one hlrd with both roles; the relays stay, so the
 
 import asyncio
 import csv
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from io import StringIO
 from typing import Any, Final
 
@@ -266,9 +266,15 @@ async def users_at_hlrs(site: Site) -> list[tuple[str, str, str]]:
     ]
 
 
-async def commands_about(site: Site, *identities: str) -> list[str]:
-    """What HLRs were asked about these numbers or IMSIs."""
-    logs = await asyncio.gather(*(commands(site, name) for name in HLRS))
+async def last_at_hlrs(site: Site) -> dict[str, int]:
+    numbers = await asyncio.gather(*(last(site, name) for name in HLRS))
+    return dict(zip(HLRS, numbers, strict=True))
+
+
+async def commands_about(site: Site, after: Mapping[str, int], *identities: str) -> list[str]:
+    """What HLRs were asked about these numbers or IMSIs since `last_at_hlrs`: what an order gave
+    back, another may have been given before it."""
+    logs = await asyncio.gather(*(commands(site, name, after[name]) for name in HLRS))
     told = (each.command for log in logs for each in log)
     return [command for command in told if any(one and one in command for one in identities)]
 

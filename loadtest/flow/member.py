@@ -23,6 +23,7 @@ from loadtest.flow.group import (
     home_of_imsi,
     home_of_number,
     import_pool,
+    last_at_hlrs,
     numbers,
     one_process,
     provinces,
@@ -220,10 +221,10 @@ async def cards_taken(site: Site) -> set[str]:
 def report_is_refused(way: Way) -> Check:
     @check("report refused (EC unknown): number idle again, card in stock, no HLR command ever")
     async def prove(run: Run) -> Sequence[Figure]:
-        front = Front(run.site)
+        front, before = Front(run.site), await last_at_hlrs(run.site)
         code = await front.customer()
         line = await _failed(front, code)
-        asked = await commands_about(run.site, *identities(line))
+        asked = await commands_about(run.site, before, *identities(line))
         return [
             equal("the order failed with", line["code"], "EC_UNKNOWN"),
             none("HLR commands", asked),
