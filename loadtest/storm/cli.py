@@ -4,7 +4,7 @@ Exit code 1: something did not, or the storm did not end in time.
 """
 
 from collections.abc import Awaitable, Callable
-from typing import Annotated
+from typing import Annotated, Final
 
 import typer
 
@@ -21,7 +21,10 @@ from loadtest.view import View
 
 app = typer.Typer(add_completion=False, no_args_is_help=True, help=__doc__)
 
-Users = Annotated[int, typer.Option(min=100, help="Who the storm is about.")]
+USERS_MAX: Final = 1_000_000
+"""Stock for so many is made before anything runs, and cannot be stopped meanwhile."""
+
+Users = Annotated[int, typer.Option(min=100, max=USERS_MAX, help="Who the storm is about.")]
 Seed = Annotated[int, typer.Option(help="Of all chance; the moments of the machine are its own.")]
 Singles = Annotated[
     float, typer.Option(min=0.1, help="Urgent single orders a second that go on meanwhile.")
@@ -53,7 +56,7 @@ def month(
     slow_factor: SlowFactor = 5.0,
     busy: Busy = 0.02,
     unanswered: Unanswered = 0.005,
-    resumes_s: Annotated[float, typer.Option(help="Over which payments come.")] = 120.0,
+    resumes_s: Annotated[float, typer.Option(min=0.0, help="Over which payments come.")] = 120.0,
     minutes_max: MinutesMax = 30.0,
 ) -> None:
     """First of the month: stops of all who owe, payments at random, sick elements."""
@@ -105,7 +108,9 @@ def elements(
     *,
     users: Users = 20_000,
     seed: Seed = 1,
-    users_per_s: Annotated[float, typer.Option(help="Who begin; each posts 4.5 orders.")] = 100.0,
+    users_per_s: Annotated[
+        float, typer.Option(min=0.1, help="Who begin; each posts 4.5 orders.")
+    ] = 100.0,
     singles_per_s: Singles = 20.0,
     calm_s: CalmS = 20.0,
     down_s: DownS = 60.0,
