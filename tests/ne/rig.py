@@ -1,6 +1,5 @@
 """A driver over loopback with an engine's part recorded; builders with defaults."""
 
-import asyncio
 import time
 from collections.abc import Callable
 from datetime import UTC, datetime
@@ -23,6 +22,7 @@ from hlrd.ne.adapter import Adapter
 from hlrd.ne.driver import Driver
 from hlrd.ports import Command, Intent
 from tests.ne.lines import Lines, an_account
+from tests.owntime import OwnTime
 
 PATIENCE_S = 5.0
 
@@ -189,11 +189,9 @@ class Rig:
         return count
 
 
-async def until(is_so: Callable[[], bool], *, within_s: float = PATIENCE_S) -> float:
-    """Seconds until `is_so`; fails when it is not in time."""
-    started = time.monotonic()
+async def until(is_so: Callable[[], bool], *, within_s: float = PATIENCE_S) -> None:
+    """Fails when it is not so in time, as this process has it."""
+    own = OwnTime()
     while not is_so():
-        elapsed_s = time.monotonic() - started
-        assert elapsed_s < within_s, f"not so after {elapsed_s:.1f} s"
-        await asyncio.sleep(0.002)
-    return time.monotonic() - started
+        assert own.s < within_s, f"not so after {own.s:.1f} s"
+        await own.tick()

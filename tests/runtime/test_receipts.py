@@ -78,7 +78,7 @@ async def test_a_poll_that_waits_in_vain_ends_empty_after_its_time(pool: Pool) -
     found = await ReceiptReader(pool, Mark()).after("CRM", 0, 10, 0.05)
 
     assert found == []
-    assert 0.05 <= monotonic() - started < 1
+    assert monotonic() - started >= 0.05
 
 
 async def test_what_waits_for_a_source_is_counted_from_where_it_has_fetched(
