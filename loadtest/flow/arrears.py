@@ -6,30 +6,20 @@ from typing import Any, Final
 from hlrd.domain.orders import Source
 from loadtest.business.message import Party
 from loadtest.faults import Fault, Once, Profile
+from loadtest.flow.desk import asked, opened, rows_of, states_settled, user_of
 from loadtest.flow.flow import Acts, Check, Figure, Run, check, equal, none
-from loadtest.flow.site import Site
-from loadtest.flow.telecom import (
-    BY_BOSS,
-    BY_CRM,
-    DSMP,
+from loadtest.flow.network import (
     LOCK,
-    Line,
-    asked,
     barrings,
-    code_of,
     counted,
     counted_since,
-    fallouts,
     logged,
     not_at_level,
-    opened,
-    posted,
     relations,
-    rows_of,
-    states_settled,
-    telecom,
-    user_of,
 )
+from loadtest.flow.records import code_of, fallouts, posted
+from loadtest.flow.site import Site
+from loadtest.flow.telecom import BY_BOSS, BY_CRM, DSMP, Line, telecom
 
 BY_BOSS_LEGS: Final = (
     frozenset({"用户状态变更请求", "用户状态变更反馈", "CRM DB 修改用户状态信息"}),

@@ -5,6 +5,7 @@ from typing import Final
 
 from loadtest.flow import (
     arrears,
+    channel,
     customer,
     enterprise,
     member,
@@ -58,7 +59,7 @@ FLOWS: Final[Sequence[Flow]] = (
         page="S1 p15",
         kinds=("USER_OPEN",),
         systems=("CRM", "SSO", "M-HLR", "DSMP"),
-        acts=operators.F04,
+        acts=channel.F04,
     ),
     Flow(
         id="F05",

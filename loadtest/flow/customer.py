@@ -4,9 +4,12 @@ import asyncio
 from collections.abc import Sequence
 from typing import Any, Final
 
+from loadtest.flow.desk import asked
 from loadtest.flow.flow import Acts, Figure, Run, check, equal, none
+from loadtest.flow.network import counted
+from loadtest.flow.records import orders_taken
 from loadtest.flow.site import Site
-from loadtest.flow.telecom import ELEMENTS, OPERATOR, asked, counted, orders_taken, telecom
+from loadtest.flow.telecom import ELEMENTS, OPERATOR, telecom
 
 AT_ONCE: Final = 20
 FEW: Final = 5

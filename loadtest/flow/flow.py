@@ -120,6 +120,13 @@ class Flow:
         return f"python -m loadtest flow {self.id}"
 
 
+def seeded(run: Run, values: Sequence[Any]) -> list[Any]:
+    """In an order that the run's seed draws."""
+    shuffled = list(values)
+    run.random.shuffle(shuffled)
+    return shuffled
+
+
 # Figures, as checks make them.
 
 

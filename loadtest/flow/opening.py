@@ -9,6 +9,18 @@ from typing import Any, Final
 
 from hlrd.domain.orders import Source
 from loadtest.faults import Fault, Latency, Once, Profile
+from loadtest.flow.desk import (
+    SUCCEEDED,
+    all_closed,
+    asked,
+    closed,
+    heard,
+    new_account,
+    opened,
+    opening,
+    sub_order_of,
+    taken_s,
+)
 from loadtest.flow.flow import (
     Acts,
     Check,
@@ -20,31 +32,10 @@ from loadtest.flow.flow import (
     none,
     percentile,
 )
+from loadtest.flow.network import level_of, logged, relations, subscribers
+from loadtest.flow.records import are_taken, receipts_of
 from loadtest.flow.site import Site
-from loadtest.flow.telecom import (
-    BY_BOSS,
-    DSMP,
-    HLR,
-    SUCCEEDED,
-    Line,
-    all_closed,
-    are_taken,
-    asked,
-    closed,
-    heard,
-    level_of,
-    logged,
-    new_account,
-    new_line,
-    opened,
-    opening,
-    receipts_of,
-    relations,
-    sub_order_of,
-    subscribers,
-    taken_s,
-    telecom,
-)
+from loadtest.flow.telecom import BY_BOSS, DSMP, HLR, Line, new_line, telecom
 
 AT_ONCE: Final = 20
 ANSWER_MS_MAX: Final = 100.0

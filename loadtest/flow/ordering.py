@@ -6,6 +6,16 @@ from collections.abc import Sequence
 from typing import Any, Final
 
 from loadtest.faults import Fault, Once, Profile
+from loadtest.flow.desk import (
+    SUCCEEDED,
+    all_closed,
+    asked,
+    closed,
+    opened,
+    order_of,
+    sub_order_of,
+    user_of,
+)
 from loadtest.flow.flow import (
     Acts,
     Check,
@@ -17,6 +27,7 @@ from loadtest.flow.flow import (
     none,
     percentile,
 )
+from loadtest.flow.network import relations, subscribers
 from loadtest.flow.product import (
     GIVE,
     apns,
@@ -29,23 +40,7 @@ from loadtest.flow.product import (
 )
 from loadtest.flow.sheets import answered, sheet_closed, sheet_of
 from loadtest.flow.site import Site
-from loadtest.flow.telecom import (
-    HLR,
-    OPERATOR,
-    PLATFORM,
-    SUCCEEDED,
-    Line,
-    all_closed,
-    asked,
-    closed,
-    opened,
-    order_of,
-    relations,
-    sub_order_of,
-    subscribers,
-    telecom,
-    user_of,
-)
+from loadtest.flow.telecom import HLR, OPERATOR, PLATFORM, Line, telecom
 
 ANSWER_MS_MAX: Final = 100.0
 WAIT_MS: Final = 1_000

@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from typing import Any, Final
 
 from loadtest.flow.arrears import ASKED, BY_BOSS_LEGS, BY_CRM_LEGS, otherwise, stopped
+from loadtest.flow.desk import SUCCEEDED, asked, new_account, opened_as, states_settled
 from loadtest.flow.flow import (
     Acts,
     Check,
@@ -17,6 +18,16 @@ from loadtest.flow.flow import (
     none,
     percentile,
 )
+from loadtest.flow.network import (
+    LOCK,
+    barrings,
+    level_of,
+    logged,
+    not_at_level,
+    relations,
+    subscribers,
+)
+from loadtest.flow.records import orders_of, results_of
 from loadtest.flow.site import Site
 from loadtest.flow.telecom import (
     BY_BOSS,
@@ -24,23 +35,9 @@ from loadtest.flow.telecom import (
     BY_CRM,
     DSMP,
     HLR,
-    LOCK,
     OPERATOR,
-    SUCCEEDED,
     Line,
-    asked,
-    barrings,
-    level_of,
-    logged,
-    new_account,
     new_line,
-    not_at_level,
-    opened_as,
-    orders_of,
-    relations,
-    results_of,
-    states_settled,
-    subscribers,
     telecom,
 )
 

@@ -6,27 +6,12 @@ from typing import Any, Final
 from hlrd.domain.orders import Source
 from loadtest.business.message import Party
 from loadtest.faults import Fault, Latency, Once, Profile
+from loadtest.flow.desk import SUCCEEDED, asked, closed, opened, order_of, sub_order_of
 from loadtest.flow.flow import Acts, Figure, Run, check, equal, none
+from loadtest.flow.network import changes, logged, subscribers
+from loadtest.flow.records import code_of, posted
 from loadtest.flow.site import Site
-from loadtest.flow.telecom import (
-    DSMP,
-    HLR,
-    OPERATOR,
-    PLATFORM,
-    SUCCEEDED,
-    Line,
-    asked,
-    changes,
-    closed,
-    code_of,
-    logged,
-    opened,
-    order_of,
-    posted,
-    sub_order_of,
-    subscribers,
-    telecom,
-)
+from loadtest.flow.telecom import DSMP, HLR, OPERATOR, PLATFORM, Line, telecom
 
 SWITCH: Final = "MOD GPRS_CONTEXT"
 SCRIPT: Final = {

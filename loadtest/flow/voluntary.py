@@ -9,32 +9,12 @@ from hlrd.domain.orders import Source
 from loadtest.business.message import Party
 from loadtest.faults import Fault, Latency, Once, Profile
 from loadtest.flow.arrears import BY_CRM_LEGS, stopped
-from loadtest.flow.flow import Acts, Check, Figure, Run, check, equal, none
+from loadtest.flow.desk import SUCCEEDED, asked, closed, opened, states_settled, user_of
+from loadtest.flow.flow import Acts, Check, Figure, Run, check, equal, none, seeded
+from loadtest.flow.network import LOCK, barrings, logged, not_at_level, relations
+from loadtest.flow.records import fallouts, posted, results_of
 from loadtest.flow.site import Site
-from loadtest.flow.telecom import (
-    BY_BOSS,
-    BY_CRM,
-    DSMP,
-    HLR,
-    LOCK,
-    OPERATOR,
-    SUCCEEDED,
-    Line,
-    asked,
-    barrings,
-    closed,
-    fallouts,
-    logged,
-    not_at_level,
-    opened,
-    posted,
-    relations,
-    results_of,
-    seeded,
-    states_settled,
-    telecom,
-    user_of,
-)
+from loadtest.flow.telecom import BY_BOSS, BY_CRM, DSMP, HLR, OPERATOR, Line, telecom
 
 CAUSE: Final = "出国"
 STEPS: Final[Sequence[tuple[str, Mapping[str, Any]]]] = (

@@ -7,21 +7,18 @@ from typing import Any, Final
 import pytest
 import pytest_asyncio
 
-from loadtest.flow.site import Site, standing
-from loadtest.flow.telecom import (
-    MASTERS,
-    Line,
+from loadtest.flow.desk import (
     asked,
     closed,
     new_account,
-    new_line,
-    not_at_level,
     opened_as,
     opening,
     states_settled,
-    telecom,
     user_of,
 )
+from loadtest.flow.network import not_at_level
+from loadtest.flow.site import Site, standing
+from loadtest.flow.telecom import MASTERS, Line, new_line, telecom
 
 pytestmark = [
     pytest.mark.e2e,
