@@ -9,6 +9,10 @@ from collections import defaultdict, deque
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any, Final
 
+from loadtest.esop.book import HOPES, Book, Refused
+from loadtest.esop.fields import opening_of, ordering_of, selling_of, words_of
+from loadtest.esop.kinds import CANCELLING, DROPPING, OPENING, ORDERING, REMOVING, SELLING
+from loadtest.esop.precedence import What, needs
 from loadtest.esop.records import (
     ENDED,
     MEMBERS_MAX,
@@ -30,49 +34,24 @@ from loadtest.esop.records import (
     Timing,
 )
 
-OPENING: Final = "MEMBER_ACTIVATE"
-ORDERING: Final = "MEMBER_PRODUCT_SUBSCRIBE"
-DROPPING: Final = "MEMBER_PRODUCT_UNSUBSCRIBE"
-REMOVING: Final = "MEMBER_REMOVE"
-SELLING: Final = "EC_PRODUCT_SUBSCRIBE"
-CANCELLING: Final = "EC_PRODUCT_CANCEL"
-
+_GIVEN: Final = ("msisdn", "imsi", "iccid")
+_STANDINGS: Final = frozenset(Standing)
 _SUCCEEDED: Final = "succeeded"
 _FALLOUT: Final = "fallout"
 _OF_BUSINESS: Final = {SELLING: Standing.ACTIVE, CANCELLING: Standing.GONE}
-_HOPES: Final = frozenset({Standing.PENDING, Standing.ACTIVE})
-
-What = tuple[str, ...]
-"""A business (code, product), a member (user id,) or a file ("", order id) that lines wait for."""
 
 
-class Refused(Exception):
-    """An act that the rules do not allow; `status` is HTTP's."""
-
-    def __init__(self, status: int, code: str, text: str) -> None:
-        super().__init__(text)
-        self.status, self.code, self.text = status, code, text
-
-
-class Support:
+class Support(Book):
     """`ready` is what is to be posted now, in this order."""
 
     def __init__(
         self, province: str, *, run: str = "", first_user: int = 0, pool: str = "iot"
     ) -> None:
         """`run` keeps the order ids of two lives of the process apart."""
-        self.province = province
-        self.catalogue: dict[str, Offer] = {}
-        self.customers: dict[str, Customer] = {}
-        self.businesses: dict[tuple[str, str], Business] = {}
-        self.members: dict[str, Member] = {}
-        self.orders: dict[str, Order] = {}
-        self.lines: dict[str, Line] = {}
+        super().__init__(province, first_user=first_user)
         self.ready: deque[Line] = deque()
         self._behind: defaultdict[What, list[Line]] = defaultdict(list)
-        self._of: defaultdict[str, dict[str, None]] = defaultdict(dict)  #: users by enterprise
         self._run = f"E{province}{run}"
-        self._next_user = first_user or int(f"{province}0000001")
         self._pool = pool
         self._operator = f"esop{province}"
 
@@ -105,7 +84,7 @@ class Support:
         )  # fmt: skip
         self.businesses[code, new.product] = business
         order = self._order(Act.OPEN_BUSINESS, code)
-        self._add(order, SELLING, _sold(business, customer, offer), new.operator)
+        self._add(order, SELLING, selling_of(business, customer, offer), new.operator)
         return order
 
     def cancel_business(self, code: str, product: str, *, operator: str | None = None) -> Order:
@@ -121,7 +100,7 @@ class Support:
         held = self._business_for(code, new.product_class, new.timing)
         user = self._new_member(code, new.user_id)
         order = self._order(Act.ADD_MEMBER, code)
-        opened = self._opened(code, held, new, iccid=new.iccid)
+        opened = opening_of(code, held, new, pool=self._pool, iccid=new.iccid)
         self._add_all(order, [user], opened, new)
         return order
 
@@ -131,7 +110,7 @@ class Support:
             raise Refused(429, "FULL", f"there is no room for {new.count:,} members")
         users = [self._new_member(code, None) for _ in range(new.count)]
         order = self._order(Act.ADD_MEMBERS, code)
-        opened = self._opened(code, held, new)
+        opened = opening_of(code, held, new, pool=self._pool)
         if new.as_orders:
             self._add_all(order, users, opened, new)
         else:
@@ -140,7 +119,7 @@ class Support:
 
     def order_product(self, code: str, user_id: str, new: NewProduct) -> Order:
         member = self._member(code, user_id)
-        if member.products.get(new.product) in _HOPES:
+        if member.products.get(new.product) in HOPES:
             raise Refused(409, "PRODUCT_HELD", f"{user_id} has {new.product} already")
         order = self._order(Act.ORDER_PRODUCT, code)
         self._order_products(order, user_id, [new.product], new.attributes, new.operator)
@@ -167,9 +146,6 @@ class Support:
         fields = {"user_id": user_id, "ec_code": code, "terminate": terminate}
         self._add(order, REMOVING, fields, operator)
         return order
-
-    def members_of(self, code: str) -> list[Member]:
-        return [self.members[user] for user in self._of.get(code, ())]
 
     # --- what hlrd says ----------------------------------------------------------------------
 
@@ -198,10 +174,10 @@ class Support:
         if receipt["result"] == _FALLOUT:
             if line is not None:
                 line.state = LineState.FALLOUT
-                line.code, line.text = _said(receipt)
+                line.code, line.text = words_of(receipt)
             return
         is_done = receipt["result"] == _SUCCEEDED
-        code, text = ("", "") if is_done else _said(receipt)
+        code, text = ("", "") if is_done else words_of(receipt)
         if line is None:
             self._member_of(receipt["type"], receipt.get("user_id") or "", receipt, code)
             return
@@ -233,71 +209,6 @@ class Support:
                     Standing(held["state"]) if held["state"] in _STANDINGS else Standing.LEAVING,
                 )  # fmt: skip
                 self._release((code, held["product"]))
-
-    # --- rules -------------------------------------------------------------------------------
-
-    def _customer(self, code: str) -> Customer:
-        try:
-            return self.customers[code]
-        except KeyError:
-            raise Refused(404, "CUSTOMER_UNKNOWN", f"no enterprise {code}") from None
-
-    def _business(self, code: str, product: str) -> Business:
-        self._customer(code)
-        found = self.businesses.get((code, product))
-        if found is None or found.standing is not Standing.ACTIVE:
-            raise Refused(409, "BUSINESS_NOT_ACTIVE", f"{code} does not have {product}")
-        return found
-
-    def _business_for(
-        self, code: str, product_class: int | None, timing: Timing
-    ) -> Business | None:
-        """That the base capability of new members belongs to."""
-        self._customer(code)
-        fit = [
-            one
-            for (ec, _), one in self.businesses.items()
-            if ec == code and one.standing in _HOPES and product_class in (None, one.product_class)
-        ]
-        if not fit and timing is Timing.IN_SEQUENCE:
-            raise Refused(409, "BUSINESS_NOT_ACTIVE", f"{code} has nothing to be a member of")
-        return fit[0] if fit else None
-
-    def _member(self, code: str, user_id: str) -> Member:
-        self._customer(code)
-        found = self.members.get(user_id)
-        if found is None or found.ec_code != code or found.standing not in _HOPES:
-            raise Refused(404, "MEMBER_UNKNOWN", f"{user_id} is no member of {code}")
-        return found
-
-    def _new_member(self, code: str, user_id: str | None) -> str:
-        known = self.members.get(user_id or "")
-        if known is not None and known.standing is not Standing.FAILED:
-            raise Refused(409, "MEMBER_EXISTS", f"{user_id} is a member of {known.ec_code}")
-        if user_id is None:
-            user_id = str(self._next_user)
-            self._next_user += 1
-        self.members[user_id] = Member(user_id, code)
-        self._of[code][user_id] = None
-        return user_id
-
-    def _opened(
-        self,
-        code: str,
-        held: Business | None,
-        new: NewMember | NewMembers,
-        *,
-        iccid: str | None = None,
-    ) -> dict[str, Any]:
-        told: dict[str, Any] = {
-            "ec_code": code,
-            "product_class": held.product_class if held else new.product_class or 1,
-            "route": held.route if held else "BOSS1",
-            "pool": new.pool or self._pool,
-            "services": new.services,
-        }
-        named = {"iccid": iccid, "lot": new.lot}
-        return told | {name: value for name, value in named.items() if value is not None}
 
     # --- orders ------------------------------------------------------------------------------
 
@@ -344,7 +255,7 @@ class Support:
     ) -> None:
         for product in products:
             self.members[user_id].products[product] = Standing.PENDING
-            fields = {"user_id": user_id, **_ordered(order.ec_code, product, attributes)}
+            fields = {"user_id": user_id, **ordering_of(order.ec_code, product, attributes)}
             self._add(order, ORDERING, fields, operator, is_held=is_held)
 
     def _add_files(
@@ -361,7 +272,7 @@ class Support:
         for product in new.products:
             for user in users:
                 self.members[user].products[product] = Standing.PENDING
-            ordered = _ordered(order.ec_code, product, new.attributes)
+            ordered = ordering_of(order.ec_code, product, new.attributes)
             place = 0 if new.timing is Timing.PRODUCT_FIRST else len(files)
             files.insert(place, (ORDERING, ordered, {}))
         for kind, fields, words in files:
@@ -400,7 +311,7 @@ class Support:
         self.ready.append(line)
 
     def _post_or_hold(self, line: Line) -> None:
-        for what, standing in self._needs(line):
+        for what, standing in needs(self, line):
             if standing in (Standing.FAILED, Standing.GONE):
                 self.refused(line.order_id, "DEPENDENCY_FAILED", "what it needs failed")
                 return
@@ -411,35 +322,6 @@ class Support:
             self._leave_out_the_failed(line)
         if line.state not in ENDED:
             self._post(line)
-
-    def _needs(self, line: Line) -> Iterable[tuple[What, Standing]]:
-        """What comes before it, the first of it first."""
-        code = line.fields["ec_code"]
-        if line.kind == OPENING:
-            fit = [
-                one
-                for (ec, _), one in self.businesses.items()
-                if ec == code and one.product_class == line.fields["product_class"]
-            ]
-            best = sorted(fit, key=lambda one: _RANKS.index(one.standing))[:1]
-            yield from (((code, one.product), one.standing) for one in best)
-            return
-        if line.users:
-            opening = self._opening_file(line)
-            standing = _AFTER[opening.state] if opening is not None else Standing.ACTIVE
-            yield ("", opening.order_id if opening else ""), standing
-        else:
-            user = line.fields["user_id"]
-            yield (user,), self.members[user].standing
-        product = line.fields["product"]
-        business = self.businesses.get((code, product))
-        yield (code, product), business.standing if business else Standing.ACTIVE
-
-    def _opening_file(self, line: Line) -> Line | None:
-        for order_id in self.orders[line.root].lines:
-            if self.lines[order_id].kind == OPENING:
-                return self.lines[order_id]
-        return None
 
     def _leave_out_the_failed(self, line: Line) -> None:
         """Products are ordered for those alone who were opened."""
@@ -517,47 +399,3 @@ class Support:
         self.orders[line.root].open -= 1
         if line.users:
             self._release(("", line.order_id))
-
-
-_GIVEN: Final = ("msisdn", "imsi", "iccid")
-_STANDINGS: Final = frozenset(Standing)
-_RANKS: Final = (
-    Standing.ACTIVE, Standing.PENDING, Standing.LEAVING, Standing.FAILED, Standing.GONE
-)  # fmt: skip
-_AFTER: Final = {
-    LineState.HELD: Standing.PENDING,
-    LineState.POSTED: Standing.PENDING,
-    LineState.FALLOUT: Standing.PENDING,
-    LineState.SUCCEEDED: Standing.ACTIVE,
-    LineState.FAILED: Standing.ACTIVE,  # some of its rows may be open all the same
-}
-"""Of a file of openings, to the products of its members."""
-
-
-def _sold(business: Business, customer: Customer, offer: Offer) -> dict[str, Any]:
-    told: dict[str, Any] = {
-        "ec_code": business.ec_code,
-        "ec_name": customer.name,
-        "product": business.product,
-        "product_class": business.product_class,
-        "scope": "crossProvince" if business.partner_provinces else "inProvince",
-        "route": business.route,
-        "lead_province": business.lead_province,
-        "partner_provinces": list(business.partner_provinces),
-    }
-    if business.straight:
-        told["straight"] = True
-    if offer.version is not None:
-        told["product_version"] = offer.version
-    return told
-
-
-def _ordered(code: str, product: str, attributes: Attributes) -> dict[str, Any]:
-    fields: dict[str, Any] = {"ec_code": code, "product": product}
-    return fields | ({"attributes": dict(attributes)} if attributes else {})
-
-
-def _said(receipt: Mapping[str, Any]) -> tuple[str, str]:
-    """The element's own code where one refused, with its words."""
-    code = receipt.get("ne_code") or receipt.get("code") or "FAILED"
-    return code, receipt.get("ne_text") or receipt.get("text") or ""

@@ -15,7 +15,7 @@ from aiohttp import hdrs
 from loadtest.business.message import Messages, Party
 from loadtest.business.northbound import Account, Channel
 from loadtest.business.system import Declined
-from loadtest.esop import core as kinds
+from loadtest.esop import kinds
 from loadtest.esop.core import Support
 from loadtest.esop.records import MEMBERS_MAX, Line, Order, file_of, header_of
 

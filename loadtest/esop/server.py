@@ -21,7 +21,8 @@ from aiohttp import web
 from loadtest.business.message import Party
 from loadtest.business.system import Declined, System, answer, body_of
 from loadtest.esop import view
-from loadtest.esop.core import Refused, Support
+from loadtest.esop.book import Refused
+from loadtest.esop.core import Support
 from loadtest.esop.desk import Desk, Settings
 from loadtest.esop.records import (
     Line,

@@ -7,7 +7,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from loadtest.esop.core import OPENING, ORDERING, SELLING, Refused, Support
+from loadtest.esop.book import Refused
+from loadtest.esop.core import Support
+from loadtest.esop.kinds import OPENING, ORDERING, SELLING
 from loadtest.esop.records import (
     Line,
     LineState,
