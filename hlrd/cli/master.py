@@ -12,6 +12,7 @@ import typer
 from rich.console import Console
 from rich.table import Column, Table
 
+from hlrd.cli import columns
 from hlrd.cli.client import OWNER, URL, CallFailed, Client, Url, path_of
 from hlrd.cli.follow import Shown, follow_in_a_line
 from hlrd.cli.person import Operator
@@ -81,7 +82,7 @@ def reconcile(
             told = (_reasons(one["hlrd"]), _reasons(one["master"]))
             table.add_row(one["user_id"], *told, one["order_id"] or one["refused"] or "")
     if table.rows:
-        Console().print(table)
+        columns.show(table)
     print(", ".join(f"{sums[name]:,} {name}" for name in _COUNTS))
     unlisted = sorted(_stopped(client, province) - listed)
     if unlisted:
@@ -149,7 +150,7 @@ def _print(found: Iterable[Mapping[str, Any]]) -> None:
     for one in found:
         told = (*names, "open", "fallout", "operator_id", "since")
         table.add_row(*("" if one[name] is None else str(one[name]) for name in told))
-    Console().print(table)
+    columns.show(table)
 
 
 def _reasons(named: Iterable[Mapping[str, Any]]) -> str:

@@ -10,6 +10,7 @@ import typer
 from rich.console import Console
 from rich.table import Table
 
+from hlrd.cli import columns
 from hlrd.cli.client import URL, CallFailed, Client, Url, path_of
 from hlrd.cli.follow import Shown, follow_in_a_line
 from hlrd.cli.ne import ne
@@ -74,7 +75,7 @@ def list_moves(url: Url = URL) -> None:
         segment = f"{one['kind']} {one['prefix']}*"
         told = (one["from"], one["to"], one["state"], one["changed_at"], one["operator_id"])
         table.add_row(one["id"], segment, *told)
-    Console().print(table)
+    columns.show(table)
 
 
 @move.command()

@@ -8,6 +8,7 @@ from rich.console import Console
 from rich.pretty import Pretty
 from rich.table import Column, Table
 
+from hlrd.cli import columns
 from hlrd.cli.client import OWNER, URL, Client, Url, path_of
 from hlrd.cli.moment import moment
 
@@ -67,7 +68,7 @@ def _print(found: Iterable[Mapping[str, Any]]) -> None:
     table = Table(*names, *(Column(name, justify="right") for name in counts), "why")
     for one in found:
         table.add_row(*(_text(one[name]) for name in names), *_counts(one), _why(one["halt"]))
-    Console().print(table)
+    columns.show(table)
 
 
 def _counts(one: Mapping[str, Any]) -> list[str]:

@@ -10,7 +10,7 @@ import typer
 from rich.console import Console
 from rich.table import Column, Table
 
-from hlrd.cli import files
+from hlrd.cli import columns, files
 from hlrd.cli.client import OWNER, URL, CallFailed, Client, Url, path_of
 from hlrd.cli.person import named_by_token
 
@@ -97,7 +97,7 @@ def _print(versions: Sequence[Mapping[str, Any]]) -> None:
             ", ".join(one["platforms"]),
             "" if one["users"] is None else f"{one['users']:,}",
         )
-    Console().print(table)
+    columns.show(table)
 
 
 def _print_services(version: Mapping[str, Any]) -> None:

@@ -4,10 +4,10 @@ from collections.abc import Iterable, Mapping
 from typing import Annotated, Any, Final
 
 import typer
-from rich.console import Console
 from rich.table import Column, Table
 
 from hlrd.cli.client import OWNER, URL, Client, Url, path_of
+from hlrd.cli.columns import show
 
 session: Final = typer.Typer(
     no_args_is_help=True, help=f"Who is logged in of the source systems. {OWNER}"
@@ -24,7 +24,7 @@ def list_sessions(url: Url = URL) -> None:
     table = Table(*names)
     for one in found["sessions"]:
         table.add_row(*(one[name] for name in names))
-    Console().print(table)
+    show(table)
     _print_accounts(found["accounts"])
 
 
@@ -46,4 +46,4 @@ def _print_accounts(accounts: Iterable[Mapping[str, Any]]) -> None:
     for one in accounts:
         until = one["locked_until"] or ""
         table.add_row(one["user"], one["source"], str(one["sessions"]), until)
-    Console().print(table)
+    show(table)
