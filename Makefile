@@ -27,8 +27,8 @@ demo: $(READY) ## activate 10,000 members on four emulated HLRs and prove it; CH
 	@$(if $(filter osmo,$(HLR)),$(OSMO_HLR))
 	@$(BIN)/python -m loadtest.demo --hlr $(HLR) --orders $(ORDERS) $(if $(filter-out 0,$(CHAOS)),--chaos)
 
-run: $(READY) ## daemon and emulators stay up until Ctrl-C, with curl examples; PORT=n, ADMIN_PORT=n
-	@$(BIN)/python -m loadtest.run --port $(PORT) --admin-port $(ADMIN_PORT)
+run: $(READY) ## daemon and emulators stay up until Ctrl-C, with curl examples; PORT=n, ADMIN_PORT=n; PLATFORMS=1 with those of class 1
+	@$(BIN)/python -m loadtest.run --port $(PORT) --admin-port $(ADMIN_PORT) $(if $(filter-out 0,$(PLATFORMS)),--platforms)
 
 SIDE_BY_SIDE := --numprocesses $(WORKERS) --maxprocesses 4 --dist loadfile --no-loadscope-reorder
 

@@ -16,7 +16,7 @@ from loadtest.owner import run_until_signal
 from loadtest.process import StackError
 from loadtest.settings import POOL, PROVINCE, Credentials, Shape
 from loadtest.simlot import stock
-from loadtest.stack import Stack, running
+from loadtest.stack import PLATFORMS, Stack, running
 from loadtest.stocking import Staff
 from loadtest.view import View
 
@@ -27,12 +27,11 @@ ACCOUNTS: Final = {"crm": Source.CRM, "boss": Source.BOSS, "esop200": Source.ESO
 """Of the systems that docs/systems.md starts by hand."""
 
 
-async def stay_up(*, port: int, admin_port: int, view: View) -> None:
-    for wanted in (port, admin_port):
+async def stay_up(shape: Shape, view: View) -> None:
+    for wanted in (shape.http_port, shape.admin_port):
         refuse_taken(wanted)
     FOLDER.mkdir(parents=True, exist_ok=True)
     credentials = Credentials.kept_in(FOLDER / "credentials.json")
-    shape = Shape(http_port=port, admin_port=admin_port, remembers=True, accounts=ACCOUNTS)
     view.say("starting")
     async with running(shape, folder=FOLDER.resolve(), credentials=credentials) as stack:
         staff = Staff(stack.http, stack.url, stack.token(Source.OPS))
@@ -57,8 +56,10 @@ def refuse_taken(port: int) -> None:
 
 def welcome(stack: Stack) -> str:
     """URLs, and commands that work when pasted."""
+    wide = max(8, *(len(name) for name in stack.control_ports))
     controls = "\n".join(
-        f"  {name:8} http://127.0.0.1:{port}/faults" for name, port in stack.control_ports.items()
+        f"  {name:{wide}} http://127.0.0.1:{port}/faults"
+        for name, port in stack.control_ports.items()
     )
     tag = time.strftime("%H%M%S")
     order = (
@@ -72,10 +73,10 @@ def welcome(stack: Stack) -> str:
     )
     tokens = f"HLRD_TOKEN={ops} OPS={ops} TOKEN={esop}"
     return f"""
-  API      {stack.url}/v1/work-orders
-  admin    {stack.admin_url}/metrics  /healthz  /readyz
+  {"API":{wide}} {stack.url}/v1/work-orders
+  {"admin":{wide}} {stack.admin_url}/metrics  /healthz  /readyz
 {controls}
-  logs     {stack.folder}
+  {"logs":{wide}} {stack.folder}
 
 Activate a member and wait for its receipt:
 curl -sw '\\n' {stack.url}/v1/work-orders -H 'Authorization: Bearer {esop}' \\
@@ -100,11 +101,17 @@ def main() -> int:
     parser = argparse.ArgumentParser(prog="loadtest.run", description=__doc__)
     parser.add_argument("--port", type=int, default=8080)
     parser.add_argument("--admin-port", type=int, default=8081)
+    parser.add_argument("--platforms", action="store_true", help="those of class 1 as well")
     options = parser.parse_args()
-    view = View()
-    code = run_until_signal(
-        stay_up(port=options.port, admin_port=options.admin_port, view=view), on_failure=view.fail
+    shape = Shape(
+        http_port=options.port,
+        admin_port=options.admin_port,
+        platforms=[platform.dialect for platform in PLATFORMS] if options.platforms else [],
+        accounts=ACCOUNTS,
+        remembers=True,
     )
+    view = View()
+    code = run_until_signal(stay_up(shape, view), on_failure=view.fail)
     return 0 if code == 130 else code  # Ctrl-C is how it is meant to end
 
 
