@@ -164,7 +164,7 @@ class Facts(Struct, frozen=True, gc=False):
 
 
 class Lookup(Protocol):
-    """Reads for intake, in batches; answers in the order of asking."""
+    """Reads for intake, in batches; answers of each kind in the order of asking."""
 
     def resolve(self, wanted: Wanted) -> None:
         """Answered by `engine.on_resolved(facts)`, many at a time."""

@@ -255,5 +255,30 @@ async def test_answers_keep_the_order_of_asking_over_a_lost_connection(dsn: str)
         proxy.is_down = False
         await told.answers(4)
 
-    assert told.order == ["facts", "facts", "stored", "facts"]
     assert [facts.token for facts in told.facts] == [1, 2, 3]
+
+
+async def test_an_order_that_comes_now_does_not_wait_for_those_that_come_back(
+    dsn: str, database: Connection
+) -> None:
+    async with a_lookup(dsn) as (lookup, told):
+        async with database.transaction():
+            await database.execute("LOCK TABLE fallout")  # only what comes back is looked for there
+            lookup.unpark([], [])
+            await until_blocked(database)
+            lookup.resolve(wanted(1))
+            await told.answers(1)
+            assert told.order == ["facts"]
+        await told.answers(2)
+
+    assert told.order == ["facts", "stored"]
+
+
+async def until_blocked(database: Connection) -> None:
+    blocked = (
+        "SELECT count(*) FROM pg_sleep(0.01), pg_locks JOIN pg_database d ON d.oid = database"
+        " WHERE NOT granted AND datname = current_database()"
+    )
+    async with asyncio.timeout(5):
+        while not await database.fetchval(blocked):
+            pass
