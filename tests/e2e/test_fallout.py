@@ -10,12 +10,17 @@ from itertools import count
 from typing import Any
 
 import pytest
+import pytest_asyncio
 
 from hlrd.domain.orders import Source
 from loadtest.faults import Fault, Once, Profile
 from tests.e2e.flow import DEADLINE_S, SMALL, System, system
 
-pytestmark = [pytest.mark.e2e, pytest.mark.timeout(240)]
+pytestmark = [
+    pytest.mark.e2e,
+    pytest.mark.timeout(240),
+    pytest.mark.asyncio(loop_scope="module"),
+]
 
 WHY = {"operator_id": "op7", "reason": "mended"}
 BARRING, REMOVAL = "MOD LCK", "RMV SUB"
@@ -27,6 +32,7 @@ class Office:
     def __init__(self, made: System) -> None:
         self.stack = made.stack
         self._ids = count(1)
+        self._users = count(901)
 
     async def ask(
         self, method: str, path: str, body: object = None, source: Source = Source.OPS
@@ -77,7 +83,8 @@ class Office:
         once = [Once(Fault.REFUSE, command) for command in commands]
         await self.stack.control(ne, "PUT", "/faults", Profile(once=once))
 
-    async def user(self, user_id: str) -> dict[str, str]:
+    async def user(self) -> dict[str, str]:
+        user_id = str(next(self._users))
         answer = await self.post("MEMBER_ACTIVATE", user_id=user_id, ec_code="EC1", province="200")
         await self.closes(answer["id"])
         return {"user_id": user_id, "msisdn": answer["msisdn"]}
@@ -112,107 +119,113 @@ async def an_office(config: str = "", *, eoms: bool = False) -> AsyncIterator[Of
         yield office
 
 
-async def test_a_refused_suspension_is_mended_and_resent_over_a_kill() -> None:
-    async with an_office() as office:
-        user = await office.user("901")
-        await office.refuses("hlr1", BARRING)
-        stop = await office.post("ARREARS_SUSPEND", level=2, **user)
-        fallen = await office.falls_out(stop["id"])
-        resume = await office.post("PAYMENT_RESUME", **user)
-        behind = await office._until(
-            lambda: office.falls_out(stop["id"]), lambda one: one["waiting"] == 1
-        )
-        await office.restart()
-
-        done = await office.act(stop["id"], "resend")
-        first, second = await office.closes(stop["id"]), await office.closes(resume["id"])
-        left = await office.ask("GET", f"/v1/fallout/{stop['id']}")
-
-        assert (fallen["ne"], fallen["operation"]) == ("hlr1", "setBarring")
-        assert behind["acts"] == ["resend", "change", "skip", "finish"]
-        assert (done["act"], done["waiting"]) == ("resend", 1)
-        assert (first["result"], second["result"]) == ("succeeded", "succeeded")
-        assert left["code"] == "NOT_IN_FALLOUT"
-        assert await office.barrings() == 3  # refused, barred, unbarred
+@pytest_asyncio.fixture(loop_scope="module", scope="module")
+async def office() -> AsyncIterator[Office]:
+    """Each who uses it leaves nothing in fallout."""
+    async with an_office("\n[fallout]\nbulk_rate = 4.0\n") as made:
+        yield made
 
 
-async def test_each_act_leaves_what_it_says_in_receipt_and_trail() -> None:
-    async with an_office() as office:
-        users = [await office.user(str(901 + n)) for n in range(3)]
-        await office.refuses("hlr1", *[BARRING] * 3)
-        ids = [(await office.post("ARREARS_SUSPEND", level=2, **user))["id"] for user in users]
-        for id in ids:
-            await office.falls_out(id)
+async def test_a_refused_suspension_is_mended_and_resent_over_a_kill(office: Office) -> None:
+    user, before = await office.user(), await office.barrings()
+    await office.refuses("hlr1", BARRING)
+    stop = await office.post("ARREARS_SUSPEND", level=2, **user)
+    fallen = await office.falls_out(stop["id"])
+    resume = await office.post("PAYMENT_RESUME", **user)
+    behind = await office._until(
+        lambda: office.falls_out(stop["id"]), lambda one: one["waiting"] == 1
+    )
+    await office.restart()
 
-        refused = await office.act(ids[0], "cancel")
-        await office.act(ids[0], "skip")
-        await office.act(ids[1], "finish")
-        await office.act(ids[2], "change", set={"level": 1})
-        skipped, forced, changed = [await office.closes(id) for id in ids]
-        trail = await office.ask("GET", f"/v1/audit?order={ids[2]}")
-        shown = await office.order(ids[2])
+    done = await office.act(stop["id"], "resend")
+    first, second = await office.closes(stop["id"]), await office.closes(resume["id"])
+    left = await office.ask("GET", f"/v1/fallout/{stop['id']}")
 
-        assert refused["code"] == "CANNOT_ROLL_BACK"
-        assert (skipped["result"], skipped["marks"]) == ("succeeded", ["STEP_SKIPPED"])
-        assert (forced["result"], forced["marks"]) == ("succeeded", ["FORCED"])
-        assert [one["operation"] for one in forced["not_done"]] == ["setBarring", "pauseRelation"]
-        assert (changed["result"], changed["effective_level"]) == ("succeeded", 1)
-        assert shown["order"]["level"] == 2
-        assert [row["action"] for row in trail["rows"]] == ["fallout.change"]
+    assert (fallen["ne"], fallen["operation"]) == ("hlr1", "setBarring")
+    assert behind["acts"] == ["resend", "change", "skip", "finish"]
+    assert (done["act"], done["waiting"]) == ("resend", 1)
+    assert (first["result"], second["result"]) == ("succeeded", "succeeded")
+    assert left["code"] == "NOT_IN_FALLOUT"
+    assert await office.barrings() == before + 3  # refused, barred, unbarred
 
 
-async def test_an_opening_that_cannot_be_undone_is_cancelled_when_the_hlr_is_mended() -> None:
-    async with an_office() as office:
-        await office.refuses("dsmp1", "OPEN")
-        await office.refuses("hlr1", REMOVAL)
-        opened = await office.post("MEMBER_ACTIVATE", user_id="901", ec_code="E", province="200")
-        fallen = await office.falls_out(opened["id"])
+async def test_each_act_leaves_what_it_says_in_receipt_and_trail(office: Office) -> None:
+    users = [await office.user() for _ in range(3)]
+    await office.refuses("hlr1", *[BARRING] * 3)
+    ids = [(await office.post("ARREARS_SUSPEND", level=2, **user))["id"] for user in users]
+    for id in ids:
+        await office.falls_out(id)
 
-        await office.act(opened["id"], "cancel")
-        receipt = await office.closes(opened["id"])
-        number = await office.ask("GET", f"/v1/numbers/{opened['msisdn']}")
+    refused = await office.act(ids[0], "cancel")
+    await office.act(ids[0], "skip")
+    await office.act(ids[1], "finish")
+    await office.act(ids[2], "change", set={"level": 1})
+    skipped, forced, changed = [await office.closes(id) for id in ids]
+    trail = await office.ask("GET", f"/v1/audit?order={ids[2]}")
+    shown = await office.order(ids[2])
 
-        assert (fallen["is_undo"], "cancel" in fallen["acts"]) == (True, True)
-        assert (receipt["result"], receipt["code"]) == ("failed", "CANCELLED_BY_STAFF")
-        assert number["state"] in ("idle", "leased")  # idle, perhaps in memory again by now
-        assert await office.stack.control("hlr1", "GET", "/dump") == []
+    assert refused["code"] == "CANNOT_ROLL_BACK"
+    assert (skipped["result"], skipped["marks"]) == ("succeeded", ["STEP_SKIPPED"])
+    assert (forced["result"], forced["marks"]) == ("succeeded", ["FORCED"])
+    assert [one["operation"] for one in forced["not_done"]] == ["setBarring", "pauseRelation"]
+    assert (changed["result"], changed["effective_level"]) == ("succeeded", 1)
+    assert shown["order"]["level"] == 2
+    assert [row["action"] for row in trail["rows"]] == ["fallout.change"]
 
 
-async def test_two_persons_resend_all_with_a_code_and_a_kill_in_between_loses_none() -> None:
-    config = "\n[fallout]\nbulk_rate = 4.0\n"
-    async with an_office(config) as office:
-        users = [await office.user(str(901 + n)) for n in range(6)]
-        await office.refuses("hlr1", *[BARRING] * 6)
-        ids = [(await office.post("ARREARS_SUSPEND", level=2, **user))["id"] for user in users]
-        falls = [await office.falls_out(id) for id in ids]
-        meant = {"ne": "hlr1", "code": falls[0]["ne_code"]}
-        proposed = await office.ask(
-            "POST", "/v1/fallout/acts", {**WHY, "act": "resend", "filter": meant}
-        )
-        path = f"/v1/fallout/acts/{proposed['id']}"
+async def test_an_opening_that_cannot_be_undone_is_cancelled_when_the_hlr_is_mended(
+    office: Office,
+) -> None:
+    before = await office.stack.control("hlr1", "GET", "/dump")
+    await office.refuses("dsmp1", "OPEN")
+    await office.refuses("hlr1", REMOVAL)
+    opened = await office.post("MEMBER_ACTIVATE", user_id="1001", ec_code="E", province="200")
+    fallen = await office.falls_out(opened["id"])
 
-        same = await office.ask("POST", f"{path}/confirm", {"operator_id": "op7"})
-        await office.ask("POST", f"{path}/confirm", {"operator_id": "op8"})
-        await office._until(lambda: office.ask("GET", path), lambda one: one["released"] >= 1)
-        await office.restart()
-        done = await office._until(
-            lambda: office.ask("GET", path), lambda one: one["state"] == "done"
-        )
-        results = [(await office.closes(id))["result"] for id in ids]
+    await office.act(opened["id"], "cancel")
+    receipt = await office.closes(opened["id"])
+    number = await office.ask("GET", f"/v1/numbers/{opened['msisdn']}")
 
-        assert proposed["count"] == 6
-        assert same["code"] == "SECOND_PERSON_NEEDED"
-        assert (done["released"], done["again"]) == (6, 0)
-        assert results == ["succeeded"] * 6
-        assert await office.barrings() == 12
-        verified = await office.ask("GET", "/v1/audit/verify")
-        assert verified["fault"] is None
+    assert (fallen["is_undo"], "cancel" in fallen["acts"]) == (True, True)
+    assert (receipt["result"], receipt["code"]) == ("failed", "CANCELLED_BY_STAFF")
+    assert number["state"] in ("idle", "leased")  # idle, perhaps in memory again by now
+    assert await office.stack.control("hlr1", "GET", "/dump") == before
+
+
+async def test_two_persons_resend_all_with_a_code_and_a_kill_in_between_loses_none(
+    office: Office,
+) -> None:
+    users = [await office.user() for _ in range(6)]
+    before = await office.barrings()
+    await office.refuses("hlr1", *[BARRING] * 6)
+    ids = [(await office.post("ARREARS_SUSPEND", level=2, **user))["id"] for user in users]
+    falls = [await office.falls_out(id) for id in ids]
+    meant = {"ne": "hlr1", "code": falls[0]["ne_code"]}
+    proposed = await office.ask(
+        "POST", "/v1/fallout/acts", {**WHY, "act": "resend", "filter": meant}
+    )
+    path = f"/v1/fallout/acts/{proposed['id']}"
+
+    same = await office.ask("POST", f"{path}/confirm", {"operator_id": "op7"})
+    await office.ask("POST", f"{path}/confirm", {"operator_id": "op8"})
+    await office._until(lambda: office.ask("GET", path), lambda one: one["released"] >= 1)
+    await office.restart()
+    done = await office._until(lambda: office.ask("GET", path), lambda one: one["state"] == "done")
+    results = [(await office.closes(id))["result"] for id in ids]
+
+    assert proposed["count"] == 6
+    assert same["code"] == "SECOND_PERSON_NEEDED"
+    assert (done["released"], done["again"]) == (6, 0)
+    assert results == ["succeeded"] * 6
+    assert await office.barrings() == before + 12
+    verified = await office.ask("GET", "/v1/audit/verify")
+    assert verified["fault"] is None
 
 
 @pytest.mark.parametrize(("word", "mark"), [("resend", []), ("done", ["FORCED"])])
 async def test_what_the_eoms_answers_becomes_of_the_order(word: str, mark: list[str]) -> None:
     async with an_office('\n[fallout]\nto_eoms = ["hlr*:*"]\n', eoms=True) as office:
-        user = await office.user("901")
+        user = await office.user()
         await office.refuses("hlr1", BARRING)
         stop = await office.post("ARREARS_SUSPEND", level=2, **user)
         fallen = await office._until(
