@@ -7,21 +7,17 @@ from loadtest.business.message import Party
 from loadtest.faults import Fault, Once, Profile
 from loadtest.flow.flow import Acts, Figure, Run, check, equal, none
 from loadtest.flow.front import Front, Order
-from loadtest.flow.group import (
-    LEAD,
-    METER,
-    PARTNER,
-    TRACK,
+from loadtest.flow.group import METER, TRACK, one_process, two_roles
+from loadtest.flow.holdings import (
     commands,
     commands_about,
     last,
     last_at_hlrs,
-    one_process,
     publications,
     resources,
     standing_of,
-    two_roles,
 )
+from loadtest.flow.provinces import LEAD, PARTNER
 from loadtest.flow.site import Site
 
 CHAIN: Final = ("nation", "class1", "gateway")

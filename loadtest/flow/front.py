@@ -4,7 +4,7 @@ from typing import Any
 
 from loadtest.business.message import Party
 from loadtest.flow.daemon import Daemon
-from loadtest.flow.group import LEAD, provinces
+from loadtest.flow.provinces import LEAD, provinces
 from loadtest.flow.site import DEADLINE_S, Site
 from loadtest.process import StackError
 

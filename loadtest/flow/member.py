@@ -12,28 +12,19 @@ from loadtest.flow.daemon import Daemon
 from loadtest.flow.enterprise import ACROSS, sold
 from loadtest.flow.flow import Acts, Check, Figure, Run, at_least, check, equal, none
 from loadtest.flow.front import Front
-from loadtest.flow.group import (
-    HLRS,
-    LEAD,
-    METER,
-    TRACK,
+from loadtest.flow.group import METER, TRACK, one_process, restarted, two_roles
+from loadtest.flow.groupstock import home_of_imsi, home_of_number, import_pool
+from loadtest.flow.holdings import (
     commands_about,
     count_effects,
-    headquarters,
-    home_of_imsi,
-    home_of_number,
-    import_pool,
     last_at_hlrs,
     numbers,
-    one_process,
-    provinces,
     repeated_effects,
     resources,
-    restarted,
     rows_of,
-    two_roles,
     users_at_hlrs,
 )
+from loadtest.flow.provinces import HLRS, LEAD, headquarters, provinces
 from loadtest.flow.site import Site
 
 LOSSY: Final = Profile(chance=Chance(withhold=0.03, cut_after=0.02))

@@ -9,18 +9,10 @@ from hlrd.domain.orders import Source
 from loadtest.faults import Fault, Once, Profile
 from loadtest.flow.flow import Acts, Check, Figure, Run, check, equal, none
 from loadtest.flow.front import Front
-from loadtest.flow.group import (
-    HLRS,
-    METER,
-    TRACK,
-    commands,
-    last,
-    one_process,
-    resources,
-    two_roles,
-    users_at_hlrs,
-)
+from loadtest.flow.group import METER, TRACK, one_process, two_roles
+from loadtest.flow.holdings import commands, last, resources, users_at_hlrs
 from loadtest.flow.member import BY_BBOSS, BY_BOSS1, OF_CLASS_2, Way, agreement, heal
+from loadtest.flow.provinces import HLRS
 from loadtest.flow.site import Site
 
 PLATFORMS: Final[Mapping[str, Sequence[str]]] = {

@@ -7,17 +7,11 @@ from hlrd.domain.orders import Source
 from loadtest.flow.enterprise import ACROSS, of_province, published, sold
 from loadtest.flow.flow import Acts, Figure, Run, check, equal, none
 from loadtest.flow.front import Front
-from loadtest.flow.group import (
-    HLRS,
-    LEAD,
-    PARTNER,
-    home_province,
-    numbers_of,
-    provinces,
-    two_roles,
-    users_at_hlrs,
-)
+from loadtest.flow.group import two_roles
+from loadtest.flow.groupstock import home_province
+from loadtest.flow.holdings import numbers_of, users_at_hlrs
 from loadtest.flow.member import agreement
+from loadtest.flow.provinces import HLRS, LEAD, PARTNER, provinces
 from loadtest.flow.site import Site
 
 OPENING: Final = "ADD TPLSUB"
