@@ -262,6 +262,20 @@ async def test_the_channel_can_be_lost_and_orders_outlive_it(made: Site) -> None
     assert (await made.control("crm", "GET", "/channel"))["logins"] == 2
 
 
+async def test_a_system_that_is_away_answers_nobody_and_loses_no_row(made: Site) -> None:
+    known = await made.account()
+    new = {"operator_id": "zhang3", "name": "示例客户", "customer_id": "7001"}
+
+    await made.control("boss", "PUT", "/away", {"on": True})
+    declined, problem = await made.ask("crm", "POST", "/customers", new)
+    await made.control("boss", "PUT", "/away", {"on": False})
+    opened, _ = await made.ask("crm", "POST", "/customers", new)
+
+    assert (declined, problem["code"], opened) == (503, "PEER_AWAY", 201)
+    status, _ = await made.ask("boss", "GET", f"/accounts/{known}")
+    assert status == 200
+
+
 async def test_the_control_port_ends_it(made: Site) -> None:
     await made.control("crm", "POST", "/stop")
 
