@@ -94,6 +94,13 @@ class Office:
         rows = await self.stack.control("hlr1", "GET", "/log")
         return sum(row["command"].startswith(BARRING) for row in rows)
 
+    async def sheet_of(self, id: str) -> Mapping[str, Any]:
+        """The one that the EOMS has of an order."""
+        sheets = await self.stack.control("eoms1", "GET", "/dump")
+        (sheet,) = [each for each in sheets if each["content"]["order"] == id]
+        found: Mapping[str, Any] = sheet
+        return found
+
     async def restart(self) -> None:
         self.stack.daemon.kill()
         await self.stack.start_daemon()
@@ -123,6 +130,12 @@ async def an_office(config: str = "", *, eoms: bool = False) -> AsyncIterator[Of
 async def office() -> AsyncIterator[Office]:
     """Each who uses it leaves nothing in fallout."""
     async with an_office("\n[fallout]\nbulk_rate = 4.0\n") as made:
+        yield made
+
+
+@pytest_asyncio.fixture(loop_scope="module", scope="module")
+async def with_eoms() -> AsyncIterator[Office]:
+    async with an_office('\n[fallout]\nto_eoms = ["hlr*:*"]\n', eoms=True) as made:
         yield made
 
 
@@ -223,26 +236,26 @@ async def test_two_persons_resend_all_with_a_code_and_a_kill_in_between_loses_no
 
 
 @pytest.mark.parametrize(("word", "mark"), [("resend", []), ("done", ["FORCED"])])
-async def test_what_the_eoms_answers_becomes_of_the_order(word: str, mark: list[str]) -> None:
-    async with an_office('\n[fallout]\nto_eoms = ["hlr*:*"]\n', eoms=True) as office:
-        user = await office.user()
-        await office.refuses("hlr1", BARRING)
-        stop = await office.post("ARREARS_SUSPEND", level=2, **user)
-        fallen = await office._until(
-            lambda: office.falls_out(stop["id"]), lambda one: one["sheet"] == "open"
-        )
-        (sheet,) = await office.stack.control("eoms1", "GET", "/dump")
-        await office.restart()
+async def test_what_the_eoms_answers_becomes_of_the_order(
+    with_eoms: Office, word: str, mark: list[str]
+) -> None:
+    office = with_eoms
+    user = await office.user()
+    await office.refuses("hlr1", BARRING)
+    stop = await office.post("ARREARS_SUSPEND", level=2, **user)
+    fallen = await office._until(
+        lambda: office.falls_out(stop["id"]), lambda one: one["sheet"] == "open"
+    )
+    sheet = await office.sheet_of(stop["id"])
+    await office.restart()
 
-        said = {"result": word, "by": "li.si", "text": "profile is there"}
-        await office.stack.control("eoms1", "PUT", f"/sheets/{sheet['number']}/reply", said)
-        receipt = await office.closes(stop["id"])
-        (closed,) = await office._until(
-            lambda: office.stack.control("eoms1", "GET", "/dump"),
-            lambda sheets: sheets[0]["state"] == "closed",
-        )
+    said = {"result": word, "by": "li.si", "text": "profile is there"}
+    await office.stack.control("eoms1", "PUT", f"/sheets/{sheet['number']}/reply", said)
+    receipt = await office.closes(stop["id"])
+    closed = await office._until(
+        lambda: office.sheet_of(stop["id"]), lambda one: one["state"] == "closed"
+    )
 
-        assert fallen["sheets"][0]["number"] == sheet["number"]
-        assert sheet["content"]["order"] == stop["id"]
-        assert (receipt["result"], receipt.get("marks", [])) == ("succeeded", mark)
-        assert closed["result"] == word
+    assert fallen["sheets"][0]["number"] == sheet["number"]
+    assert (receipt["result"], receipt.get("marks", [])) == ("succeeded", mark)
+    assert closed["result"] == word
