@@ -85,9 +85,10 @@ class Storm:
         self.upstreams.users.update((user.id, user) for user in made)
         return made
 
-    async def open_users(self, count: int) -> list[User]:
+    async def open_users(self, count: int, who: str = "") -> list[User]:
+        """`who` says what they are for."""
         users = self.new_users(count)
-        async with self.phase("open", f"opening {count:,} users"):
+        async with self.phase("open", f"opening {count:,} users{who}"):
             await self.upstreams.post_all(map(self.clerk.activate, users))
             await self.all_closed("every user is open")
         return users
@@ -134,7 +135,8 @@ class Storm:
     async def customers(self) -> Singles:
         """Who comes one by one: some of them owe, and were stopped for it before."""
         count = self.options.singles
-        damaged, owing = await self.open_users(count), await self.open_users(count)
+        damaged = await self.open_users(count, " whose cards are going to be replaced")
+        owing = await self.open_users(count, " who are going to pay")
         await self.upstreams.post_all(self.clerk.stop(user, 2) for user in owing)
         await self.all_closed("customers who owe are stopped")
         newcomers = fleet.newcomers(self.imported)
