@@ -44,6 +44,11 @@ BY_KEY: Final = {
 """For connections whose every statement goes by keys: one plan for good, which stays right while a
 table grows from nothing to millions of rows between two looks of the statistics."""
 
+BY_PRESENT_SIZE: Final = {"plan_cache_mode": "force_custom_plan"}
+"""For connections that are asked all kinds of things, also for all that there is: a plan each time,
+for tables as large as they are by now and filters as they are set. Else the sixth time may bring
+a plan for good, made for tables that were small."""
+
 
 async def connect(dsn: str, purpose: str, **session: str) -> Connection:
     """One connection of its own, shown as `hlrd <purpose>` in pg_stat_activity.
@@ -80,7 +85,7 @@ async def open_pool(dsn: str, purpose: str, size: int) -> Pool:
             max_size=size,
             timeout=limits.STORE_CONNECT_TIMEOUT_S,
             command_timeout=limits.STORE_TIMEOUT_S,
-            server_settings=_settings(purpose, {}),
+            server_settings=_settings(purpose, BY_PRESENT_SIZE),
         )
 
 
