@@ -39,6 +39,7 @@ from hlrd.runtime.node import NodeLease
 from hlrd.runtime.operators import registration as staff_of
 from hlrd.runtime.operators.desk import OperatorDesk
 from hlrd.runtime.sessions import SessionDesk
+from hlrd.runtime.statistics import keep_statistics
 from hlrd.runtime.upkeep import keep_up
 from hlrd.store import embedded
 from hlrd.store.connection import connect, open_pool
@@ -206,6 +207,7 @@ class Daemon:
                 *numbers.works(),
                 *staff.works(),
                 sessions.run(),
+                keep_statistics(pool),
                 self._node.run(core.engine.lowest_open_id),
             )
             running = [group.create_task(work) for work in works]

@@ -264,19 +264,23 @@ FROM unnest($1::text[]) AS t (user_id)
 CROSS JOIN LATERAL (
     SELECT b.order_id FROM binding b WHERE b.user_id = t.user_id
     UNION ALL
-    SELECT n.order_id FROM renumbering o JOIN number_past n ON n.msisdn = o.msisdn
-    WHERE o.user_id = t.user_id AND n.user_id = t.user_id) AS made
-JOIN work_order w ON w.id = made.order_id AND w.user_id = t.user_id AND is_opening(w.kind)
-JOIN receipt r ON r.order_id = w.id AND r.is_final AND r.state = 'succeeded'
+    SELECT n.order_id FROM renumbering o CROSS JOIN LATERAL (SELECT u.order_id FROM number_past u
+        WHERE u.msisdn = o.msisdn AND u.user_id = t.user_id OFFSET 0) n
+    WHERE o.user_id = t.user_id OFFSET 0) AS made
+CROSS JOIN LATERAL (SELECT * FROM work_order u WHERE u.id = made.order_id
+    AND u.user_id = t.user_id AND is_opening(u.kind) LIMIT 1) w
+CROSS JOIN LATERAL (SELECT FROM receipt u
+    WHERE u.order_id = w.id AND u.is_final AND u.state = 'succeeded' LIMIT 1) r
 ORDER BY t.user_id, w.id DESC;
 
 -- name: facts_numbers
 -- Range and state of these numbers; nothing of those in no range.
 SELECT t.n, r.hlr, r.province, b.msisdn IS NOT NULL AS is_bound, h.state, h.reservation_id
 FROM unnest($1::bigint[]) WITH ORDINALITY AS t (msisdn, n)
-JOIN number_range r ON int8range(r.first, r.last, '[]') @> t.msisdn
-LEFT JOIN binding b USING (msisdn)
-LEFT JOIN number_hold h USING (msisdn);
+CROSS JOIN LATERAL (SELECT * FROM number_range u
+    WHERE int8range(u.first, u.last, '[]') @> t.msisdn LIMIT 1) r
+LEFT JOIN LATERAL (SELECT * FROM binding u WHERE u.msisdn = t.msisdn LIMIT 1) b ON true
+LEFT JOIN LATERAL (SELECT * FROM number_hold u WHERE u.msisdn = t.msisdn LIMIT 1) h ON true;
 
 -- name: facts_cards
 -- These cards of the stock, and whether each may be bound (also one that is not of the stock, as
@@ -286,19 +290,19 @@ SELECT t.n, t.iccid, CASE WHEN l.is_ready THEN c.imsi END AS imsi, c.key_id, c.s
     b.iccid IS NULL AND coalesce(h.state, 'free') IN ('free', 'reserved') AS is_free,
     CASE h.state WHEN 'reserved' THEN h.reservation_id END AS reservation_id
 FROM unnest($1::text[]) WITH ORDINALITY AS t (iccid, n)
-LEFT JOIN sim_card c USING (iccid)
-LEFT JOIN sim_lot l ON l.id = c.lot_id
-LEFT JOIN binding b USING (iccid)
-LEFT JOIN card_hold h USING (iccid);
+LEFT JOIN LATERAL (SELECT * FROM sim_card u WHERE u.iccid = t.iccid LIMIT 1) c ON true
+LEFT JOIN LATERAL (SELECT * FROM sim_lot u WHERE u.id = c.lot_id LIMIT 1) l ON true
+LEFT JOIN LATERAL (SELECT * FROM binding u WHERE u.iccid = t.iccid LIMIT 1) b ON true
+LEFT JOIN LATERAL (SELECT * FROM card_hold u WHERE u.iccid = t.iccid LIMIT 1) h ON true;
 
 -- name: facts_imsis
 -- Which of these IMSIs are bound, or are another card's in the stock; where no card is named, of any
 -- that may still be drawn.
 SELECT t.n FROM unnest($1::bigint[], $2::text[]) WITH ORDINALITY AS t (imsi, iccid, n)
-WHERE EXISTS (SELECT FROM binding b WHERE b.imsi = t.imsi)
-   OR EXISTS (SELECT FROM sim_card c WHERE c.imsi = t.imsi AND c.iccid <> t.iccid
-              AND (t.iccid <> '' OR NOT EXISTS (SELECT FROM card_hold h
-                                                WHERE h.iccid = c.iccid AND h.state = 'scrapped')));
+WHERE (SELECT true FROM binding b WHERE b.imsi = t.imsi)
+   OR (SELECT true FROM sim_card c WHERE c.imsi = t.imsi AND c.iccid <> t.iccid
+       AND (t.iccid <> '' OR (SELECT true FROM card_hold h
+                              WHERE h.iccid = c.iccid AND h.state = 'scrapped') IS NULL));
 
 -- name: stored_orders
 -- The open orders of the users who have these orders or are named, in order of id. $3: also those
@@ -1008,6 +1012,23 @@ UNION
 SELECT t.n FROM t JOIN card_hold h USING (iccid)
 ORDER BY n;
 
+-- name: statistics_renew
+-- Analyze tables that are ten times as large as when somebody last did: plans that were kept since
+-- may walk them whole. An empty one is the worst; to read all of it by any index costs nothing.
+DO $$
+DECLARE
+    outgrown text;
+BEGIN
+    FOR outgrown IN
+        SELECT relname FROM pg_class
+        WHERE relkind = 'r' AND relnamespace = current_schema()::regnamespace
+          AND pg_relation_size(oid) / current_setting('block_size')::int
+              > greatest(10 * relpages, 100)
+    LOOP
+        EXECUTE format('ANALYZE %I', outgrown);
+    END LOOP;
+END $$;
+
 -- name: proof_counts
 -- What the journal holds, and what must not be.
 SELECT
@@ -1433,12 +1454,16 @@ WHERE d.endpoint_id = $1 AND d.state = $2 AND d.seq > $3 ORDER BY d.seq LIMIT $4
 -- The receipts of an order, and the rows of those that wait or are dead.
 SELECT r.seq, r.is_final, r.state AS result, r.at, r.body,
     d.endpoint_id, d.state, d.failures, d.due_at, d.said
-FROM receipt r LEFT JOIN delivery d ON d.seq = r.seq
+FROM receipt r LEFT JOIN LATERAL (SELECT u.* FROM receipt_endpoint e
+    CROSS JOIN LATERAL (SELECT * FROM delivery o
+        WHERE o.endpoint_id = e.id AND o.seq = r.seq LIMIT 1) u OFFSET 0) d ON true
 WHERE r.order_id = $1 AND r.is_final
 UNION ALL
 SELECT r.seq, r.is_final, r.state AS result, r.at, r.body,
     d.endpoint_id, d.state, d.failures, d.due_at, d.said
-FROM receipt r LEFT JOIN delivery d ON d.seq = r.seq
+FROM receipt r LEFT JOIN LATERAL (SELECT u.* FROM receipt_endpoint e
+    CROSS JOIN LATERAL (SELECT * FROM delivery o
+        WHERE o.endpoint_id = e.id AND o.seq = r.seq LIMIT 1) u OFFSET 0) d ON true
 WHERE r.order_id = $1 AND NOT r.is_final
 ORDER BY seq;
 
@@ -1503,7 +1528,7 @@ FROM fallout f WHERE f.order_id = ANY($1::bigint[]) AND f.way IS NOT NULL;
 SELECT f.order_id, w.source, w.order_id AS upstream_id, f.kind, f.user_id, f.province, w.priority,
     w.accepted_at, f.ne, f.operation, f.verdict, f.code, f.text, f.step, f.is_undo, f.since,
     f.fell_at, f.falls, f.way, f.skipped, f.reason, f.operator_id, f.bulk_id,
-    (SELECT count(*) FROM work_order o WHERE o.user_id = f.user_id AND o.id <> f.order_id
+    (SELECT count(*) FROM orders_of(f.user_id) o WHERE o.id <> f.order_id
        AND NOT EXISTS (SELECT FROM receipt r WHERE r.order_id = o.id AND r.is_final)) AS waiting,
     (SELECT s.state FROM fallout_sheet s WHERE s.order_id = f.order_id
      ORDER BY s.opened_at DESC LIMIT 1) AS sheet
@@ -1519,7 +1544,7 @@ ORDER BY f.order_id LIMIT $7;
 SELECT f.order_id, w.source, w.order_id AS upstream_id, f.kind, f.user_id, f.province, w.priority,
     w.accepted_at, f.ne, f.operation, f.verdict, f.code, f.text, f.step, f.is_undo, f.since,
     f.fell_at, f.falls, f.way, f.skipped, f.reason, f.operator_id, f.bulk_id,
-    (SELECT count(*) FROM work_order o WHERE o.user_id = f.user_id AND o.id <> f.order_id
+    (SELECT count(*) FROM orders_of(f.user_id) o WHERE o.id <> f.order_id
        AND NOT EXISTS (SELECT FROM receipt r WHERE r.order_id = o.id AND r.is_final)) AS waiting,
     (SELECT s.state FROM fallout_sheet s WHERE s.order_id = f.order_id
      ORDER BY s.opened_at DESC LIMIT 1) AS sheet
@@ -1531,7 +1556,7 @@ WHERE f.order_id = $1;
 SELECT f.ne, f.code, f.verdict, count(*) AS orders, count(*) FILTER (WHERE f.way IS NULL) AS idle,
     min(f.since) AS oldest, sum(b.waiting)::bigint AS waiting
 FROM fallout f CROSS JOIN LATERAL (
-    SELECT count(*) AS waiting FROM work_order o WHERE o.user_id = f.user_id AND o.id <> f.order_id
+    SELECT count(*) AS waiting FROM orders_of(f.user_id) o WHERE o.id <> f.order_id
       AND NOT EXISTS (SELECT FROM receipt r WHERE r.order_id = o.id AND r.is_final)) AS b
 GROUP BY f.ne, f.code, f.verdict ORDER BY orders DESC, f.ne, f.code, f.verdict LIMIT $1;
 
@@ -1869,8 +1894,11 @@ ON CONFLICT (user_id) DO UPDATE SET (ec_code, route, product, order_id, since) =
 WITH gone AS (
     DELETE FROM ec_member m USING unnest($1::text[], $2::bigint[]) AS t (user_id, msisdn)
     WHERE m.user_id = t.user_id RETURNING m.user_id, m.ec_code, t.msisdn)
-DELETE FROM ec_partner_member p USING gone g LEFT JOIN binding b USING (user_id)
-WHERE p.ec_code = g.ec_code AND p.msisdn = coalesce(g.msisdn, b.msisdn);
+DELETE FROM ec_partner_member p
+USING (SELECT g.ec_code, coalesce(g.msisdn, b.msisdn) AS msisdn FROM gone g
+       LEFT JOIN LATERAL (SELECT u.msisdn FROM binding u WHERE u.user_id = g.user_id LIMIT 1) b
+           ON true OFFSET 0) AS t
+WHERE p.ec_code = t.ec_code AND p.msisdn = t.msisdn;
 
 -- name: journal_put_ec_partners
 -- Members that partner provinces opened; told again they are as told last.
@@ -1883,14 +1911,15 @@ ON CONFLICT (ec_code, msisdn) DO UPDATE SET province = excluded.province;
 -- name: facts_ec_products_used
 -- Which of these products of enterprises a member has, or was reported with.
 SELECT t.ec_code, t.product FROM unnest($1::text[], $2::text[]) AS t (ec_code, product)
-WHERE EXISTS (SELECT FROM user_product p
-              WHERE p.ec_code <> '' AND (p.ec_code, p.product) = (t.ec_code, t.product))
-   OR EXISTS (SELECT FROM ec_member m WHERE m.ec_code = t.ec_code AND m.product = t.product);
+WHERE (SELECT true FROM user_product p
+       WHERE p.ec_code <> '' AND (p.ec_code, p.product) = (t.ec_code, t.product) LIMIT 1)
+   OR (SELECT true FROM ec_member m
+       WHERE m.ec_code = t.ec_code AND m.product = t.product LIMIT 1);
 
 -- name: facts_ecs_with_members
 -- Which of these enterprises have a member of our own.
 SELECT t.ec_code FROM unnest($1::text[]) AS t (ec_code)
-WHERE EXISTS (SELECT FROM ec_member m WHERE m.ec_code = t.ec_code);
+WHERE (SELECT true FROM ec_member m WHERE m.ec_code = t.ec_code LIMIT 1);
 
 -- name: ec_codes
 -- Enterprises that hlrd was ever told of.
@@ -2072,8 +2101,10 @@ ORDER BY t.user_id, t.business_key, r.seq;
 
 -- name: facts_openings_due
 -- When the openings of these users fall due, of those that are dated ahead and not closed.
-SELECT b.user_id, t.due_at FROM binding b JOIN turn t USING (order_id)
-WHERE b.user_id = ANY($1::text[]) AND t.due_at IS NOT NULL AND NOT t.is_over;
+SELECT b.user_id, t.due_at
+FROM (SELECT user_id, order_id FROM binding WHERE user_id = ANY($1::text[]) OFFSET 0) b
+CROSS JOIN LATERAL (SELECT u.due_at FROM turn u
+    WHERE u.order_id = b.order_id AND u.due_at IS NOT NULL AND NOT u.is_over LIMIT 1) t;
 
 -- name: facts_scheduled
 -- How many orders of these users wait for their time.
@@ -2139,8 +2170,10 @@ FROM (
 -- name: state_stopped
 -- The next users of a province that have reasons, behind user $2.
 SELECT s.user_id, s.reasons, v.seq AS version
-FROM user_state s JOIN binding b USING (user_id)
-LEFT JOIN user_sequence v ON v.user_id = s.user_id AND v.subject = $4
+FROM user_state s
+CROSS JOIN LATERAL (SELECT * FROM binding u WHERE u.user_id = s.user_id LIMIT 1) b
+LEFT JOIN LATERAL (SELECT * FROM user_sequence u
+                   WHERE u.user_id = s.user_id AND u.subject = $4 LIMIT 1) v ON true
 WHERE b.province = $1 AND s.user_id > $2 AND s.reasons <> '{}'
 ORDER BY s.user_id LIMIT $3;
 
@@ -2151,9 +2184,10 @@ SELECT t.user_id, b.msisdn, b.province, coalesce(s.reasons, '{}') AS reasons,
     EXISTS (SELECT FROM orders_of(t.user_id) w WHERE NOT EXISTS
         (SELECT FROM receipt r WHERE r.order_id = w.id AND r.is_final)) AS is_busy
 FROM unnest($1::text[]) AS t (user_id)
-JOIN binding b USING (user_id)
-LEFT JOIN user_state s USING (user_id)
-LEFT JOIN user_sequence v ON v.user_id = t.user_id AND v.subject = $2;
+CROSS JOIN LATERAL (SELECT * FROM binding u WHERE u.user_id = t.user_id LIMIT 1) b
+LEFT JOIN LATERAL (SELECT * FROM user_state u WHERE u.user_id = t.user_id LIMIT 1) s ON true
+LEFT JOIN LATERAL (SELECT * FROM user_sequence u
+                   WHERE u.user_id = t.user_id AND u.subject = $2 LIMIT 1) v ON true;
 
 -- name: ec_stops
 -- What all members of an EC are stopped for: by reason, the last order about all of them.
