@@ -9,7 +9,6 @@ from collections.abc import Collection
 from dataclasses import dataclass
 from typing import Final
 
-
 _ROUNDING_S: Final = 1e-6
 """What many small sums of a large time may be off by."""
 
