@@ -79,7 +79,8 @@ class Elements:
     async def list(self, request: web.Request) -> web.Response:
         demand(request, Source.OPS)
         shown = [_shown(element) for element in self._by_name.values()]
-        return as_json(msgspec.json.encode({"network_elements": shown}))
+        homes = sorted({*self._homes} - self._by_name.keys())
+        return as_json(msgspec.json.encode({"network_elements": shown, "homes": homes}))
 
     async def get(self, request: web.Request) -> web.Response:
         return as_json(msgspec.json.encode(_shown(self._element(request))))

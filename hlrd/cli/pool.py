@@ -48,13 +48,14 @@ def import_ranges(name: Name, file: File, url: Url = URL) -> None:
     """
     client = Client(url)
     pools = client.get("/v1/pools")["pools"]
-    hlrs = [one["name"] for one in client.get("/v1/network-elements")["network_elements"]]
+    found = client.get("/v1/network-elements")
+    hlrs = [*found["homes"], *(one["name"] for one in found["network_elements"])]
     checked = rangefile.check(file, name, pools, hlrs)
     if checked.faults:
         errors = rangefile.write_faults(file, checked.faults)
         first = checked.faults[0]
         raise CallFailed(
-            f"nothing was imported: {len(checked.faults)} faults, all in {errors};"
+            f"nothing was imported: {_faults(len(checked.faults))}, all in {errors};"
             f" the first: line {first.line}, {first.column}: {first.reason}"
         )
     path = f"/v1/pools/{path_of(name)}"
@@ -203,3 +204,7 @@ def _show_ranges(ranges: Iterable[Mapping[str, Any]]) -> None:
         share = "share" if row.get("is_share") else ""
         table.add_row(row["first"], row["last"], row["province"], row["hlr"], share)
     show(table)
+
+
+def _faults(count: int) -> str:
+    return "1 fault" if count == 1 else f"{count} faults"

@@ -108,6 +108,7 @@ class World:
     audit: FakeAudit = field(default_factory=FakeAudit)
     masters: FakeMasters = field(default_factory=FakeMasters)
     homes: RouteTable = field(default_factory=RouteTable)
+    hlrs_away: list[str] = field(default_factory=list)
     clock: FakeClock = field(default_factory=FakeClock)  #: of sessions
     app: web.Application = field(default_factory=web.Application)
     runner: web.AppRunner | None = None
@@ -198,6 +199,7 @@ async def a_world(
         fallout=world.fallout,
         bulks=world.bulks,
         homes=world.homes,
+        hlrs_away=world.hlrs_away,
         masters=world.masters,
         reconciler=world.masters,
         trail=world.audit,

@@ -86,7 +86,7 @@ async def test_network_elements_are_shown_to_staff(world: World) -> None:
     unknown = await world.ask("GET", "/v1/network-elements/hlr9", source=Source.OPS)
 
     assert shown.json == {"name": "hlr1", **world.element.show()}
-    assert listed.json == {"network_elements": [shown.json]}
+    assert listed.json == {"network_elements": [shown.json], "homes": []}
     assert (unknown.status, unknown.json["code"]) == (404, "NE_UNKNOWN")
 
 

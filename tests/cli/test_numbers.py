@@ -30,6 +30,20 @@ async def test_an_import_can_be_run_again(tmp_path: Path) -> None:
     assert "iot 2,000" in said(again)
 
 
+async def test_a_province_imports_ranges_of_the_hlrs_that_headquarters_drives(
+    tmp_path: Path,
+) -> None:
+    file = tmp_path / "ranges.csv"
+    file.write_text(RANGES.replace("hlr1", "hlr7"))
+
+    async with a_world() as world:
+        world.hlrs_away.append("hlr7")
+        await run(world, "pool", "create", "iot")
+        result = await run(world, "pool", "import", "iot", str(file))
+
+    assert "ranges added: 1, there already: 0" in said(result)
+
+
 async def test_nothing_is_imported_while_a_line_is_bad(tmp_path: Path) -> None:
     file = tmp_path / "ranges.csv"
     file.write_text(RANGES + "1064900002999,1064900002000,200,hlr1\n")
@@ -39,7 +53,7 @@ async def test_nothing_is_imported_while_a_line_is_bad(tmp_path: Path) -> None:
         result = await run(world, "pool", "import", "iot", str(file))
 
     assert world.pools.ranges == {"iot": []}
-    assert "nothing was imported: 1 faults" in str(result.exception)
+    assert "nothing was imported: 1 fault, " in str(result.exception)
     assert "3,last," in (tmp_path / "ranges.csv.errors.csv").read_text()
 
 
