@@ -17,7 +17,7 @@ def main(
     port: Annotated[int, typer.Option(help="0 takes a free one.")] = 7081,
     control_port: Annotated[int, typer.Option(help="0 takes a free one.")] = 7181,
     path: Annotated[str, typer.Option(help="Of the service.")] = EOMS.path,
-    token: Annotated[str, typer.Option(help="The bearer to ask for.", envvar="TOKEN")] = "",
+    token: Annotated[str, typer.Option(help="The bearer to ask for.", envvar="OWN_TOKEN")] = "",
     day_s: Annotated[
         float, typer.Option(min=0.0, help="A day of its people; 0: they answer when told to.")
     ] = 0.0,

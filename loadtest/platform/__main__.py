@@ -28,7 +28,7 @@ def main(
     port: Annotated[int, typer.Option(help="0 takes a free one.")] = 7090,
     control_port: Annotated[int, typer.Option(help="0 takes a free one.")] = 7190,
     path: Annotated[str, typer.Option(help="Of the service, if not the dialect's own.")] = "",
-    token: Annotated[str, typer.Option(help="The bearer to ask for.", envvar="TOKEN")] = "",
+    token: Annotated[str, typer.Option(help="The bearer to ask for.", envvar="OWN_TOKEN")] = "",
     hop: Annotated[str, typer.Option(help="URL of the next hop's service.")] = "",
     hop_token: Annotated[str, typer.Option(envvar="HOP_TOKEN")] = "",
     hop_every_s: Annotated[float, typer.Option(min=0.001, help="Between two tries there.")] = 0.2,

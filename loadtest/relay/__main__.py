@@ -29,7 +29,7 @@ def main(
     port: Annotated[int, typer.Option(help="0 takes a free one.")] = 7091,
     control_port: Annotated[int, typer.Option(help="0 takes a free one.")] = 7191,
     path: Annotated[str, typer.Option(help="Of the service, if not the dialect's own.")] = "",
-    token: Annotated[str, typer.Option(help="The bearer to ask for.", envvar="TOKEN")] = "",
+    token: Annotated[str, typer.Option(help="The bearer to ask for.", envvar="OWN_TOKEN")] = "",
     hop: Annotated[str, typer.Option(help="Of a relay: URL of the registry's service.")] = "",
     hop_token: Annotated[str, typer.Option(envvar="HOP_TOKEN")] = "",
     partner: Annotated[

@@ -30,7 +30,9 @@ def main(
     return_host: Annotated[
         list[str] | None, typer.Option(help="That a login may go back to; this machine if none.")
     ] = None,
-    token: Annotated[str, typer.Option(help="The bearer that systems show.", envvar="TOKEN")] = "",
+    token: Annotated[
+        str, typer.Option(help="The bearer that systems show.", envvar="OWN_TOKEN")
+    ] = "",
     jwks_file: Annotated[
         Path | None, typer.Option(help="Its public keys go there, and after each change again.")
     ] = None,

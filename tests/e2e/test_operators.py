@@ -133,7 +133,7 @@ async def site(tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[Site]:
     ]  # fmt: skip
     async with AsyncExitStack() as stack:
         http = await stack.enter_async_context(aiohttp.ClientSession())
-        sso = Process("sso", arguments, folder, environment={"TOKEN": BEARER})
+        sso = Process("sso", arguments, folder, environment={"OWN_TOKEN": BEARER})
         stack.push_async_callback(sso.end, deadline_s=DEADLINE_S)
         sso.start()
         ports = await sso.ready(deadline_s=DEADLINE_S)
