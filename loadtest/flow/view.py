@@ -5,6 +5,7 @@ from typing import Final
 
 from rich.console import Console
 from rich.markup import escape
+from rich.padding import Padding
 from rich.table import Table
 from rich.text import Text
 
@@ -82,11 +83,14 @@ class FlowView(View):
 
     def result(self, result: Result) -> None:
         mark = "[green]pass[/]" if result.holds else "[bold red]FAIL[/]"
-        self.console.print(f"  {mark}  {escape(result.sentence)}  [dim]{result.seconds:.1f} s[/]")
+        told = Table.grid(padding=(0, 2, 0, 0))  # what is too long for a line goes on below itself
+        told.add_row(f"  {mark}", f"{escape(result.sentence)}  [dim]{result.seconds:.1f} s[/]")
+        self.console.print(told)
         for figure in result.figures:
             found = figure.found if figure.holds else f"{figure.found}, wanted {figure.wanted}"
             style = "dim" if figure.holds else "red"
-            self.console.print(f"        [{style}]{escape(figure.what)}: {escape(found)}[/]")
+            shown = f"[{style}]{escape(figure.what)}: {escape(found)}[/]"
+            self.console.print(Padding(shown, (0, 0, 0, 8), expand=False))
         if result.error:
             self.console.print(Text(f"        {result.error}", style="red"), soft_wrap=True)
 
