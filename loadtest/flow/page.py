@@ -21,10 +21,12 @@ central authentication, relays, platforms and network elements are processes of 
 loopback, and speak to hlrd as the real ones would.
 
 ```sh
+export PATH="$PWD/.venv/bin:$PATH"           # once in a shell; any make that ran has built it
 python -m loadtest flow                      # the list
 python -m loadtest flow F10                  # one: its sequence, then its checks
 python -m loadtest flow arrears 缴费开机      # by name, several
 python -m loadtest flow all --faults         # all, and what must hold when they fail
+python -m loadtest flow all --small --faults # the same with few users: four minutes
 python -m loadtest flow F06 --size 20 --html f06.html --json f06.json
 python -m loadtest flow F20 --one-process    # province and headquarters in one hlrd
 ```
