@@ -21,7 +21,7 @@ central authentication, relays, platforms and network elements are processes of 
 loopback, and speak to hlrd as the real ones would.
 
 ```sh
-export PATH="$PWD/.venv/bin:$PATH"           # once in a shell; any make that ran has built it
+export PATH="$PWD/.venv/bin:$PATH"           # once in a shell; make demo, run or test has built it
 python -m loadtest flow                      # the list
 python -m loadtest flow F10                  # one: its sequence, then its checks
 python -m loadtest flow arrears 缴费开机      # by name, several
