@@ -6,7 +6,7 @@ import asyncio
 import os
 import time
 from abc import abstractmethod
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from random import Random
 from typing import Any, ClassVar, Final
@@ -16,7 +16,7 @@ from aiohttp import web
 from aiohttp.typedefs import Handler, Middleware
 from msgspec import Struct
 
-from loadtest.business.database import Database
+from loadtest.business.database import Database, Table
 from loadtest.business.message import Party
 from loadtest.business.neighbour import Neighbour, Words
 from loadtest.business.northbound import Account, Channel
@@ -101,6 +101,10 @@ class Front(System):
     @abstractmethod
     def orders(self) -> Orders: ...
 
+    @property
+    @abstractmethod
+    def tables(self) -> Mapping[str, Table[Any]]: ...
+
     @abstractmethod
     def hlrd_answered(self, sub_order_id: str, said: Answer) -> None:
         """hlrd refused it, or it was the answer of a sync order that is closed."""
@@ -139,6 +143,7 @@ class Front(System):
     def stats(self) -> Mapping[str, Any]:
         orders = self.orders
         return {
+            **{name: len(table) for name, table in self.tables.items()},
             "orders": len(orders),
             "orders_open": orders.open_count,
             **{f"orders_{name or 'other'}": count for name, count in orders.results.items()},
@@ -146,6 +151,11 @@ class Front(System):
             "to_peer": len(self.to_peer),
             "channel": self.channel.state(),
         }
+
+    def dump(self) -> Sequence[Any]:
+        rows: dict[str, Iterable[Any]] = {name: table.rows() for name, table in self.tables.items()}
+        rows["orders"] = self.orders
+        return [{"table": name, "row": row} for name, found in rows.items() for row in found]
 
     async def until_closed(self, order: Order, deadline_ms: int) -> None:
         """Or until the deadline, which is no failure (处理中)."""

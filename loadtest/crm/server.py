@@ -49,13 +49,14 @@ The control port has beside that of every system: GET /channel; POST /channel/lo
 """
 
 import time
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any, ClassVar, Final, TypeVar
 
 import msgspec
 from aiohttp import web
 from msgspec import Struct
 
+from loadtest.business.database import Table
 from loadtest.business.front import Front, Settings, user_row
 from loadtest.business.message import Party
 from loadtest.business.neighbour import Words
@@ -175,26 +176,18 @@ class Server(Front):
     def control_routes(self) -> Sequence[web.RouteDef]:
         return (*super().control_routes(), web.post("/rows", self._post_rows))
 
-    def stats(self) -> Mapping[str, Any]:
+    @property
+    def tables(self) -> Mapping[str, Table[Any]]:
         core = self.core
         return {
-            **super().stats(),
-            "customers": len(core.customers),
-            "accounts": len(core.accounts),
-            "users": len(core.users),
-            "answers_repeated": core.repeats,
+            "customers": core.customers,
+            "accounts": core.accounts,
+            "users": core.users,
+            "products": core.products,
         }
 
-    def dump(self) -> Sequence[Any]:
-        core = self.core
-        tables: Mapping[str, Iterable[Any]] = {
-            "customers": core.customers.rows(),
-            "accounts": core.accounts.rows(),
-            "users": core.users.rows(),
-            "products": core.products.rows(),
-            "orders": core.orders,
-        }
-        return [{"table": name, "row": row} for name, table in tables.items() for row in table]
+    def stats(self) -> Mapping[str, Any]:
+        return {**super().stats(), "answers_repeated": self.core.repeats}
 
     # --- what hlrd and BOSS answer -----------------------------------------------------------
 
