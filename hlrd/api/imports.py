@@ -92,13 +92,11 @@ class ImportRoutes:
             wait.asked_s(request, usual_s=limits.SIM_IMPORT_WAIT_S), session=request[CALLER].session
         ):
             row = await self._imports.until_over(row)
-        if not row.is_over:
-            row = await self._imports.get(row.id) or row
         if row.state is ImportState.REFUSED:
             raise await self._refusal(row)
         if row.state is ImportState.DONE:
             return await self._lot(row)
-        return _shown(row, status=202)
+        return _shown(await self._imports.get(row.id) or row, status=202)
 
     async def list(self, request: web.Request) -> web.Response:
         demand_reader(request)
