@@ -135,7 +135,7 @@ async def _outlived(run: Run, *, is_killed: bool) -> list[Figure]:
     site = run.site
     account = await new_account(site)
     lines = [new_line(site, account_id=account) for _ in range(run.size)]
-    logins = (await site.control("crm", "GET", "/channel"))["logins"]
+    logins, of_boss = await _logins(site, "crm"), await _logins(site, "boss")
     slow = {ADD_USER: Latency(p50_s=SLOW_S)}  # so that the channel is lost before they are done
     await site.put_faults(HLR, Profile(latency_by_command=slow))
     made = await asked(site, "crm", "POST", "/users", [opening(line) for line in lines])
@@ -143,6 +143,7 @@ async def _outlived(run: Run, *, is_killed: bool) -> list[Figure]:
     await site.control("crm", "POST", "/channel/lose")
     if is_killed:
         await site.hlrd.restart()
+        await site.until(lambda: _has_come_back(site, "boss", of_boss), "BOSS logs in anew")
     await site.put_faults(HLR)
     await site.until(lambda: _carried_out(site, lines), "hlrd closes every order")
     waiting = [order["order_id"] for order in made]
@@ -151,7 +152,7 @@ async def _outlived(run: Run, *, is_killed: bool) -> list[Figure]:
     orders = await all_closed(site, "crm", waiting)
     wanted = [sub_order_of(order)["order_id"] for order in orders]
     receipts = Counter(await receipts_of(site, Source.CRM, wanted))
-    again = (await site.control("crm", "GET", "/channel"))["logins"] - logins
+    again = await _logins(site, "crm") - logins
     return [
         equal("closed at hlrd without a channel", len(lines), run.size),
         equal("of them known to CRM meanwhile", known, 0),
@@ -159,6 +160,15 @@ async def _outlived(run: Run, *, is_killed: bool) -> list[Figure]:
         equal("succeeded at CRM", sum(each["result"] == SUCCEEDED for each in orders), run.size),
         none("orders with not just one receipt", [each for each in wanted if receipts[each] != 1]),
     ]
+
+
+async def _logins(site: Site, name: str) -> int:
+    made: int = (await site.control(name, "GET", "/channel"))["logins"]
+    return made
+
+
+async def _has_come_back(site: Site, name: str, logins: int) -> bool:
+    return await _logins(site, name) > logins
 
 
 async def _carried_out(site: Site, lines: Sequence[Line]) -> bool:

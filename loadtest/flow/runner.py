@@ -100,8 +100,10 @@ async def play(flow: Flow, site: Site, wish: Wish) -> Played:
 
 
 async def record(flow: Flow, run: Run) -> list[Message]:
-    """One story, from its first message to the last that came of it."""
-    await run.site.recorded()
+    """One story, from its first message to the last that came of it; what the flow before it left
+    to be said is said by then."""
+    while merge(await run.site.recorded()):  # noqa: ASYNC110 - other processes speak
+        await asyncio.sleep(QUIET_S)
     await flow.acts.story(run)
     said: list[Message] = []
     while True:
